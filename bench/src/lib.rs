@@ -1,0 +1,2 @@
+//! Segcast measurements.
+#![forbid(unsafe_code)]

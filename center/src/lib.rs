@@ -1,0 +1,2 @@
+//! Segcast control plane: ingest, keys, signing.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! Segcast, the one binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Segcast client: find, fetch, verify, decrypt.
+#![forbid(unsafe_code)]

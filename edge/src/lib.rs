@@ -1,0 +1,2 @@
+//! Thread-per-core Segcast server.
+#![forbid(unsafe_code)]

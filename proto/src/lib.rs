@@ -1,0 +1,27 @@
+//! The sans-IO core of Segcast: bytes and time in, bytes and events out.
+//!
+//! No clock, socket, file or source of randomness is read here: time is [`time::Instant`], randomness a
+//! seed, stored segments a trait, all given by the caller. `PROTOCOL.md` is the specification; section
+//! numbers in the docs of this crate are its sections unless another document is named.
+#![forbid(unsafe_code)]
+
+/// The sender's rate model, pacing, and the defence against lying reports.
+pub mod congestion;
+/// AEAD, key schedule, nonces, replay window, signatures.
+pub mod crypto;
+/// HELLO, COOKIE, WELCOME: Noise IK with mac1 and cookie.
+pub mod handshake;
+/// Names of sets, objects and sessions.
+pub mod ids;
+/// Every bound of the protocol, with its unit and the arithmetic behind it.
+pub mod limits;
+/// Segment geometry, encryption, leaves and parity, manifest.
+pub mod segment;
+/// Server and client session state machines.
+pub mod session;
+/// The caller's clock.
+pub mod time;
+/// Access tokens.
+pub mod token;
+/// Encoding and decoding of packets.
+pub mod wire;

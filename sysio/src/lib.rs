@@ -1,0 +1,1 @@
+//! The only crate with unsafe: rings, sockets, mapped files, CPU pinning, probes.

@@ -1,0 +1,2 @@
+//! Simulation, namespaces, link emulator, process tests, tidy.
+#![forbid(unsafe_code)]

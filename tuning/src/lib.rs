@@ -1,0 +1,2 @@
+//! Box settings for Segcast: units, checks.
+#![forbid(unsafe_code)]
