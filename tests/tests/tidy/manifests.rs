@@ -1,0 +1,243 @@
+//! Cargo manifests: which crate may depend on which, where versions stand, lints taken over.
+//!
+//! The table is DESIGN.md section 2; to change a row is to change the design, so say why there.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Package, and the workspace packages that it may depend on (tests of it may use more).
+const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
+    ("segcast-proto", &[]),
+    ("segcast-sysio", &[]),
+    ("segcast-store", &["segcast-proto", "segcast-sysio"]),
+    ("segcast-edge", &["segcast-proto", "segcast-sysio", "segcast-store"]),
+    ("segcast-center", &["segcast-proto", "segcast-store"]),
+    ("segcast-client", &["segcast-proto", "segcast-sysio", "segcast-store"]),
+    ("segcast", &ALL_LIBRARIES),
+    ("segcast-bench", &ALL_AND_BINARY),
+    ("segcast-tuning", &[]),
+    ("segcast-tests", &ALL_AND_BINARY),
+];
+
+const ALL_LIBRARIES: [&str; 7] = [
+    "segcast-proto",
+    "segcast-sysio",
+    "segcast-store",
+    "segcast-edge",
+    "segcast-center",
+    "segcast-client",
+    "segcast-tuning",
+];
+
+const ALL_AND_BINARY: [&str; 8] = [
+    "segcast-proto",
+    "segcast-sysio",
+    "segcast-store",
+    "segcast-edge",
+    "segcast-center",
+    "segcast-client",
+    "segcast-tuning",
+    "segcast",
+];
+
+/// Packages from outside that only some of ours may use.
+const ONLY_IN: [(&str, &[&str]); 4] = [
+    ("io-uring", &["segcast-sysio"]),
+    ("libc", &["segcast-sysio"]),
+    ("memmap2", &["segcast-sysio"]),
+    ("tokio", &["segcast-center", "segcast-edge"]),
+];
+
+/// One dependency of one package, as `cargo metadata` tells it.
+pub(crate) struct Dependency<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) is_dev: bool,
+    pub(crate) features: Vec<String>,
+    pub(crate) uses_default_features: bool,
+}
+
+/// The dependencies of a package in the output of `cargo metadata`.
+pub(crate) fn dependencies(package: &Value) -> Vec<Dependency<'_>> {
+    let list = package["dependencies"].as_array().expect("a package lists its dependencies");
+    let read = |entry: &'_ Value| {
+        let features = entry["features"].as_array().expect("features are a list");
+        features.iter().map(|f| f.as_str().expect("a feature is a string").to_owned()).collect()
+    };
+    list.iter()
+        .map(|entry| Dependency {
+            name: entry["name"].as_str().expect("a dependency has a name"),
+            is_dev: entry["kind"] == "dev",
+            features: read(entry),
+            uses_default_features: entry["uses_default_features"] == true,
+        })
+        .collect()
+}
+
+/// What the direction of dependencies breaks, for all packages of `cargo metadata`.
+pub(crate) fn direction_violations(packages: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().expect("a package has a name");
+        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(row, _)| *row == name) else {
+            found.push(format!("{name}: not in the dependency table of DESIGN.md section 2"));
+            continue;
+        };
+        for dependency in dependencies(package).iter().filter(|dependency| !dependency.is_dev) {
+            let is_ours = MAY_DEPEND_ON.iter().any(|(row, _)| *row == dependency.name);
+            if is_ours && !allowed.contains(&dependency.name) {
+                found.push(format!("{name} must not depend on {}", dependency.name));
+            }
+            let only = ONLY_IN.iter().find(|(outside, _)| *outside == dependency.name);
+            if only.is_some_and(|(_, users)| !users.contains(&name)) {
+                found.push(format!("{name} must not depend on {} directly", dependency.name));
+            }
+        }
+    }
+    for (row, _) in MAY_DEPEND_ON {
+        if !packages.iter().any(|package| package["name"] == row) {
+            found.push(format!("{row}: in the dependency table, not in the workspace"));
+        }
+    }
+    found
+}
+
+/// What a member's `Cargo.toml` breaks: versions stand in the workspace, lints come from there.
+pub(crate) fn manifest_violations(manifest: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut section = "";
+    let mut takes_lints = false;
+    for (number, line) in manifest.lines().enumerate() {
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.trim_end_matches(']');
+            if section.contains("dependencies.") {
+                found.push(format!("{}: write a dependency on one line", number + 1));
+            }
+            continue;
+        }
+        takes_lints |= section == "lints" && line == "workspace = true";
+        let in_dependencies = section.ends_with("dependencies");
+        if in_dependencies
+            && !line.contains(".workspace = true")
+            && !line.contains("workspace = true,")
+        {
+            let why = "versions stand in the root's [workspace.dependencies]: `x.workspace = true`";
+            found.push(format!("{}: `{line}`: {why}", number + 1));
+        }
+    }
+    if !takes_lints {
+        found.push("1: must say `[lints]` `workspace = true`".into());
+    }
+    found
+}
+
+/// Crate roots (library and binaries) of packages other than sysio that do not forbid `unsafe`.
+pub(crate) fn unforbidden_roots(packages: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    for package in packages.iter().filter(|package| package["name"] != "segcast-sysio") {
+        for target in package["targets"].as_array().expect("a package lists its targets") {
+            let path = target["src_path"].as_str().expect("a target has a source");
+            let kinds = target["kind"].as_array().expect("a target has kinds");
+            let is_root = kinds.iter().any(|kind| kind == "lib" || kind == "bin");
+            if is_root && !forbids_unsafe(&read(Path::new(path))) {
+                found.push(format!("{path}: a crate root must say `#![forbid(unsafe_code)]`"));
+            }
+        }
+    }
+    found
+}
+
+fn forbids_unsafe(source: &str) -> bool {
+    crate::lexer::code_only(source).contains("#![forbid(unsafe_code)]")
+}
+
+/// The text of a file of the repository.
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn workspace(extra_for: &str, extra: &str, kind: Option<&str>) -> Vec<Value> {
+        let dependency = |name: &str, kind: Option<&str>| json!({"name": name, "kind": kind, "features": [], "uses_default_features": true});
+        let package = |&(name, allowed): &(&str, &[&str])| {
+            let mut list: Vec<Value> = allowed.iter().map(|a| dependency(a, None)).collect();
+            if name == extra_for {
+                list.push(dependency(extra, kind));
+            }
+            json!({"name": name, "dependencies": list})
+        };
+        MAY_DEPEND_ON.iter().map(package).collect()
+    }
+
+    #[test]
+    fn the_table_itself_has_no_violation() {
+        assert_eq!(direction_violations(&workspace("", "", None)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn wrong_directions_are_caught() {
+        for (name, extra) in [
+            ("segcast-proto", "segcast-sysio"),
+            ("segcast-sysio", "segcast-proto"),
+            ("segcast-edge", "segcast-center"),
+            ("segcast-center", "segcast-sysio"),
+            ("segcast", "segcast-tests"),
+            ("segcast-tuning", "segcast-proto"),
+            ("segcast-edge", "libc"),
+            ("segcast-client", "tokio"),
+        ] {
+            for kind in [None, Some("build")] {
+                let found = direction_violations(&workspace(name, extra, kind));
+                let expected =
+                    found.len() == 1 && found[0].contains(name) && found[0].contains(extra);
+                assert!(expected, "{name} on {extra}: {found:?}");
+            }
+            let found = direction_violations(&workspace(name, extra, Some("dev")));
+            assert_eq!(found, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn packages_that_come_and_go_are_caught() {
+        let mut packages = workspace("", "", None);
+        packages.push(json!({"name": "segcast-new", "dependencies": []}));
+        assert!(direction_violations(&packages)[0].contains("segcast-new: not in"));
+        packages.remove(0);
+        assert!(direction_violations(&packages)[1].contains("segcast-proto: in the dependency"));
+    }
+
+    #[test]
+    fn versions_in_members_and_missing_lints_are_caught() {
+        let good = "[lints]\nworkspace = true\n[dependencies]\na.workspace = true # why\n\
+                    b = { workspace = true, features = [\"x\"] }\n[features]\nlab = []\n";
+        assert_eq!(manifest_violations(good), Vec::<String>::new());
+        for (bad, part) in [
+            ("a = \"1\"", "6: `a"),
+            ("a = { version = \"1\", features = [\"x\"] }", "6: `a"),
+            ("a = { path = \"../a\" }", "6: `a"),
+            ("[target.x.dev-dependencies]\na = \"1\"", "7: `a"),
+            ("[dependencies.a]\nversion = \"1\"", "6: write"),
+        ] {
+            let manifest = good.replace("[features]", &format!("{bad}\n[features]"));
+            let found = manifest_violations(&manifest);
+            assert!(found.len() == 1 && found[0].starts_with(part), "{bad}: {found:?}");
+        }
+        assert_eq!(manifest_violations("[dependencies]\n").len(), 1);
+    }
+
+    #[test]
+    fn a_forbid_in_a_comment_does_not_count() {
+        assert!(forbids_unsafe("//! What.\n#![forbid(unsafe_code)]\n"));
+        assert!(!forbids_unsafe("//! What.\n// #![forbid(unsafe_code)]\n"));
+        assert!(!forbids_unsafe("//! What.\n#![deny(unsafe_code)]\n"));
+    }
+}
