@@ -1,0 +1,218 @@
+//! What crash-safe commits need from the file system: reserved space, writes at an offset, durable names, and a
+//! lock file that names its owner. All safe code; here because these are the steps that power loss tests.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+
+use crate::error::SysError;
+
+fn failed(what: &str, path: &Path, source: io::Error) -> SysError {
+    SysError::new(format!("{what} {}", path.display()), source)
+}
+
+/// Creates `path`, which must not exist, for reading and writing, `bytes` long and sparse. The name is durable only
+/// after [`sync_directory`] of its parent.
+///
+/// # Errors
+/// `EEXIST` if the path exists; otherwise what open(2) and ftruncate(2) report.
+pub fn create_sparse(path: &Path, bytes: u64) -> Result<File, SysError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(|e| failed("create", path, e))?;
+    file.set_len(bytes).map_err(|e| failed("set the length of", path, e))?;
+    Ok(file)
+}
+
+/// Reserves disk blocks for `offset..offset + bytes`, so that later writes there cannot fail for lack of space
+/// (fallocate(2), mode 0). On a file system without fallocate it does nothing and returns `false`.
+///
+/// # Errors
+/// `ENOSPC`, and what else fallocate(2) reports.
+pub fn reserve(file: &File, offset: u64, bytes: u64) -> Result<bool, SysError> {
+    match fallocate(file, FallocateFlags::empty(), offset, bytes) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(false),
+        Err(e) => Err(SysError::new(format!("reserve {bytes} bytes at {offset}"), e.into())),
+    }
+}
+
+/// Gives the blocks of `offset..offset + bytes` back; the range then reads as zeros. The length stays.
+///
+/// # Errors
+/// What fallocate(2) with `FALLOC_FL_PUNCH_HOLE` reports.
+pub fn punch_hole(file: &File, offset: u64, bytes: u64) -> Result<(), SysError> {
+    fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, bytes)
+        .map_err(|e| SysError::new(format!("punch out {bytes} bytes at {offset}"), e.into()))
+}
+
+/// Writes all of `bytes` at `offset` (pwrite(2)).
+///
+/// # Errors
+/// What pwrite(2) reports; a part may then have been written.
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> Result<(), SysError> {
+    file.write_all_at(bytes, offset)
+        .map_err(|e| SysError::new(format!("write {} bytes at {offset}", bytes.len()), e))
+}
+
+/// Fills `bytes` from `offset` (pread(2)).
+///
+/// # Errors
+/// What pread(2) reports, and the file's end before `bytes` is full.
+pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), SysError> {
+    let wanted = bytes.len();
+    file.read_exact_at(bytes, offset)
+        .map_err(|e| SysError::new(format!("read {wanted} bytes at {offset}"), e))
+}
+
+/// Makes the written data, and the metadata needed to read it back, durable (fdatasync(2)).
+///
+/// # Errors
+/// What fdatasync(2) reports. After an error the state of the data is unknown: do not retry, write again.
+pub fn sync_data(file: &File) -> Result<(), SysError> {
+    file.sync_data().map_err(|e| SysError::new("make written data durable (fdatasync)", e))
+}
+
+/// Makes names created in, renamed in or removed from `directory` durable (fsync(2) of the directory).
+///
+/// # Errors
+/// What open(2) and fsync(2) report.
+pub fn sync_directory(directory: &Path) -> Result<(), SysError> {
+    File::open(directory)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|e| failed("make durable the names in", directory, e))
+}
+
+/// Renames `from` to `to` in one step, replacing `to`, and makes the new name durable. Both must lie in one folder.
+///
+/// # Errors
+/// What rename(2) and fsync(2) report.
+pub fn rename_durably(from: &Path, to: &Path) -> Result<(), SysError> {
+    std::fs::rename(from, to).map_err(|e| failed("rename to", to, e))?;
+    sync_directory(parent(to))
+}
+
+/// The folder of a path; `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Why a lock file was not acquired.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another open lock file description holds it.
+    #[error(
+        "{} is locked by {}: one process owns a store; stop that one or use another folder",
+        path.display(), owner(*pid)
+    )]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// The owner's process id, if the file says it.
+        pid: Option<u32>,
+    },
+    /// The file could not be opened, locked or written.
+    #[error(transparent)]
+    System(#[from] SysError),
+}
+
+fn owner(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// An exclusive lock (flock(2)) on a file that holds the owner's pid. Freed when dropped or when the process ends in
+/// whatever way; the file itself stays, since removing it would let two owners lock two files of one name.
+#[derive(Debug)]
+pub struct LockFile {
+    _file: File,
+}
+
+impl LockFile {
+    /// Locks `path`, creating it if needed, and writes this process's pid into it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with the owner's pid if another holds it.
+    pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|e| failed("open the lock file", path, e))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(LockError::Held { path: path.to_owned(), pid: read_pid(&file) });
+            }
+            Err(e) => return Err(failed("lock", path, e.into()).into()),
+        }
+        let text = format!("{}\n", std::process::id());
+        file.set_len(0)
+            .and_then(|()| file.write_all_at(text.as_bytes(), 0))
+            .map_err(|e| failed("write the pid into", path, e))?;
+        Ok(LockFile { _file: file })
+    }
+}
+
+/// The pid in a lock file; `None` while its owner is just writing it.
+fn read_pid(file: &File) -> Option<u32> {
+    let mut text = [0; 16];
+    let length = file.read_at(&mut text, 0).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_is_refused_with_the_owners_pid() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = LockFile::acquire(&path).unwrap();
+        match LockFile::acquire(&path).unwrap_err() {
+            LockError::Held { pid, .. } => assert_eq!(pid, Some(std::process::id())),
+            other => panic!("{other}"),
+        }
+        drop(first);
+        LockFile::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn sparse_files_read_zeros_and_keep_what_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        let file = create_sparse(&path, 1 << 20).unwrap();
+        assert!(create_sparse(&path, 1).is_err(), "the file exists");
+        reserve(&file, 4096, 8192).unwrap();
+        write_at(&file, b"abc", 5000).unwrap();
+        sync_data(&file).unwrap();
+        let mut back = [9; 5];
+        read_at(&file, &mut back, 4999).unwrap();
+        assert_eq!(&back, b"\0abc\0");
+        assert_eq!(file.metadata().unwrap().len(), 1 << 20);
+        read_at(&file, &mut back, (1 << 20) - 4).unwrap_err();
+    }
+
+    #[test]
+    fn renaming_replaces_and_is_seen_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&from, "new").unwrap();
+        std::fs::write(&to, "old").unwrap();
+        rename_durably(&from, &to).unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "new");
+        assert!(!from.exists());
+        assert_eq!(parent(Path::new("bare")), Path::new("."));
+    }
+}
