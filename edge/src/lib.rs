@@ -1,2 +1,11 @@
-//! Thread-per-core Segcast server.
+//! Thread-per-core Segcast server: the library behind `segcast edge`.
+//!
+//! A shard is one thread with its own sockets, sessions and send memory; it joins the sans-IO endpoint of
+//! `segcast-proto` to a driver of `segcast-sysio` and to the segment store. Everything else (metrics, signals,
+//! reading cold segments) happens on other threads and reaches a shard by bounded queues.
 #![forbid(unsafe_code)]
+
+/// The configuration and its errors.
+pub mod config;
+/// Every bound of the edge.
+pub mod limits;

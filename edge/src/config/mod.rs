@@ -1,0 +1,198 @@
+//! The edge's configuration: built-in defaults < file < environment < flags.
+//!
+//! `default.toml` beside this crate is its manual. Every mistake is reported with its place, its value and
+//! what would be right, all of them at once, and nothing starts on a configuration with a mistake.
+
+mod error;
+mod keys;
+mod source;
+mod units;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use segcast_proto::ids::SetId;
+
+pub use error::{ConfigError, ConfigErrors, Origin};
+pub use keys::{KEYS, Key};
+pub use source::{ConfigSource, ENVIRONMENT_PREFIX};
+pub use units::{Problem, show_duration, show_rate, show_size};
+pub use value::{RateCap, Size};
+
+/// The configuration that ships with the edge: every key, explained.
+pub const DEFAULT_TOML: &str = include_str!("../../default.toml");
+
+/// Which driver moves datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// The best that this kernel allows.
+    Auto,
+    /// `io_uring`.
+    Ring,
+    /// `recvmmsg` and `sendmmsg`.
+    Mmsg,
+}
+
+/// Which sets this edge serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sets {
+    /// Every set in the store.
+    All,
+    /// Only these.
+    Only(BTreeSet<SetId>),
+}
+
+impl Sets {
+    /// Whether the edge serves `set`.
+    #[must_use]
+    pub fn contains(&self, set: &SetId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(sets) => sets.contains(set),
+        }
+    }
+}
+
+/// When a HELLO is answered with a COOKIE first (PROTOCOL.md section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// When handshakes take too much of a shard's time.
+    Auto,
+    /// Always.
+    Always,
+}
+
+/// Where metrics and health are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Nowhere.
+    Off,
+    /// HTTP on this address.
+    Listen(SocketAddr),
+}
+
+/// The least severe event that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of every logger")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A validated configuration. The fields are the keys of `default.toml`, which explains them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "default.toml is the manual; a test keeps it complete")]
+pub struct Config {
+    pub listen: Vec<SocketAddr>,
+    pub store: PathBuf,
+    pub key_file: PathBuf,
+    pub center_keys: Vec<PathBuf>,
+    pub sets: Sets,
+    pub shards: u16,
+    pub pin: bool,
+    pub io: Io,
+    pub gso: bool,
+    pub sessions_max: u32,
+    pub pending_max: u32,
+    pub sessions_per_client: u16,
+    pub requests_per_second: u32,
+    pub idle_timeout: Duration,
+    pub cookie: Cookie,
+    pub datagram_max: Size,
+    pub egress_max: RateCap,
+    pub receive_buffers: u16,
+    pub send_slab: Size,
+    pub populate_threads: u16,
+    pub admin: Admin,
+    pub log_level: LogLevel,
+    pub log_format: LogFormat,
+    pub log_client_address: bool,
+    pub drain_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let port = 4870;
+        Self {
+            listen: vec![
+                SocketAddr::from(([0, 0, 0, 0], port)),
+                SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
+            ],
+            store: PathBuf::from("/var/lib/segcast/store"),
+            key_file: PathBuf::from("/etc/segcast/edge.key"),
+            center_keys: vec![PathBuf::from("/etc/segcast/centers")],
+            sets: Sets::All,
+            shards: 0,
+            pin: true,
+            io: Io::Auto,
+            gso: true,
+            sessions_max: 65_536,
+            pending_max: 16_384,
+            sessions_per_client: 4,
+            requests_per_second: 1000,
+            idle_timeout: Duration::from_secs(180),
+            cookie: Cookie::Auto,
+            datagram_max: Size(8952),
+            egress_max: RateCap::Unlimited,
+            receive_buffers: 512,
+            send_slab: Size(1 << 20),
+            populate_threads: 1,
+            admin: Admin::Listen(SocketAddr::from(([127, 0, 0, 1], 4871))),
+            log_level: LogLevel::Info,
+            log_format: LogFormat::Text,
+            log_client_address: false,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every bound that a single value must keep.
+    ///
+    /// # Errors
+    /// One [`ConfigError::BadValue`] for each value out of its bounds; `origins` says where each key was
+    /// set.
+    pub fn check(&self, origins: &BTreeMap<&'static str, Origin>) -> Result<(), ConfigErrors> {
+        let errors: Vec<_> = KEYS
+            .iter()
+            .filter_map(|key| {
+                let problem = key.problem(self)?;
+                let origin = origins.get(key.name).cloned().unwrap_or(Origin::Default);
+                let value = key.show(self);
+                Some(ConfigError::BadValue { origin, key: key.name, value, problem })
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// The whole configuration as TOML, one key a line, in the order of `default.toml`.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.show(self))).collect()
+    }
+
+    /// Keys that differ from `other` and take effect only at a start.
+    #[must_use]
+    pub fn restart_keys(&self, other: &Self) -> Vec<&'static str> {
+        let differs = |key: &&Key| !key.reload && key.show(self) != key.show(other);
+        KEYS.iter().filter(differs).map(|key| key.name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Where a configuration is read from, so that SIGHUP can read it again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::nearest;
+use super::value::Value;
+use super::{Config, ConfigError, ConfigErrors, KEYS, Key, Origin};
+
+/// What a variable of the environment begins with.
+pub const ENVIRONMENT_PREFIX: &str = "SEGCAST_EDGE_";
+
+/// The largest configuration file that is read: some ten thousand set ids.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The places that a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigSource {
+    /// The file; none: built-in defaults.
+    pub file: Option<PathBuf>,
+    /// Variables of the environment: those that begin with [`ENVIRONMENT_PREFIX`] are read.
+    pub environment: Vec<(String, String)>,
+    /// Flags of the command line: a key's name and its value.
+    pub flags: Vec<(String, String)>,
+}
+
+impl ConfigSource {
+    /// The process's environment and nothing else.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+            .collect();
+        Self { environment, ..Self::default() }
+    }
+
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All mistakes that were found.
+    pub fn load(&self) -> Result<Config, ConfigErrors> {
+        let mut reading = Reading::default();
+        if let Some(path) = &self.file {
+            reading.file(path);
+        }
+        for (name, value) in &self.environment {
+            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+                reading.set(
+                    &key.to_ascii_lowercase(),
+                    &Value::Untyped(value.clone()),
+                    Origin::Environment(name.clone()),
+                );
+            }
+        }
+        for (name, value) in &self.flags {
+            let flag = format!("--{}", name.replace('_', "-"));
+            reading.set(name, &Value::Untyped(value.clone()), Origin::Flag(flag));
+        }
+        reading.finish()
+    }
+}
+
+/// A configuration that is being read.
+#[derive(Default)]
+struct Reading {
+    config: Config,
+    origins: BTreeMap<&'static str, Origin>,
+    errors: Vec<ConfigError>,
+}
+
+impl Reading {
+    fn file(&mut self, path: &Path) {
+        match read_bounded(path) {
+            Ok(text) => self.text(path, &text),
+            Err(reason) => {
+                self.errors.push(ConfigError::Unreadable { path: path.to_owned(), reason });
+            }
+        }
+    }
+
+    fn text(&mut self, path: &Path, text: &str) {
+        let origin = |start: usize| Origin::File {
+            path: path.to_owned(),
+            line: 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count(),
+        };
+        type Entries = BTreeMap<toml::Spanned<String>, Value>;
+        match toml::from_str::<Entries>(text) {
+            Ok(entries) => {
+                for (key, value) in entries {
+                    let start = key.span().start;
+                    self.set(key.as_ref(), &value, origin(start));
+                }
+            }
+            Err(error) => {
+                let origin = origin(error.span().map_or(0, |span| span.start));
+                let reason = error.message().to_owned();
+                self.errors.push(ConfigError::Syntax { origin, reason });
+            }
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &Value, origin: Origin) {
+        let Some(key) = Key::find(name) else {
+            let suggestion = nearest(name, KEYS.iter().map(|key| key.name));
+            let error = ConfigError::UnknownKey { origin, key: name.to_owned(), suggestion };
+            self.errors.push(error);
+            return;
+        };
+        match key.read(&mut self.config, value) {
+            Ok(()) => {
+                self.origins.insert(key.name, origin);
+            }
+            Err(problem) => {
+                let value = value.to_string();
+                self.errors.push(ConfigError::BadValue { origin, key: key.name, value, problem });
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Config, ConfigErrors> {
+        if let Err(bounds) = self.config.check(&self.origins) {
+            self.errors.extend(bounds.0);
+        }
+        if self.errors.is_empty() { Ok(self.config) } else { Err(ConfigErrors(self.errors)) }
+    }
+}
+
+/// The text of a file of at most [`FILE_BYTES_MAX`].
+fn read_bounded(path: &Path) -> Result<String, String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("larger than {FILE_BYTES_MAX} bytes: not a configuration"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,76 @@
+//! Every bound of the edge in one place, with the arithmetic behind it. Sizes in bytes.
+
+use std::time::Duration;
+
+use segcast_proto::ids::ReceiverIndex;
+use segcast_proto::limits::TRAIN_MAX;
+
+/// Shards: the receiver index has 8 bits for them, and the endpoint counts them in 8 bits.
+pub const SHARDS_MAX: u16 = u8::MAX as u16;
+
+/// Sessions over all shards: what one shard's receiver indexes can name, so that one shard may hold all.
+pub const SESSIONS_MAX: u32 = ReceiverIndex::SLOTS;
+/// Unfinished handshakes over all shards, at about 2 KiB each: 2 GiB.
+pub const PENDING_MAX: u32 = 1 << 20;
+/// What an idle session may hold (DESIGN.md section 5).
+pub const SESSION_BYTES: u64 = 1024;
+/// What a pending handshake may hold: a HELLO, its WELCOME, keys.
+pub const PENDING_BYTES: u64 = 2048;
+
+/// Requests a second of one session: more than one segment each 10 µs is no player.
+pub const REQUESTS_PER_SECOND_MAX: u32 = 100_000;
+
+/// WELCOME carries the idle timeout in 16 bits of seconds.
+pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(u16::MAX as u64);
+/// Shorter ones would close players that only pause between segments.
+pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// The longest wait of a drain; a supervisor kills long before.
+pub const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+/// One train in a send buffer, on whole pages so that a zero-copy send has few fragments.
+pub const SEND_BUFFER_BYTES: usize = 64 << 10;
+const _: () = assert!(SEND_BUFFER_BYTES >= TRAIN_MAX);
+/// The smallest send slab: one train in the kernel, one being sealed, two in between.
+pub const SEND_SLAB_MIN: u64 = 4 * SEND_BUFFER_BYTES as u64;
+/// The largest send slab; beyond the last-level cache it only costs memory bandwidth.
+pub const SEND_SLAB_MAX: u64 = 64 << 20;
+
+/// A client sends at most 1440 bytes at once in version 1 (HELLO 1200, REQUEST with 64 ranges 560); rounded up to half a page.
+pub const RECEIVE_BUFFER_BYTES: usize = 2048;
+/// The least that lets one turn take a burst.
+pub const RECEIVE_BUFFERS_MIN: u16 = 64;
+/// What a provided-buffer ring can hold.
+pub const RECEIVE_BUFFERS_MAX: u16 = 1 << 15;
+
+/// Trains sealed in one turn: at 64 KiB and 6 GB/s about 0.7 ms, so that received datagrams and timers never wait longer.
+pub const TRAINS_PER_TURN: usize = 64;
+/// Messages from other threads taken in one turn.
+pub const MAIL_PER_TURN: usize = 256;
+/// The longest sleep of a shard: counters and flags are looked at twice a second even when nothing comes.
+pub const TURN_MAX: Duration = Duration::from_millis(500);
+
+/// Stray datagrams and handed-over HELLOs in a shard's mailbox, at most 2 KiB each: 2 MiB a shard.
+pub const MAILBOX: usize = 1024;
+/// Populate requests of one shard that are under way.
+pub const POPULATE_QUEUE: usize = 1024;
+/// Threads that populate.
+pub const POPULATE_THREADS_MAX: u16 = 64;
+/// How long a segment found resident is taken to stay so. Linux' reclaim needs two passes over an inactive page;
+/// under memory pressure faults are counted and the answer is more memory, not more system calls.
+pub const RESIDENT_TRUST: Duration = Duration::from_secs(10);
+/// Objects of which a shard remembers that they are resident; 16 bytes each, 1 MiB a shard.
+pub const RESIDENT_OBJECTS: usize = 1 << 16;
+
+/// Records of closed sessions that wait for the side thread, some 200 bytes each.
+pub const RECORDS: usize = 4096;
+/// How often the side thread looks for records.
+pub const RECORDS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a request to the admin address may take.
+pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections to the admin address at once.
+pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// Files that are read as center keys.
+pub const CENTER_KEYS_MAX: usize = 256;
+/// A key file: one line.
+pub const KEY_FILE_BYTES: u64 = 4096;
