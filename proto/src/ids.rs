@@ -50,7 +50,7 @@ impl core::str::FromStr for SetId {
 }
 
 /// The field `segment number` of a frame header: a segment, or a page of the manifest (section 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectNumber(pub u32);
 
 impl ObjectNumber {
