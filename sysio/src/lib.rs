@@ -10,3 +10,5 @@ pub mod mapped;
 pub mod rlimit;
 
 pub use error::SysError;
+#[cfg(feature = "lab")]
+pub mod lab;

@@ -1,0 +1,127 @@
+//! Network namespaces without names: each lives as long as its descriptor or a process in it.
+//!
+//! A namespace belongs to a thread (network_namespaces(7)), so work in one is done by threads and
+//! processes that were started inside.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::thread;
+
+/// A network namespace, new and empty but for a loopback device that is down.
+#[derive(Debug)]
+pub struct Namespace {
+    fd: OwnedFd,
+}
+
+impl Namespace {
+    /// Makes a new namespace; the calling thread stays where it is.
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_ADMIN; whatever unshare(2) or starting a thread gives.
+    pub fn new() -> io::Result<Self> {
+        thread::scope(|scope| {
+            let maker = thread::Builder::new().spawn_scoped(scope, || {
+                unshare_network()?;
+                Ok(Namespace { fd: File::open("/proc/thread-self/ns/net")?.into() })
+            })?;
+            maker.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
+        })
+    }
+
+    /// Moves the calling thread into the namespace, for the rest of its life.
+    ///
+    /// # Errors
+    /// Those of setns(2).
+    pub fn enter(&self) -> io::Result<()> {
+        set_network(self.fd.as_raw_fd())
+    }
+
+    /// Runs `work` on a thread inside and waits for its result. A panic of `work` goes on here.
+    ///
+    /// # Errors
+    /// When the thread cannot be started or cannot enter.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        thread::scope(|scope| {
+            let worker = thread::Builder::new().spawn_scoped(scope, || {
+                self.enter()?;
+                Ok(work())
+            })?;
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Starts `work` on a thread inside.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be duplicated or the thread cannot be started. A thread that
+    /// cannot enter gives its error when it is joined.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<thread::JoinHandle<io::Result<T>>> {
+        let fd = self.fd.try_clone()?;
+        thread::Builder::new().spawn(move || {
+            set_network(fd.as_raw_fd())?;
+            Ok(work())
+        })
+    }
+
+    /// A command that will run inside. /sys still shows the namespace of the caller.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be duplicated.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> io::Result<Command> {
+        let fd = self.fd.try_clone()?;
+        let mut command = Command::new(program);
+        let enter = move || set_network(fd.as_raw_fd());
+        // SAFETY: between fork and exec only async-signal-safe calls are allowed (signal-safety(7)):
+        // `enter` makes one system call, allocates nothing and takes no lock. It owns its descriptor.
+        unsafe { command.pre_exec(enter) };
+        Ok(command)
+    }
+}
+
+fn unshare_network() -> io::Result<()> {
+    // SAFETY: unshare(2) takes a flag and no pointer; it changes the calling thread alone.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })
+}
+
+fn set_network(fd: RawFd) -> io::Result<()> {
+    // SAFETY: setns(2) takes two integers and no pointer; a wrong descriptor is an error.
+    check(unsafe { libc::setns(fd, libc::CLONE_NEWNET) })
+}
+
+/// A system call's result as an error: -1 means that errno says why.
+pub(super) fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices() -> String {
+        std::fs::read_to_string("/proc/thread-self/net/dev").expect("/proc is mounted")
+    }
+
+    #[test]
+    fn threads_and_processes_run_inside_and_the_caller_stays_outside() {
+        let Ok(namespace) = Namespace::new() else {
+            return super::super::skip("namespaces (CAP_SYS_ADMIN)");
+        };
+        let outside = devices();
+        let inside = namespace.run(devices).expect("entered");
+        // Two header lines and `lo`.
+        assert_eq!(inside.lines().count(), 3, "{inside}");
+        let spawned = namespace.spawn(devices).expect("started");
+        assert_eq!(spawned.join().expect("no panic").expect("entered"), inside);
+        let mut command = namespace.command("cat").expect("duplicated");
+        let output = command.arg("/proc/self/net/dev").output().expect("cat runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), inside);
+        assert_eq!(devices().lines().count(), outside.lines().count());
+    }
+}

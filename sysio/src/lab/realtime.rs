@@ -1,0 +1,63 @@
+//! Being on time: real-time scheduling for the calling thread, and waits to the nanosecond.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::Duration;
+
+/// Gives the calling thread the lowest real-time priority (SCHED_FIFO 1, sched(7)): it runs as
+/// soon as it is woken, before every ordinary thread. It must sleep most of the time.
+///
+/// # Errors
+/// EPERM without CAP_SYS_NICE.
+pub fn schedule_realtime() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    // SAFETY: sched_setscheduler(2) reads one `sched_param`, which outlives the call; process 0
+    // is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
+    super::netns::check(result)
+}
+
+/// Waits until one of the descriptors can be read or `timeout` has passed, by a high-resolution
+/// timer. A signal ends the wait early.
+///
+/// # Errors
+/// Those of ppoll(2) but EINTR.
+pub fn wait_readable<const N: usize>(
+    descriptors: [BorrowedFd<'_>; N],
+    timeout: Duration,
+) -> io::Result<()> {
+    let mut polled = descriptors.map(|descriptor| libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let timeout = libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
+    };
+    let count = polled.len() as libc::nfds_t;
+    // SAFETY: ppoll(2) reads and writes `count` entries of `polled` and reads `timeout`; both
+    // outlive the call; a null signal mask changes no mask.
+    let ready =
+        unsafe { libc::ppoll(polled.as_mut_ptr(), count, &raw const timeout, std::ptr::null()) };
+    match super::netns::check(ready) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn a_wait_ends_by_data_and_by_time() {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let start = std::time::Instant::now();
+        wait_readable([reader.as_fd()], Duration::from_millis(5)).expect("polled");
+        assert!(start.elapsed() >= Duration::from_millis(5));
+        io::Write::write_all(&mut writer, b"x").expect("written");
+        wait_readable([reader.as_fd()], Duration::from_secs(3600)).expect("polled");
+    }
+}
