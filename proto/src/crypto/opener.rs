@@ -1,0 +1,203 @@
+//! The receiving direction of a session: opens packets of the last, this and the next epoch, and drops
+//! replays (sections 3 and 4).
+
+use super::packet_key::PacketKey;
+use super::replay_window::{ReplayWindow, Verdict};
+use super::{Secret, Suite};
+use crate::limits::{FRAME_HEADER, TAG};
+use crate::time::{Duration, Instant};
+use crate::wire::{ClearHeader, DecodeError, FrameHeader};
+
+/// How long the last epoch's key is kept, unless the session knows better (section 3).
+pub const PREVIOUS_EPOCH_TIME: Duration = Duration::from_secs(3);
+
+/// Why a datagram was dropped. None of these ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// It is no packet.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It is a packet of the handshake.
+    #[error("not a sealed packet")]
+    NotSealed,
+    /// Its epoch is neither the last (or no longer kept), nor this, nor the next one.
+    #[error("no key for its epoch")]
+    UnknownEpoch,
+    /// It was altered, forged, or sealed under another key.
+    #[error("authentication failed")]
+    Authentication,
+    /// It came before.
+    #[error("replayed")]
+    Replayed,
+    /// It is older than the replay window.
+    #[error("older than the replay window")]
+    TooOld,
+}
+
+/// An authentic packet, seen for the first time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened<'a> {
+    /// Its clear header.
+    pub header: ClearHeader,
+    /// Its frame header.
+    pub frame: FrameHeader,
+    /// What follows.
+    pub payload: &'a [u8],
+    /// The whole epoch number; the header has its low 8 bits. For [`Sealer::on_peer_epoch`](super::Sealer::on_peer_epoch).
+    pub epoch: u64,
+    /// Whether no higher sequence number came before.
+    pub is_highest: bool,
+}
+
+/// One receiving direction.
+#[derive(Debug)]
+pub struct Opener {
+    key: PacketKey,
+    /// The secret of the next epoch.
+    next_secret: Secret,
+    epoch: u64,
+    /// The next epoch, derived when its first packet comes, authentic or not.
+    next: Option<Box<PacketKey>>,
+    previous: Option<Box<Previous>>,
+    previous_lifetime: Duration,
+    window: ReplayWindow,
+    suite: Suite,
+}
+
+/// The key of the last epoch, for packets that were overtaken.
+#[derive(Debug)]
+struct Previous {
+    key: PacketKey,
+    expires: Instant,
+}
+
+/// Which of the three keys a packet needs.
+enum Slot {
+    Previous,
+    Current,
+    Next,
+}
+
+impl Opener {
+    /// Begins at epoch 0 with `secret` as secret\[0\]. `window_bits`: 512 at a server, at least 16 384 at a client.
+    ///
+    /// # Panics
+    ///
+    /// When `window_bits` is 0 or no multiple of 64.
+    #[must_use]
+    pub fn new(suite: Suite, secret: Secret, window_bits: usize) -> Self {
+        Self {
+            key: secret.packet_key(suite),
+            next_secret: secret.next(),
+            epoch: 0,
+            next: None,
+            previous: None,
+            previous_lifetime: PREVIOUS_EPOCH_TIME,
+            window: ReplayWindow::new(window_bits),
+            suite,
+        }
+    }
+
+    /// Authenticates and decrypts a datagram in place.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; the datagram's bytes are then of no use.
+    pub fn open<'a>(
+        &mut self,
+        now: Instant,
+        datagram: &'a mut [u8],
+    ) -> Result<Opened<'a>, OpenError> {
+        let header = ClearHeader::decode(datagram)?;
+        if !header.packet_type.is_sealed() {
+            return Err(OpenError::NotSealed);
+        }
+        let (needed, got) = (header.len() + FRAME_HEADER + TAG, datagram.len());
+        if got < needed {
+            return Err(DecodeError::Truncated { needed, got }.into());
+        }
+        let (additional, ciphertext) = datagram.split_at_mut(header.len());
+
+        let slot = self.slot(now, header.epoch).ok_or(OpenError::UnknownEpoch)?;
+        let key = match (&slot, &mut self.previous) {
+            (Slot::Previous, Some(previous)) => &mut previous.key,
+            (Slot::Previous, None) => return Err(OpenError::UnknownEpoch),
+            (Slot::Current, _) => &mut self.key,
+            (Slot::Next, _) => {
+                self.next.get_or_insert_with(|| Box::new(self.next_secret.packet_key(self.suite)))
+            }
+        };
+        let plaintext = key
+            .open(header.sequence, additional, ciphertext)
+            .map_err(|_| OpenError::Authentication)?;
+        let epoch = match slot {
+            Slot::Previous => self.epoch - 1,
+            Slot::Current => self.epoch,
+            Slot::Next => {
+                self.advance(now);
+                self.epoch
+            }
+        };
+        let is_highest = match self.window.record(header.sequence) {
+            Verdict::Fresh { is_highest } => is_highest,
+            Verdict::Replayed => return Err(OpenError::Replayed),
+            Verdict::TooOld => return Err(OpenError::TooOld),
+        };
+        let (frame, payload) = plaintext
+            .split_first_chunk()
+            .expect("the length was checked to hold a frame header and a tag");
+        Ok(Opened { header, frame: FrameHeader::decode(frame), payload, epoch, is_highest })
+    }
+
+    /// How long the key of an epoch is kept from now on after the change to the next one: 3 probe timeouts where
+    /// they are known.
+    pub const fn set_previous_epoch_lifetime(&mut self, lifetime: Duration) {
+        self.previous_lifetime = lifetime;
+    }
+
+    /// The highest epoch of authentic packets.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The highest sequence number of authentic packets.
+    #[must_use]
+    pub const fn highest(&self) -> Option<u64> {
+        self.window.highest()
+    }
+
+    /// Drops what can be computed again, until the next packet: an idle session stays small. The last epoch's key
+    /// goes for good if its time is over.
+    pub fn hibernate(&mut self, now: Instant) {
+        self.key.hibernate();
+        self.next = None;
+        self.previous.take_if(|previous| previous.expires <= now);
+        if let Some(previous) = &mut self.previous {
+            previous.key.hibernate();
+        }
+    }
+
+    /// Which key the epoch byte of a packet stands for.
+    fn slot(&mut self, now: Instant, byte: u8) -> Option<Slot> {
+        match byte.wrapping_sub(self.epoch as u8) {
+            0 => Some(Slot::Current),
+            1 => Some(Slot::Next),
+            u8::MAX => {
+                self.previous.take_if(|previous| previous.expires <= now);
+                self.previous.as_ref().map(|_| Slot::Previous)
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes the next epoch, one of whose packets was authentic, the current one.
+    fn advance(&mut self, now: Instant) {
+        let next = self.next.take().expect("the packet was opened with the next key");
+        let key = core::mem::replace(&mut self.key, *next);
+        let expires = now + self.previous_lifetime;
+        self.previous = Some(Box::new(Previous { key, expires }));
+        self.next_secret = self.next_secret.next();
+        self.epoch += 1;
+    }
+}
