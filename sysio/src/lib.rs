@@ -4,10 +4,13 @@
 
 pub mod clock;
 pub mod cpu;
+pub mod driver;
 pub mod error;
 pub mod file;
 pub mod mapped;
+pub mod probe;
 pub mod rlimit;
+pub mod udp;
 
 pub use error::SysError;
 #[cfg(feature = "lab")]

@@ -1,0 +1,214 @@
+//! Datagram I/O of one thread: receive, send trains, wait, be woken. Two drivers of one shape:
+//! `ring` (io_uring) and [`mmsg`] (epoll, recvmmsg, sendmmsg) for kernels or containers without.
+//!
+//! How to drive it: fill a buffer from [`Driver::send_buffer`], [`Driver::send`] it, and call
+//! [`Driver::turn`]; what was queued goes out at the beginning of the turn. After a turn, empty
+//! [`Driver::take_failure`]. Nothing here allocates after construction, and no turn is unbounded.
+
+pub(crate) mod arena;
+pub(crate) mod failure;
+mod inbox;
+pub mod mmsg;
+mod mmsg_receive;
+#[allow(dead_code, reason = "the ring driver uses the rest")]
+mod outbox;
+#[allow(dead_code, reason = "the ring driver uses the rest")]
+mod pages;
+mod route;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod waker;
+mod wire;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use arena::SendBuffer;
+pub use failure::{FailureKind, SendFailure};
+pub use mmsg::MmsgDriver;
+pub use stats::DriverStats;
+pub use waker::Waker;
+
+use crate::error::SysError;
+use crate::probe::IoKind;
+use crate::udp::UdpSocket;
+
+/// Most received messages handed over in one turn. With receive offload a message holds up to 64
+/// datagrams; without, one. 256 datagrams of 1200 bytes are opened in about 100 µs.
+pub const RECEIVES_PER_TURN: usize = 256;
+
+/// Sizes of a driver, fixed when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverConfig {
+    /// Receive buffers; the ring rounds up to a power of two, at most 32 768.
+    pub receive_buffers: u16,
+    /// Payload bytes of each: at least the largest datagram, 65 536 with receive offload.
+    pub receive_buffer_bytes: u32,
+    /// Send buffers, which is also the most trains in flight.
+    pub send_buffers: u16,
+    /// Bytes of each, rounded up to whole pages.
+    pub send_buffer_bytes: u32,
+    /// Send trains with UDP_SEGMENT. `false`: every datagram by itself.
+    pub gso: bool,
+}
+
+impl DriverConfig {
+    /// For a shard of an edge: 1024 × 2 KiB to receive, 16 × 64 KiB to send (the 1 MiB slab of
+    /// DESIGN.md section 3).
+    pub const EDGE: DriverConfig = DriverConfig {
+        receive_buffers: 1024,
+        receive_buffer_bytes: 2048,
+        send_buffers: 16,
+        send_buffer_bytes: 65_536,
+        gso: true,
+    };
+
+    /// For a client with receive offload: 64 × 64 KiB to receive, 8 × 4 KiB to send.
+    pub const CLIENT: DriverConfig = DriverConfig {
+        receive_buffers: 64,
+        receive_buffer_bytes: 65_536,
+        send_buffers: 8,
+        send_buffer_bytes: 4096,
+        gso: true,
+    };
+}
+
+/// One received datagram.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// Which socket: the index in the list given to [`Driver::new`].
+    pub socket: u16,
+    /// The sender.
+    pub from: SocketAddr,
+    /// ECN bits (RFC 3168): 0 not capable, 1 and 2 capable, 3 congestion experienced.
+    pub ecn: u8,
+    /// The payload; may be changed in place. The kernel reuses it after the call.
+    pub bytes: &'a mut [u8],
+}
+
+/// What one turn did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Turn {
+    /// Datagrams handed over.
+    pub datagrams: u32,
+    /// Trains that are over, whether sent or failed; so many send buffers came back.
+    pub trains_over: u32,
+    /// A waker was used.
+    pub woken: bool,
+}
+
+/// Datagram I/O of one thread. Neither driver is `Send`: make it on the thread that uses it.
+#[derive(Debug)]
+pub enum Driver {
+    /// epoll, recvmmsg, sendmmsg.
+    Mmsg(MmsgDriver),
+}
+
+impl Driver {
+    /// A driver of `kind` that owns `sockets`, which must be bound.
+    ///
+    /// # Errors
+    /// If memory, descriptors or the ring cannot be had.
+    pub fn new(
+        kind: IoKind,
+        sockets: Vec<UdpSocket>,
+        config: DriverConfig,
+    ) -> Result<Driver, SysError> {
+        match kind {
+            IoKind::Mmsg => MmsgDriver::new(sockets, config).map(Driver::Mmsg),
+            IoKind::Ring => crate::probe::choose(Some(kind))
+                .and_then(|_| MmsgDriver::new(sockets, config).map(Driver::Mmsg)),
+        }
+    }
+
+    /// Which kind this is.
+    pub fn kind(&self) -> IoKind {
+        match self {
+            Driver::Mmsg(_) => IoKind::Mmsg,
+        }
+    }
+
+    /// The sockets, in the order given to [`Self::new`].
+    pub fn sockets(&self) -> &[UdpSocket] {
+        match self {
+            Driver::Mmsg(driver) => driver.sockets(),
+        }
+    }
+
+    /// Something that ends a wait of [`Self::turn`] from any thread.
+    pub fn waker(&self) -> Waker {
+        match self {
+            Driver::Mmsg(driver) => driver.waker(),
+        }
+    }
+
+    /// One turn: sends what is queued, waits at most `timeout` (`None`: for ever; zero: not at all)
+    /// for a datagram, the end of a train or a waker, and hands over what arrived, at most
+    /// [`RECEIVES_PER_TURN`] messages. It may also return early with nothing to say (a signal).
+    ///
+    /// # Errors
+    /// Only when the driver cannot go on. What concerns one datagram or one train is counted or
+    /// reported by [`Self::take_failure`].
+    pub fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        on_datagram: &mut dyn FnMut(Received<'_>),
+    ) -> Result<Turn, SysError> {
+        match self {
+            Driver::Mmsg(driver) => driver.turn(timeout, on_datagram),
+        }
+    }
+
+    /// A free send buffer, the one used last. `None`: all are filled or in flight; a turn may
+    /// bring some back. Its contents are undefined.
+    pub fn send_buffer(&mut self) -> Option<SendBuffer> {
+        match self {
+            Driver::Mmsg(driver) => driver.send_buffer(),
+        }
+    }
+
+    /// Queues the first `len` bytes of `buffer` as a train of datagrams of `datagram_bytes`, the
+    /// last one perhaps shorter, from `socket` to `to`. They go out in the next turn.
+    /// `ticket` is what a failure is reported with.
+    ///
+    /// A train of more than [`crate::udp::MAX_TRAIN_DATAGRAMS`] datagrams or
+    /// [`crate::udp::MAX_SEND_BYTES`] works, but is sent datagram by datagram.
+    ///
+    /// # Panics
+    /// If `len` exceeds the buffer, `datagram_bytes` is 0, there is no such socket, or the buffer is
+    /// another driver's.
+    pub fn send(
+        &mut self,
+        buffer: SendBuffer,
+        len: usize,
+        datagram_bytes: usize,
+        socket: u16,
+        to: SocketAddr,
+        ticket: u64,
+    ) {
+        match self {
+            Driver::Mmsg(driver) => driver.send(buffer, len, datagram_bytes, socket, to, ticket),
+        }
+    }
+
+    /// Gives an unused buffer back; the same as dropping it.
+    pub fn release(&mut self, buffer: SendBuffer) {
+        drop(buffer);
+    }
+
+    /// The oldest failure not yet taken. At most 256 are kept, more are counted in
+    /// [`DriverStats::failures_dropped`].
+    pub fn take_failure(&mut self) -> Option<SendFailure> {
+        match self {
+            Driver::Mmsg(driver) => driver.take_failure(),
+        }
+    }
+
+    /// Counters since the driver was made.
+    pub fn stats(&self) -> DriverStats {
+        match self {
+            Driver::Mmsg(driver) => driver.stats(),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! One body of tests for both drivers, on loopback: what a caller may rely on whichever runs.
+
+use std::net::UdpSocket as Plain;
+use std::os::fd::AsFd;
+
+use super::*;
+use crate::udp::{CE, ECT0, UdpConfig, set_option};
+
+const SMALL: DriverConfig = DriverConfig {
+    receive_buffers: 16,
+    receive_buffer_bytes: 2048,
+    send_buffers: 4,
+    send_buffer_bytes: 65_536,
+    gso: true,
+};
+
+/// A datagram as the tests keep it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    socket: u16,
+    from: SocketAddr,
+    ecn: u8,
+    bytes: Vec<u8>,
+}
+
+fn bind(address: &str, config: &UdpConfig) -> UdpSocket {
+    UdpSocket::bind(address.parse().unwrap(), config).unwrap()
+}
+
+fn socket_v4() -> UdpSocket {
+    let config = UdpConfig { receive_buffer_bytes: 1 << 22, ..UdpConfig::default() };
+    bind("127.0.0.1:0", &config)
+}
+
+/// Says what is missing and returns `None` where this machine cannot run `kind`.
+fn driver(kind: IoKind, sockets: Vec<UdpSocket>, config: DriverConfig) -> Option<Driver> {
+    if let Err(missing) = crate::probe::choose(Some(kind)) {
+        assert!(std::env::var_os("SEGCAST_REQUIRE_ALL").is_none(), "{missing}");
+        println!("not tested: {missing}");
+        return None;
+    }
+    Some(Driver::new(kind, sockets, config).unwrap())
+}
+
+fn local(driver: &Driver) -> SocketAddr {
+    driver.sockets()[0].local_addr()
+}
+
+/// Counters that stand still when nothing happens.
+fn progress(driver: &Driver) -> DriverStats {
+    DriverStats { system_calls: 0, ..driver.stats() }
+}
+
+/// Turns until `count` datagrams came. The 10 s are a watchdog: all is there at once on loopback.
+fn collect(driver: &mut Driver, count: usize) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    while kept.len() < count {
+        let before = (kept.len(), progress(driver));
+        let turn = driver.turn(Some(Duration::from_secs(10)), &mut |datagram| {
+            kept.push(Kept {
+                socket: datagram.socket,
+                from: datagram.from,
+                ecn: datagram.ecn,
+                bytes: datagram.bytes.to_vec(),
+            });
+        });
+        let turn = turn.unwrap();
+        assert_eq!(turn.datagrams as usize, kept.len() - before.0);
+        assert!(progress(driver) != before.1, "{} of {count}: {:?}", kept.len(), driver.stats());
+    }
+    assert_eq!(kept.len(), count);
+    kept
+}
+
+/// Turns until all trains are over.
+fn send_all(driver: &mut Driver, trains: u32) {
+    let mut over = 0;
+    while over < trains {
+        let turn = driver.turn(Some(Duration::from_secs(10)), &mut |_| ()).unwrap();
+        over += turn.trains_over;
+    }
+    assert_eq!(over, trains);
+}
+
+/// Queues `bytes` as a train with ticket 7.
+fn queue(driver: &mut Driver, bytes: &[u8], datagram_bytes: usize, to: SocketAddr) {
+    let mut buffer = driver.send_buffer().unwrap();
+    buffer[..bytes.len()].copy_from_slice(bytes);
+    driver.send(buffer, bytes.len(), datagram_bytes, 0, to, 7);
+}
+
+/// `length` bytes that differ from datagram to datagram.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at / 7 + at / 1000) as u8).collect()
+}
+
+fn echo(kind: IoKind, address: &str) {
+    let Some(mut server) = driver(kind, vec![bind(address, &UdpConfig::default())], SMALL) else {
+        return;
+    };
+    let to = local(&server);
+    let client = Plain::bind((to.ip(), 0)).unwrap();
+    for round in 0..100_u8 {
+        client.send_to(&[round; 64], to).unwrap();
+        let [datagram] = &collect(&mut server, 1)[..] else { panic!("one datagram") };
+        assert_eq!(datagram.from, client.local_addr().unwrap());
+        assert_eq!((datagram.socket, &datagram.bytes[..]), (0, &[round; 64][..]));
+        queue(&mut server, &datagram.bytes, 1200, datagram.from);
+        send_all(&mut server, 1);
+        let mut reply = [0; 100];
+        let (length, from) = client.recv_from(&mut reply).unwrap();
+        assert_eq!((&reply[..length], from), (&[round; 64][..], to));
+    }
+    let stats = server.stats();
+    assert_eq!((stats.datagrams_in, stats.datagrams_out), (100, 100));
+    assert_eq!((stats.bytes_in, stats.bytes_out, stats.trains_out), (6400, 6400, 0));
+}
+
+/// Sends `length` bytes as one train and checks every datagram at the receiving driver.
+fn train(kind: IoKind, length: usize, size: usize, gso: bool, gro: bool) -> Option<DriverStats> {
+    let options = UdpConfig { gro, receive_buffer_bytes: 1 << 22, ..UdpConfig::default() };
+    let config = if gro { DriverConfig::CLIENT } else { SMALL };
+    let mut receiver = driver(kind, vec![bind("127.0.0.1:0", &options)], config)?;
+    let mut sender = driver(kind, vec![socket_v4()], DriverConfig { gso, ..SMALL })?;
+    let bytes = pattern(length);
+    queue(&mut sender, &bytes, size, local(&receiver));
+    send_all(&mut sender, 1);
+    let expected: Vec<&[u8]> = bytes.chunks(size).collect();
+    let kept = collect(&mut receiver, expected.len());
+    for (number, (got, expected)) in kept.iter().zip(expected).enumerate() {
+        assert_eq!(got.bytes, expected, "datagram {number}");
+        assert_eq!((got.from, got.ecn), (local(&sender), ECT0));
+    }
+    assert_eq!(sender.take_failure(), None);
+    assert_eq!(sender.stats().bytes_out, length as u64);
+    Some(sender.stats())
+}
+
+fn trains(kind: IoKind) {
+    // The largest trains, a short last datagram, and receive offload, which is cut apart again.
+    for (length, gro) in [(46 * 1416, false), (46 * 1416, true), (10 * 1200 + 1, true)] {
+        let Some(stats) = train(kind, length, 1416, true, gro) else { return };
+        assert_eq!((stats.trains_out, stats.gso_refused), (1, 0));
+        assert_eq!(stats.datagrams_out, length.div_ceil(1416) as u64);
+    }
+    // Without trains, and with more datagrams than one may have.
+    assert_eq!(train(kind, 46 * 1416, 1416, false, false).unwrap().trains_out, 0);
+    assert_eq!(train(kind, 65 * 100, 100, true, false).unwrap().trains_out, 0);
+    assert_eq!(train(kind, 64 * 100, 100, true, false).unwrap().trains_out, 1);
+    assert_eq!(train(kind, 65_536, 1424, true, false).unwrap().trains_out, 0);
+}
+
+fn empty_datagrams(kind: IoKind) {
+    let Some(mut server) = driver(kind, vec![socket_v4()], SMALL) else { return };
+    let to = local(&server);
+    queue(&mut server, &[], 1200, to);
+    assert_eq!(collect(&mut server, 1)[0].bytes, []);
+}
+
+fn congestion_marks(kind: IoKind) {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let socket = bind(address, &UdpConfig::default());
+        let Some(mut server) = driver(kind, vec![socket], SMALL) else { return };
+        let to = local(&server);
+        let client = Plain::bind((to.ip(), 0)).unwrap();
+        for (mark, expected) in [(0, 0), (CE, 3), (ECT0 | 0xB8, 2)] {
+            let (level, name) = match to {
+                SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+            };
+            set_option(client.as_fd(), level, name, i32::from(mark)).unwrap();
+            client.send_to(b"x", to).unwrap();
+            assert_eq!(collect(&mut server, 1)[0].ecn, expected, "{address}");
+        }
+    }
+}
+
+fn waking(kind: IoKind) {
+    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+    let waker = driver.waker();
+    for _ in 0..3 {
+        // Before the wait: not lost. Twice: counts as one or two, but ends.
+        waker.wake();
+        waker.wake();
+        assert!(driver.turn(None, &mut |_| ()).unwrap().woken);
+        while driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap().woken {}
+        let other = waker.clone();
+        let thread = std::thread::spawn(move || other.wake());
+        while !driver.turn(None, &mut |_| ()).unwrap().woken {}
+        thread.join().unwrap();
+        while driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap().woken {}
+    }
+    drop(driver);
+    waker.wake();
+}
+
+fn timeouts(kind: IoKind) {
+    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+    for wait in [Duration::ZERO, Duration::from_micros(200), Duration::from_millis(3)] {
+        let begin = std::time::Instant::now();
+        let turn = driver.turn(Some(wait), &mut |_| panic!("nothing was sent")).unwrap();
+        assert_eq!(turn, Turn::default());
+        assert!(begin.elapsed() >= wait, "a wait does not end before its time");
+    }
+}
+
+fn failures(kind: IoKind) {
+    let Some(mut sender) = driver(kind, vec![socket_v4()], SMALL) else { return };
+    let receiver = Plain::bind("127.0.0.1:0").unwrap();
+    let to = receiver.local_addr().unwrap();
+    queue(&mut sender, &pattern(65_510), 65_510, to);
+    send_all(&mut sender, 1);
+    let failure = sender.take_failure();
+    assert_eq!(failure, Some(SendFailure { ticket: 7, kind: FailureKind::TooLarge }));
+    // Broadcast is not allowed without SO_BROADCAST: a train is refused once, not per datagram.
+    queue(&mut sender, &pattern(5000), 1000, "255.255.255.255:9".parse().unwrap());
+    queue(&mut sender, b"after", 1000, to);
+    send_all(&mut sender, 2);
+    let failure = sender.take_failure().unwrap();
+    assert_eq!(failure.kind, FailureKind::Other(libc::EACCES));
+    assert_eq!(sender.take_failure(), None);
+    let mut bytes = [0; 16];
+    assert_eq!(receiver.recv(&mut bytes).unwrap(), 5);
+    let stats = sender.stats();
+    assert_eq!((stats.failed_too_large, stats.failed_other, stats.gso_refused), (1, 1, 0));
+    // The list is bounded.
+    for _ in 0..300 {
+        queue(&mut sender, &pattern(65_510), 65_510, to);
+        send_all(&mut sender, 1);
+    }
+    assert_eq!(std::iter::from_fn(|| sender.take_failure()).count(), failure::MAX_FAILURES);
+    assert_eq!(sender.stats().failures_dropped, 300 - failure::MAX_FAILURES as u64);
+}
+
+fn closed_ports(kind: IoKind) {
+    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+    let closed = Plain::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for _ in 0..5 {
+        queue(&mut driver, &pattern(3000), 1000, closed);
+        send_all(&mut driver, 1);
+    }
+    let to = local(&driver);
+    queue(&mut driver, b"alive", 1000, to);
+    assert_eq!(collect(&mut driver, 1)[0].bytes, b"alive");
+}
+
+fn refused_trains(kind: IoKind) {
+    let socket = socket_v4();
+    // Without checksums the kernel sends datagrams but refuses trains (EINVAL): a real refusal.
+    set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
+    let Some(mut sender) = driver(kind, vec![socket], SMALL) else { return };
+    let mut receiver = driver(kind, vec![socket_v4()], SMALL).unwrap();
+    for round in 0..3 {
+        let bytes = pattern(46 * 1416 - round);
+        queue(&mut sender, &bytes, 1416, local(&receiver));
+        send_all(&mut sender, 1);
+        let kept = collect(&mut receiver, 46);
+        let got: Vec<u8> = kept.iter().flat_map(|datagram| datagram.bytes.clone()).collect();
+        assert!(got == bytes, "the same bytes in the same order");
+    }
+    assert_eq!(sender.take_failure(), None);
+    let stats = sender.stats();
+    assert_eq!((stats.gso_refused, stats.trains_out, stats.datagrams_out), (1, 0, 3 * 46));
+}
+
+fn bursts(kind: IoKind) {
+    let config = DriverConfig { receive_buffers: 4, ..SMALL };
+    let Some(mut server) = driver(kind, vec![socket_v4()], config) else { return };
+    let to = local(&server);
+    let client = Plain::bind("127.0.0.1:0").unwrap();
+    for round in 0..3_u32 {
+        for number in 0..500_u32 {
+            client.send_to(&(round * 1000 + number).to_be_bytes(), to).unwrap();
+        }
+        for (number, datagram) in (0..500_u32).zip(collect(&mut server, 500)) {
+            assert_eq!(datagram.bytes, (round * 1000 + number).to_be_bytes());
+        }
+    }
+    // Larger than a buffer: dropped and counted, and the buffer is used again.
+    for _ in 0..20 {
+        client.send_to(&[1; 2049], to).unwrap();
+    }
+    client.send_to(&[2; 2048], to).unwrap();
+    assert_eq!(collect(&mut server, 1)[0].bytes, [2; 2048]);
+    assert_eq!(server.stats().truncated, 20);
+}
+
+fn many_sockets(kind: IoKind) {
+    let sockets: Vec<UdpSocket> = (0..100).map(|_| socket_v4()).collect();
+    let addresses: Vec<SocketAddr> = sockets.iter().map(UdpSocket::local_addr).collect();
+    let Some(mut driver) = driver(kind, sockets, SMALL) else { return };
+    let client = Plain::bind("127.0.0.1:0").unwrap();
+    for (index, to) in addresses.iter().enumerate() {
+        client.send_to(&[index as u8; 3], to).unwrap();
+    }
+    for datagram in collect(&mut driver, addresses.len()) {
+        assert_eq!(datagram.bytes, [datagram.socket as u8; 3]);
+    }
+    for (index, &from) in addresses.iter().enumerate() {
+        let buffer = driver.send_buffer().unwrap();
+        driver.send(buffer, 1, 1, index as u16, client.local_addr().unwrap(), 0);
+        send_all(&mut driver, 1);
+        assert_eq!(client.recv_from(&mut [0; 9]).unwrap(), (1, from));
+    }
+}
+
+fn buffers(kind: IoKind) {
+    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+    let to = local(&driver);
+    for _ in 0..50 {
+        // All of them, most of them queued, one given back.
+        let mut taken: Vec<SendBuffer> = std::iter::from_fn(|| driver.send_buffer()).collect();
+        assert_eq!(taken.len(), usize::from(SMALL.send_buffers));
+        let unused = taken.pop().unwrap();
+        driver.release(unused);
+        for mut buffer in taken {
+            buffer[..2].fill(9);
+            driver.send(buffer, 2, 1, 0, to, 0);
+        }
+        assert_eq!(collect(&mut driver, 6).len(), 6);
+    }
+    // Dropped with trains queued, receives armed, and a buffer out.
+    let mut buffer = driver.send_buffer().unwrap();
+    queue(&mut driver, &pattern(4000), 1000, to);
+    drop(driver);
+    buffer[0] = 1;
+}
+
+macro_rules! for_both_drivers {
+    ($($name:ident),*) => {
+        mod mmsg_driver {
+            $(#[test] fn $name() { super::$name(super::IoKind::Mmsg) })*
+            #[test] fn echo_v4() { super::echo(super::IoKind::Mmsg, "127.0.0.1:0") }
+            #[test] fn echo_v6() { super::echo(super::IoKind::Mmsg, "[::1]:0") }
+        }
+        mod ring_driver {
+            $(#[test] fn $name() { super::$name(super::IoKind::Ring) })*
+            #[test] fn echo_v4() { super::echo(super::IoKind::Ring, "127.0.0.1:0") }
+            #[test] fn echo_v6() { super::echo(super::IoKind::Ring, "[::1]:0") }
+        }
+    };
+}
+
+for_both_drivers!(
+    trains,
+    empty_datagrams,
+    congestion_marks,
+    waking,
+    timeouts,
+    failures,
+    closed_ports,
+    refused_trains,
+    bursts,
+    many_sockets,
+    buffers
+);

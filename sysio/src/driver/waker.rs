@@ -1,0 +1,45 @@
+//! Ends a driver's wait from another thread, through an eventfd(2).
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use crate::error::SysError;
+
+/// What is added to the eventfd's counter: an integer of 8 bytes in the machine's order.
+#[expect(clippy::host_endian_bytes, reason = "eventfd(2) takes host order")]
+const ONE: [u8; 8] = 1_u64.to_ne_bytes();
+
+/// Wakes one driver; cheap to clone, usable from any thread, also after the driver is gone.
+#[derive(Debug, Clone)]
+pub struct Waker {
+    event: Arc<OwnedFd>,
+}
+
+impl Waker {
+    pub(crate) fn new() -> Result<Waker, SysError> {
+        // SAFETY: eventfd takes no pointers.
+        let raw = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if raw < 0 {
+            return Err(SysError::last("open an eventfd"));
+        }
+        // SAFETY: `raw` was opened just now and belongs to nobody else.
+        let event = unsafe { OwnedFd::from_raw_fd(raw) };
+        Ok(Waker { event: Arc::new(event) })
+    }
+
+    /// Ends the wait of the driver's turn, or its next one if it is not waiting. Several calls
+    /// before that turn count as one.
+    pub fn wake(&self) {
+        // Fails only when the counter stands at its maximum, and then the driver is awake already.
+        let _ = rustix::io::write(&self.event, &ONE);
+    }
+
+    /// Takes what was written, so that the descriptor is not readable any more.
+    pub(crate) fn drain(&self) {
+        let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
+    }
+
+    pub(crate) fn raw(&self) -> RawFd {
+        self.event.as_raw_fd()
+    }
+}

@@ -1,0 +1,53 @@
+//! The structures that sendmsg(2) reads beside the data: message header, address, control message.
+//! One set for each send that the kernel can have at a time, allocated once.
+
+use std::ptr;
+
+use socket2::{SockAddr, SockAddrStorage};
+
+use crate::driver::outbox::{Piece, Train};
+use crate::udp::control::{SEND_BYTES, SendControl};
+
+/// What a message header points to.
+pub(crate) struct Parts {
+    iov: libc::iovec,
+    name: SockAddr,
+    control: SendControl,
+}
+
+impl Parts {
+    pub(crate) fn new() -> Parts {
+        let storage = SockAddrStorage::zeroed();
+        let length = storage.size_of();
+        // SAFETY: a zeroed storage is a valid address of family AF_UNSPEC, as long as itself. It is
+        // replaced before it is ever sent to.
+        let name = unsafe { SockAddr::new(storage, length) };
+        let iov = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+        Parts { iov, name, control: SendControl::EMPTY }
+    }
+
+    /// Fills the parts for one piece and returns the header that points to them and to the
+    /// train's buffer. The header is good for as long as neither is moved, changed or freed.
+    pub(crate) fn fill(&mut self, train: &Train, piece: &Piece) -> libc::msghdr {
+        self.name = train.to().clone();
+        self.iov.iov_base = train.address(piece).cast_mut().cast();
+        self.iov.iov_len = piece.len;
+        let mut header = empty_header();
+        header.msg_name = self.name.as_ptr().cast_mut().cast();
+        header.msg_namelen = self.name.len();
+        header.msg_iov = &raw mut self.iov;
+        header.msg_iovlen = 1;
+        if let Some(size) = piece.segment {
+            self.control = SendControl::segment(size);
+            header.msg_control = self.control.0.as_mut_ptr().cast();
+            header.msg_controllen = SEND_BYTES as _;
+        }
+        header
+    }
+}
+
+/// A header that points to nothing.
+pub(crate) fn empty_header() -> libc::msghdr {
+    // SAFETY: msghdr is plain data of integers and nullable pointers: all zeros is valid.
+    unsafe { std::mem::zeroed() }
+}
