@@ -1,6 +1,6 @@
 //! Packet protection, its key schedule and replay window, and the primitives that others build on.
 //!
-//! Nonces cannot be passed in: a [`Sealer`] counts sequence numbers itself and is the only thing that
+//! Nonces cannot be passed in: a `Sealer` counts sequence numbers itself and is the only thing that
 //! seals, so no (key, nonce) can occur twice.
 
 /// SHA-256, HMAC, HKDF.

@@ -1,1 +1,29 @@
-//! (being written)
+//! The handshake: HELLO, COOKIE and WELCOME around `Noise_IK_25519_AESGCM_SHA256` (section 5).
+//!
+//! A server does nothing expensive before `check_hello` has seen the right length and mac1, and before the
+//! cookie when it is busy. Randomness is a seed given by the caller, so that handshakes can be repeated in tests.
+
+/// The client's side.
+mod client;
+/// Cookies: proof of an address without state.
+mod cookie;
+/// Layout of HELLO, and the checks before any Diffie–Hellman.
+mod hello;
+/// Static keys.
+mod identity;
+/// Noise states.
+mod noise;
+/// The server's side.
+mod server;
+/// The payload of WELCOME.
+mod welcome;
+
+pub use client::{ClientHandshake, HandshakeError, Welcomed};
+pub use cookie::{COOKIE_LEN, COOKIE_PERIOD, CookieJar};
+pub use hello::{HELLO_LEN, HelloError, HelloParams, HelloView, check_hello};
+pub use identity::{EdgeIdentity, StaticSecret, edge_id};
+pub use server::ReceivedHello;
+pub use welcome::{WELCOME_LEN, WelcomePayload};
+
+#[cfg(test)]
+mod tests;

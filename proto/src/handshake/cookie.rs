@@ -1,0 +1,107 @@
+//! Cookies: a busy server asks for a proof of the address before it does any Diffie–Hellman, and keeps
+//! nothing to check it. Shards agree without talking: all derive the secret from one they share.
+
+use core::net::{IpAddr, SocketAddr};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::hello::HelloView;
+use crate::crypto::hash::{constant_time_eq, hmac16, hmac256};
+use crate::ids::ReceiverIndex;
+use crate::limits::CLEAR_HEADER;
+use crate::time::{Duration, Instant};
+use crate::wire::{ClearHeader, DecodeError, PacketType};
+
+/// A COOKIE packet.
+pub const COOKIE_LEN: usize = CLEAR_HEADER + 16 + 16;
+/// How long one secret makes cookies; it is accepted as long again.
+pub const COOKIE_PERIOD: Duration = Duration::from_secs(120);
+
+/// Makes and checks cookies.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct CookieJar {
+    shared: [u8; 32],
+}
+
+impl CookieJar {
+    /// `shared` is random, drawn at start, the same in all shards.
+    #[must_use]
+    pub const fn new(shared: [u8; 32]) -> Self {
+        Self { shared }
+    }
+
+    /// The number of the two-minute period that `now` lies in. All shards must use one clock.
+    #[must_use]
+    pub const fn period(now: Instant) -> u64 {
+        now.as_nanos() / COOKIE_PERIOD.as_nanos() as u64
+    }
+
+    /// The cookie for a HELLO from `address` in `period`.
+    #[must_use]
+    pub fn make(&self, period: u64, address: SocketAddr, hello_hash: &[u8; 32]) -> [u8; 16] {
+        let mut secret = hmac256(&self.shared, &[b"segcast v1 cookie", &period.to_be_bytes()]);
+        let ip = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        let parts = [&ip.octets()[..], &address.port().to_be_bytes(), hello_hash];
+        let cookie = hmac16(&secret, &parts);
+        secret.zeroize();
+        cookie
+    }
+
+    /// Whether a HELLO carries the cookie of `address`, made in this period or the last one.
+    #[must_use]
+    pub fn verify(&self, period: u64, address: SocketAddr, hello: &HelloView<'_>) -> bool {
+        [Some(period), period.checked_sub(1)].into_iter().flatten().any(|period| {
+            constant_time_eq(&self.make(period, address, &hello.hello_hash), &hello.cookie)
+        })
+    }
+
+    /// The COOKIE packet that answers a HELLO.
+    #[must_use]
+    pub fn reply(
+        &self,
+        period: u64,
+        address: SocketAddr,
+        hello: &HelloView<'_>,
+    ) -> [u8; COOKIE_LEN] {
+        let header = ClearHeader {
+            flags: 0,
+            packet_type: PacketType::Cookie,
+            extension_words: 0,
+            epoch: hello.suite as u8,
+            receiver: ReceiverIndex(hello.sender_index),
+            sequence: 0,
+        };
+        let mut out = [0; COOKIE_LEN];
+        let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
+        let (mac1, cookie) = rest.split_at_mut(16);
+        clear.copy_from_slice(&header.encode());
+        mac1.copy_from_slice(&hello.mac1);
+        cookie.copy_from_slice(&self.make(period, address, &hello.hello_hash));
+        out
+    }
+}
+
+/// What a client reads from a COOKIE.
+pub(super) struct CookieView {
+    pub(super) receiver: ReceiverIndex,
+    pub(super) mac1: [u8; 16],
+    pub(super) cookie: [u8; 16],
+}
+
+impl CookieView {
+    pub(super) fn decode(datagram: &[u8]) -> Result<Self, DecodeError> {
+        let header = ClearHeader::decode(datagram)?;
+        if header.packet_type != PacketType::Cookie || header.extension_words != 0 {
+            return Err(DecodeError::PacketType(header.packet_type as u8));
+        }
+        let datagram: &[u8; COOKIE_LEN] =
+            datagram.try_into().map_err(|_| DecodeError::Bounds("length of COOKIE"))?;
+        Ok(Self {
+            receiver: header.receiver,
+            mac1: core::array::from_fn(|i| datagram[CLEAR_HEADER + i]),
+            cookie: core::array::from_fn(|i| datagram[CLEAR_HEADER + 16 + i]),
+        })
+    }
+}
