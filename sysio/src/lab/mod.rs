@@ -3,13 +3,9 @@
 //! Network namespaces and TAP devices need root (CAP_SYS_ADMIN, CAP_NET_ADMIN) and end with their
 //! file descriptors: nothing is left behind by a test that dies.
 
-/// Counts allocations of each thread.
 pub mod counting_allocator;
-/// Network namespaces.
 pub mod netns;
-/// Real-time scheduling and exact waits, for emulators.
 pub mod realtime;
-/// TAP devices.
 pub mod tap;
 
 /// Tries to set up a ring of two entries: what a test that needs io_uring asks first.
