@@ -1,0 +1,167 @@
+//! What a token says, and its one encoding in CBOR (RFC 8949, 4.2.1) within COSE (RFC 9052).
+
+use coset::cbor::value::Value;
+use coset::{CborSerializable, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, iana};
+
+use super::TokenError;
+use crate::ids::SetId;
+use crate::limits::TOKEN_SETS_MAX;
+
+/// CWT claims (RFC 8392, RFC 8747) and our own.
+const EXP: i128 = 4;
+const NBF: i128 = 5;
+const CTI: i128 = 7;
+const CNF: i128 = 8;
+const SETS: i128 = -70_001;
+const RATE_CAP: i128 = -70_002;
+const SESSIONS: i128 = -70_003;
+
+/// `cnf`'s method "COSE_Key" (RFC 8747, 3.1).
+const CNF_COSE_KEY: i128 = 1;
+/// Parameters of a COSE_Key, and their values for X25519 (RFC 9053, 7.2).
+const KTY: (i128, i128) = (1, 1);
+const CRV: (i128, i128) = (-1, 4);
+const X: i128 = -2;
+
+/// What a token permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Last second at which it is valid, Unix time.
+    pub expires: u64,
+    /// First second at which it is valid, Unix time.
+    pub not_before: u64,
+    /// Names the token.
+    pub token_id: [u8; 8],
+    /// The client's static key: only who has the private key can use the token.
+    pub client_public: [u8; 32],
+    /// What may be fetched, 1 to 16 sets; the index is the set handle.
+    pub sets: Vec<SetId>,
+    /// The most that all sessions together may receive, kbit/s.
+    pub rate_cap_kbits: Option<u32>,
+    /// Sessions at once; none: the edge's default.
+    pub sessions: Option<u16>,
+}
+
+impl Claims {
+    /// The payload of the token. Keys are in the order of their encodings.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, TokenError> {
+        let integer = |n: i128| Value::Integer(n.try_into().expect("claim keys are small"));
+        let key = Value::Map(vec![
+            (integer(KTY.0), integer(KTY.1)),
+            (integer(CRV.0), integer(CRV.1)),
+            (integer(X), Value::Bytes(self.client_public.to_vec())),
+        ]);
+        let sets = self.sets.iter().map(|set| Value::Bytes(set.0.to_vec())).collect();
+        let mut map = vec![
+            (integer(EXP), Value::from(self.expires)),
+            (integer(NBF), Value::from(self.not_before)),
+            (integer(CTI), Value::Bytes(self.token_id.to_vec())),
+            (integer(CNF), Value::Map(vec![(integer(CNF_COSE_KEY), key)])),
+            (integer(SETS), Value::Array(sets)),
+        ];
+        if let Some(rate_cap) = self.rate_cap_kbits {
+            map.push((integer(RATE_CAP), Value::from(rate_cap)));
+        }
+        if let Some(sessions) = self.sessions {
+            map.push((integer(SESSIONS), Value::from(sessions)));
+        }
+        Value::Map(map).to_vec().map_err(|_| TokenError::Invalid("claims do not encode"))
+    }
+
+    /// Reads a payload and makes sure that it is the only encoding of what it says: indefinite lengths,
+    /// long forms, other orders, keys twice, unknown keys and trailing bytes all encode differently.
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, TokenError> {
+        const MALFORMED: TokenError = TokenError::Invalid("malformed claims");
+        let value = Value::from_slice(payload).map_err(|_| MALFORMED)?;
+        let map = value.as_map().ok_or(MALFORMED)?;
+        let key = cbor_map(required(map, CNF)?)
+            .and_then(|cnf| find(cnf, CNF_COSE_KEY))
+            .and_then(cbor_map)
+            .ok_or(MALFORMED)?;
+        let claims = Self {
+            expires: unsigned(required(map, EXP)?)?,
+            not_before: unsigned(required(map, NBF)?)?,
+            token_id: bytes(required(map, CTI)?)?,
+            client_public: bytes(required(key, X)?)?,
+            sets: sets(required(map, SETS)?)?,
+            rate_cap_kbits: find(map, RATE_CAP).map(unsigned).transpose()?,
+            sessions: find(map, SESSIONS).map(unsigned).transpose()?,
+        };
+        if claims.encode()? != payload {
+            return Err(TokenError::Invalid("not in deterministic encoding, or unknown claims"));
+        }
+        Ok(claims)
+    }
+}
+
+/// The protected header of every token by the key `kid`.
+fn protected_header(kid: [u8; 8]) -> Header {
+    HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).key_id(kid.to_vec()).build()
+}
+
+/// The token of a payload; `sign` gets what is to be signed.
+pub(super) fn encode_token(
+    kid: [u8; 8],
+    payload: Vec<u8>,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<Vec<u8>, TokenError> {
+    CoseSign1Builder::new()
+        .protected(protected_header(kid))
+        .payload(payload)
+        .create_signature(super::EXTERNAL_AAD, sign)
+        .build()
+        .to_vec()
+        .map_err(|_| TokenError::Invalid("it does not encode"))
+}
+
+/// Takes a token apart: id of the key, and the rest. Makes sure that it is the only encoding of its parts, by
+/// which its headers are exactly ours.
+pub(super) fn decode_token(token: &[u8]) -> Result<([u8; 8], CoseSign1), TokenError> {
+    let sign1 = CoseSign1::from_slice(token).map_err(|_| TokenError::Invalid("no COSE_Sign1"))?;
+    let kid = sign1.protected.header.key_id.as_slice();
+    let kid = kid.try_into().map_err(|_| TokenError::Invalid("no key id of 8 bytes"))?;
+    let payload = sign1.payload.clone().ok_or(TokenError::Invalid("no payload"))?;
+    if encode_token(kid, payload, |_| sign1.signature.clone())? != token {
+        return Err(TokenError::Invalid("another algorithm, other headers or another encoding"));
+    }
+    Ok((kid, sign1))
+}
+
+/// The value of an integer key.
+fn find(map: &[(Value, Value)], key: i128) -> Option<&Value> {
+    let is_key = |value: &Value| value.as_integer().is_some_and(|n| i128::from(n) == key);
+    map.iter().find(|(name, _)| is_key(name)).map(|(_, value)| value)
+}
+
+fn required(map: &[(Value, Value)], key: i128) -> Result<&Value, TokenError> {
+    find(map, key).ok_or(TokenError::Invalid("a claim is missing"))
+}
+
+fn cbor_map(value: &Value) -> Option<&[(Value, Value)]> {
+    value.as_map().map(Vec::as_slice)
+}
+
+/// A number that fits.
+fn unsigned<N: TryFrom<i128>>(value: &Value) -> Result<N, TokenError> {
+    value
+        .as_integer()
+        .and_then(|n| i128::from(n).try_into().ok())
+        .ok_or(TokenError::Invalid("a number is out of bounds"))
+}
+
+/// A byte string of the right length.
+fn bytes<const N: usize>(value: &Value) -> Result<[u8; N], TokenError> {
+    value
+        .as_bytes()
+        .and_then(|bytes| bytes.as_slice().try_into().ok())
+        .ok_or(TokenError::Invalid("a byte string is too short or too long"))
+}
+
+fn sets(value: &Value) -> Result<Vec<SetId>, TokenError> {
+    match value.as_array() {
+        Some(sets) if (1..=TOKEN_SETS_MAX).contains(&sets.len()) => {
+            sets.iter().map(|set| bytes(set).map(SetId)).collect()
+        }
+        _ => Err(TokenError::Invalid("not 1 to 16 sets")),
+    }
+}

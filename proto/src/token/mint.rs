@@ -1,0 +1,25 @@
+//! The center's side: signs tokens.
+
+use super::TokenError;
+use super::claims::{Claims, encode_token};
+use crate::crypto::sign::{SigningKey, key_id};
+use crate::limits::{TOKEN_MAX, TOKEN_SETS_MAX};
+
+/// Makes the token of `claims`, signed with the center's key.
+///
+/// # Errors
+///
+/// [`TokenError::Invalid`] when there are not 1 to 16 sets, or the last second is before the first.
+pub fn mint(claims: &Claims, key: &SigningKey) -> Result<Vec<u8>, TokenError> {
+    if !(1..=TOKEN_SETS_MAX).contains(&claims.sets.len()) {
+        return Err(TokenError::Invalid("not 1 to 16 sets"));
+    }
+    if claims.expires < claims.not_before {
+        return Err(TokenError::Invalid("it expires before it is valid"));
+    }
+    let kid = key_id(&key.public());
+    let token = encode_token(kid, claims.encode()?, |message| key.sign(message).to_vec())?;
+    // 16 sets take 272 bytes and all the rest less than 200.
+    assert!(token.len() <= TOKEN_MAX, "a token of {} bytes", token.len());
+    Ok(token)
+}
