@@ -1,7 +1,13 @@
 //! What this machine offers for datagram I/O, and the choice of a driver with a reason that can be
 //! logged.
 
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::driver::ring_setup;
 use crate::error::SysError;
+use crate::udp::set_option;
 
 /// The drivers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,16 +18,84 @@ pub enum IoKind {
     Mmsg,
 }
 
-/// Chooses a driver: the one asked for, or the best that works. Returns the reason too.
+/// Whether the ring driver works here: flags, operations and provided buffers are all tried.
+///
+/// # Errors
+/// What is missing, with a hint: a sysctl, a seccomp profile, a newer kernel.
+pub fn ring() -> Result<(), SysError> {
+    ring_setup::probe()
+}
+
+/// Chooses a driver: the one asked for, or the ring where it works and epoll elsewhere. Returns the
+/// reason too, in words for the log.
 ///
 /// # Errors
 /// If the one asked for does not work on this machine.
 pub fn choose(requested: Option<IoKind>) -> Result<(IoKind, String), SysError> {
     match requested {
+        Some(IoKind::Mmsg) => Ok((IoKind::Mmsg, "epoll was asked for".to_owned())),
         Some(IoKind::Ring) => {
-            let cause = std::io::Error::from_raw_os_error(libc::ENOSYS);
-            Err(SysError::new("use io_uring", cause).with_hint("this build has no ring driver"))
+            ring().map(|()| (IoKind::Ring, "io_uring was asked for, and works".to_owned()))
         }
-        _ => Ok((IoKind::Mmsg, "epoll: this build has no ring driver".to_owned())),
+        None => Ok(match ring() {
+            Ok(()) => (IoKind::Ring, "io_uring works here".to_owned()),
+            Err(missing) => (IoKind::Mmsg, format!("epoll, because: {missing}")),
+        }),
+    }
+}
+
+/// Which UDP offloads the kernel knows. A device or a route may still refuse at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpOffload {
+    /// `UDP_SEGMENT` (Linux 4.18): one send for a train of datagrams.
+    pub gso: bool,
+    /// `UDP_GRO` (Linux 5.0): one receive for a train of datagrams.
+    pub gro: bool,
+}
+
+/// Asks the kernel, on a socket that is not bound.
+pub fn udp_offload() -> UdpOffload {
+    let known = |option| {
+        Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), Some(Protocol::UDP))
+            .is_ok_and(|socket| set_option(socket.as_fd(), libc::SOL_UDP, option, 1).is_ok())
+    };
+    UdpOffload { gso: known(libc::UDP_SEGMENT), gro: known(libc::UDP_GRO) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ring_setup::hint_for;
+
+    #[test]
+    fn what_is_asked_for_is_chosen_and_a_reason_is_given() {
+        let (kind, reason) = choose(Some(IoKind::Mmsg)).unwrap();
+        assert_eq!((kind, reason.is_empty()), (IoKind::Mmsg, false));
+        match ring() {
+            Ok(()) => {
+                assert_eq!(choose(Some(IoKind::Ring)).unwrap().0, IoKind::Ring);
+                assert_eq!(choose(None).unwrap().0, IoKind::Ring);
+            }
+            Err(missing) => {
+                assert!(choose(Some(IoKind::Ring)).is_err());
+                let (kind, reason) = choose(None).unwrap();
+                assert!(kind == IoKind::Mmsg && reason.contains(&missing.to_string()));
+            }
+        }
+    }
+
+    #[test]
+    fn hints_tell_the_sysctl_from_seccomp_and_age() {
+        assert!(hint_for(Some(libc::EPERM), "2").unwrap().contains("io_uring_disabled"));
+        assert!(hint_for(Some(libc::EPERM), "1").unwrap().contains("io_uring_group"));
+        assert!(hint_for(Some(libc::EPERM), "0").unwrap().contains("seccomp"));
+        assert!(hint_for(Some(libc::ENOSYS), "").unwrap().contains("6.1"));
+        assert!(hint_for(Some(libc::ENOMEM), "0").unwrap().contains("MEMLOCK"));
+        assert_eq!(hint_for(None, "0"), None);
+    }
+
+    #[test]
+    fn every_kernel_since_5_0_has_both_offloads() {
+        assert_eq!(udp_offload(), UdpOffload { gso: true, gro: true });
     }
 }

@@ -1,5 +1,5 @@
 //! Datagram I/O of one thread: receive, send trains, wait, be woken. Two drivers of one shape:
-//! `ring` (io_uring) and [`mmsg`] (epoll, recvmmsg, sendmmsg) for kernels or containers without.
+//! [`ring`] (io_uring) and [`mmsg`] (epoll, recvmmsg, sendmmsg) for kernels or containers without.
 //!
 //! How to drive it: fill a buffer from [`Driver::send_buffer`], [`Driver::send`] it, and call
 //! [`Driver::turn`]; what was queued goes out at the beginning of the turn. After a turn, empty
@@ -10,10 +10,12 @@ pub(crate) mod failure;
 mod inbox;
 pub mod mmsg;
 mod mmsg_receive;
-#[allow(dead_code, reason = "the ring driver uses the rest")]
 mod outbox;
-#[allow(dead_code, reason = "the ring driver uses the rest")]
 mod pages;
+pub mod ring;
+mod ring_buffers;
+pub(crate) mod ring_setup;
+mod ring_wires;
 mod route;
 mod stats;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use std::time::Duration;
 pub use arena::SendBuffer;
 pub use failure::{FailureKind, SendFailure};
 pub use mmsg::MmsgDriver;
+pub use ring::RingDriver;
 pub use stats::DriverStats;
 pub use waker::Waker;
 
@@ -100,7 +103,10 @@ pub struct Turn {
 
 /// Datagram I/O of one thread. Neither driver is `Send`: make it on the thread that uses it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each thread, and it never moves")]
 pub enum Driver {
+    /// io_uring.
+    Ring(RingDriver),
     /// epoll, recvmmsg, sendmmsg.
     Mmsg(MmsgDriver),
 }
@@ -117,14 +123,14 @@ impl Driver {
     ) -> Result<Driver, SysError> {
         match kind {
             IoKind::Mmsg => MmsgDriver::new(sockets, config).map(Driver::Mmsg),
-            IoKind::Ring => crate::probe::choose(Some(kind))
-                .and_then(|_| MmsgDriver::new(sockets, config).map(Driver::Mmsg)),
+            IoKind::Ring => RingDriver::new(sockets, config).map(Driver::Ring),
         }
     }
 
     /// Which kind this is.
     pub fn kind(&self) -> IoKind {
         match self {
+            Driver::Ring(_) => IoKind::Ring,
             Driver::Mmsg(_) => IoKind::Mmsg,
         }
     }
@@ -132,6 +138,7 @@ impl Driver {
     /// The sockets, in the order given to [`Self::new`].
     pub fn sockets(&self) -> &[UdpSocket] {
         match self {
+            Driver::Ring(driver) => driver.sockets(),
             Driver::Mmsg(driver) => driver.sockets(),
         }
     }
@@ -139,6 +146,7 @@ impl Driver {
     /// Something that ends a wait of [`Self::turn`] from any thread.
     pub fn waker(&self) -> Waker {
         match self {
+            Driver::Ring(driver) => driver.waker(),
             Driver::Mmsg(driver) => driver.waker(),
         }
     }
@@ -156,6 +164,7 @@ impl Driver {
         on_datagram: &mut dyn FnMut(Received<'_>),
     ) -> Result<Turn, SysError> {
         match self {
+            Driver::Ring(driver) => driver.turn(timeout, on_datagram),
             Driver::Mmsg(driver) => driver.turn(timeout, on_datagram),
         }
     }
@@ -164,6 +173,7 @@ impl Driver {
     /// bring some back. Its contents are undefined.
     pub fn send_buffer(&mut self) -> Option<SendBuffer> {
         match self {
+            Driver::Ring(driver) => driver.send_buffer(),
             Driver::Mmsg(driver) => driver.send_buffer(),
         }
     }
@@ -188,6 +198,7 @@ impl Driver {
         ticket: u64,
     ) {
         match self {
+            Driver::Ring(driver) => driver.send(buffer, len, datagram_bytes, socket, to, ticket),
             Driver::Mmsg(driver) => driver.send(buffer, len, datagram_bytes, socket, to, ticket),
         }
     }
@@ -201,6 +212,7 @@ impl Driver {
     /// [`DriverStats::failures_dropped`].
     pub fn take_failure(&mut self) -> Option<SendFailure> {
         match self {
+            Driver::Ring(driver) => driver.take_failure(),
             Driver::Mmsg(driver) => driver.take_failure(),
         }
     }
@@ -208,6 +220,7 @@ impl Driver {
     /// Counters since the driver was made.
     pub fn stats(&self) -> DriverStats {
         match self {
+            Driver::Ring(driver) => driver.stats(),
             Driver::Mmsg(driver) => driver.stats(),
         }
     }

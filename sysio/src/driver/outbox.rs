@@ -29,7 +29,7 @@ pub(crate) struct Train {
     buffer: SendBuffer,
     len: usize,
     datagram_bytes: usize,
-    pub(crate) socket: u16,
+    socket: u16,
     to: SockAddr,
     ip: IpAddr,
     ticket: u64,
@@ -42,6 +42,10 @@ pub(crate) struct Train {
 }
 
 impl Train {
+    pub(crate) fn socket(&self) -> u16 {
+        self.socket
+    }
+
     pub(crate) fn to(&self) -> &SockAddr {
         &self.to
     }

@@ -1,0 +1,455 @@
+//! The io_uring driver: multishot receives into provided buffers, sends with UDP_SEGMENT, one
+//! io_uring_enter(2) per turn.
+//!
+//! What the kernel may touch, and until when:
+//! - a provided buffer: from `publish` until a completion names it;
+//! - a wire and the send buffer it points to: from submission until its completion;
+//! - the receive header: while a receive is armed.
+//!
+//! All of it lives in `KernelMemory` and in the outbox's trains, which are freed only once every
+//! operation has completed, and leaked if that cannot be reached.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+
+use crate::driver::arena::Arena;
+use crate::driver::inbox::{Inbox, Message};
+use crate::driver::mmsg::is_fatal;
+use crate::driver::outbox::{After, Outbox};
+use crate::driver::ring_buffers::{GROUP, ReceiveBuffers};
+use crate::driver::ring_setup;
+use crate::driver::ring_wires::Wires;
+use crate::driver::wire::empty_header;
+use crate::driver::{
+    DriverConfig, DriverStats, RECEIVES_PER_TURN, Received, SendBuffer, SendFailure, Turn, Waker,
+};
+use crate::error::SysError;
+use crate::udp::control::RECEIVE_BYTES;
+use crate::udp::kernel_abi::{ADDRESS_BYTES, u32_at};
+use crate::udp::{MAX_TRAIN_DATAGRAMS, UdpSocket};
+
+/// Most completions looked at in one turn: as many as messages received at most, plus sends.
+const COMPLETIONS_PER_TURN: usize = RECEIVES_PER_TURN;
+/// Wires beyond one for each send buffer: so many datagrams of split trains are in flight.
+const SPLIT_WIRES: u16 = MAX_TRAIN_DATAGRAMS as u16;
+/// Length of `struct io_uring_recvmsg_out`, which precedes name, control messages and payload.
+const OUT_BYTES: usize = 16;
+/// Where the payload begins in a receive buffer: 16 + 32 + 96 = 144.
+const PAYLOAD_OFFSET: usize = OUT_BYTES + ADDRESS_BYTES + RECEIVE_BYTES;
+
+/// Flags of io_uring_enter(2).
+const ENTER_GETEVENTS: u32 = 1;
+const ENTER_EXT_ARG: u32 = 8;
+
+/// High half of the user data: what completed. The low half is a number of that kind.
+const RECEIVE: u64 = 1 << 32;
+const SEND: u64 = 2 << 32;
+const WAKE: u64 = 3 << 32;
+
+/// What the kernel reads and writes while operations are in flight, but for the send buffers.
+struct KernelMemory {
+    buffers: ReceiveBuffers,
+    wires: Wires,
+    /// Says how much room a receive leaves for name and control messages.
+    receive_header: Box<libc::msghdr>,
+}
+
+/// See [`crate::driver::Driver`].
+pub struct RingDriver {
+    // Closed before the memory goes (field order), though by then it has no operation left.
+    ring: IoUring,
+    memory: ManuallyDrop<Box<KernelMemory>>,
+    outbox: Outbox,
+    arena: Rc<Arena>,
+    waker: Waker,
+    sockets: Vec<UdpSocket>,
+    /// Trains with something to submit, and whether a slot is in that list.
+    queue: VecDeque<u16>,
+    queued: Box<[bool]>,
+    /// Sockets whose receive is to be armed.
+    disarmed: VecDeque<u16>,
+    waker_armed: bool,
+    /// Operations submitted, or in the submission queue, whose last completion did not come yet.
+    operations: usize,
+    completions: Vec<cqueue::Entry>,
+    inbox: Inbox,
+    stats: DriverStats,
+}
+
+impl RingDriver {
+    pub(crate) fn new(
+        sockets: Vec<UdpSocket>,
+        config: DriverConfig,
+    ) -> Result<RingDriver, SysError> {
+        let wires = config.send_buffers.saturating_add(SPLIT_WIRES);
+        // At most one entry for each wire and socket, and one for the waker.
+        let submissions = u32::from(wires) + sockets.len() as u32 + 1;
+        let in_flight = submissions + u32::from(config.receive_buffers);
+        let ring = ring_setup::open(submissions, 4 * in_flight)
+            .map_err(|e| SysError::new("open a ring (io_uring_setup)", e))?;
+        let waker = Waker::new()?;
+        let mut files: Vec<i32> = sockets.iter().map(UdpSocket::raw).collect();
+        files.push(waker.raw());
+        ring.submitter().register_files(&files).map_err(|e| {
+            SysError::new("register sockets with the ring", e)
+                .with_hint("raise the limit of open files: ulimit -n")
+        })?;
+        let buffer_bytes = PAYLOAD_OFFSET + config.receive_buffer_bytes as usize;
+        let mut receive_header = Box::new(empty_header());
+        receive_header.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
+        receive_header.msg_controllen = RECEIVE_BYTES as _;
+        let memory = KernelMemory {
+            buffers: ReceiveBuffers::new(&ring, config.receive_buffers, buffer_bytes)?,
+            wires: Wires::new(wires),
+            receive_header,
+        };
+        let slots = usize::from(config.send_buffers);
+        Ok(RingDriver {
+            ring,
+            memory: ManuallyDrop::new(Box::new(memory)),
+            outbox: Outbox::new(config.send_buffers, config.gso),
+            arena: Arena::new(config.send_buffers, config.send_buffer_bytes as usize)?,
+            waker,
+            queue: VecDeque::with_capacity(slots),
+            queued: vec![false; slots].into(),
+            disarmed: (0..sockets.len() as u16).collect(),
+            waker_armed: false,
+            operations: 0,
+            completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
+            inbox: Inbox::new(sockets.len()),
+            stats: DriverStats::default(),
+            sockets,
+        })
+    }
+
+    pub(crate) fn sockets(&self) -> &[UdpSocket] {
+        &self.sockets
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    pub(crate) fn send_buffer(&mut self) -> Option<SendBuffer> {
+        self.arena.take()
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<SendFailure> {
+        self.outbox.failures.take()
+    }
+
+    pub(crate) fn stats(&self) -> DriverStats {
+        self.stats
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        buffer: SendBuffer,
+        len: usize,
+        datagram_bytes: usize,
+        socket: u16,
+        to: SocketAddr,
+        ticket: u64,
+    ) {
+        assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
+        let slot = self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket);
+        self.queued[usize::from(slot)] = true;
+        self.queue.push_back(slot);
+    }
+
+    pub(crate) fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        on_datagram: &mut dyn FnMut(Received<'_>),
+    ) -> Result<Turn, SysError> {
+        self.arm();
+        self.submit_sends();
+        self.enter(timeout).map_err(|e| SysError::new("enter the ring (io_uring_enter)", e))?;
+        self.reap(on_datagram)
+    }
+
+    /// Queues a submission; `false` if the queue is full, for the next turn to try again.
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: what the entry points to (wire and send buffer, or receive header and provided
+        // buffers) stays where it is, and unfreed, until the operation's last completion: wires are
+        // freed and trains end by their completion only, and `drop` waits for all or leaks them.
+        let pushed = unsafe { self.ring.submission().push(entry) }.is_ok();
+        self.operations += usize::from(pushed);
+        pushed
+    }
+
+    /// Arms what is not armed: the waker's poll, and receives that ended or never began.
+    fn arm(&mut self) {
+        if !self.waker_armed {
+            let fd = Fixed(self.sockets.len() as u32);
+            // Multishot polls complete on every write to the eventfd, so it is never read.
+            let poll = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true);
+            self.waker_armed = self.push(&poll.build().user_data(WAKE));
+        }
+        while let Some(&socket) = self.disarmed.front() {
+            let header: *const libc::msghdr = &raw const *self.memory.receive_header;
+            let receive = opcode::RecvMsgMulti::new(Fixed(socket.into()), header, GROUP);
+            if !self.push(&receive.build().user_data(RECEIVE | u64::from(socket))) {
+                return;
+            }
+            self.disarmed.pop_front();
+        }
+    }
+
+    /// Turns queued trains into submissions, as far as wires reach.
+    fn submit_sends(&mut self) {
+        while let Some(&slot) = self.queue.front() {
+            let train = self.outbox.train(slot);
+            let mut more = false;
+            // No piece: the train failed with pieces in flight, and the rest is not tried.
+            if let Some(piece) = self.outbox.piece(slot, train.next()) {
+                let socket = Fixed(train.socket().into());
+                let Some((wire, header)) = self.memory.wires.fill(slot, train, piece) else {
+                    return;
+                };
+                let send = opcode::SendMsg::new(socket, header).build();
+                if !self.push(&send.user_data(SEND | u64::from(wire))) {
+                    self.memory.wires.free(wire);
+                    return;
+                }
+                more = self.outbox.start(slot, &piece);
+            }
+            if !more {
+                self.queue.pop_front();
+                self.queued[usize::from(slot)] = false;
+            }
+        }
+    }
+
+    /// Submits, and waits for a completion or the timeout.
+    fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stats.system_calls += 1;
+        let waiting = self.ring.completion().is_empty() && timeout != Some(Duration::ZERO);
+        let submission = self.ring.submission();
+        self.stats.completion_overflows += u64::from(submission.cq_overflow());
+        let submissions = submission.len() as u32;
+        drop(submission);
+        let spec = timeout.map(Timespec::from);
+        let mut args = SubmitArgs::new();
+        if let Some(spec) = &spec {
+            args = args.timespec(spec);
+        }
+        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        let submitter = self.ring.submitter();
+        // SAFETY: `submissions` entries are in the queue, pushed under `push`'s argument; EXT_ARG
+        // wants an io_uring_getevents_arg, which SubmitArgs is (transparent), alive with its
+        // timespec through the call.
+        let result = unsafe { submitter.enter(submissions, waiting.into(), flags, Some(&args)) };
+        match result {
+            Ok(_) => Ok(()),
+            // A timeout, a signal; or completions must be taken first (EBUSY, EAGAIN): `reap` does.
+            Err(e) => match e.raw_os_error() {
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(e),
+            },
+        }
+    }
+
+    /// Handles completions, at most [`COMPLETIONS_PER_TURN`].
+    fn reap(&mut self, on_datagram: &mut dyn FnMut(Received<'_>)) -> Result<Turn, SysError> {
+        let mut turn = Turn::default();
+        let mut fatal = None;
+        let mut completions = std::mem::take(&mut self.completions);
+        completions.extend(self.ring.completion().take(COMPLETIONS_PER_TURN));
+        for entry in completions.drain(..) {
+            let more = cqueue::more(entry.flags());
+            self.operations -= usize::from(!more);
+            let number = entry.user_data() as u16;
+            match entry.user_data() & !0xFFFF_FFFF {
+                RECEIVE => {
+                    if !more {
+                        self.disarmed.push_back(number);
+                    }
+                    match self.received(number, &entry, on_datagram) {
+                        Ok(datagrams) => turn.datagrams += datagrams,
+                        Err(e) => fatal = Some(e),
+                    }
+                }
+                SEND => turn.trains_over += u32::from(self.sent(number, entry.result())),
+                WAKE => {
+                    self.waker_armed = more;
+                    turn.woken = true;
+                }
+                other => unreachable!("completion of kind {other:#x}, which is never submitted"),
+            }
+        }
+        self.completions = completions;
+        self.memory.buffers.publish();
+        fatal.map_or(Ok(turn), Err)
+    }
+
+    /// One completion of a receive; how many datagrams it brought.
+    fn received(
+        &mut self,
+        socket: u16,
+        entry: &cqueue::Entry,
+        on_datagram: &mut dyn FnMut(Received<'_>),
+    ) -> Result<u32, SysError> {
+        let Ok(length) = usize::try_from(entry.result()) else {
+            let errno = -entry.result();
+            match errno {
+                // All buffers were full. They are given back by now, and the receive is armed anew.
+                libc::ENOBUFS => self.stats.receive_buffers_exhausted += 1,
+                _ if is_fatal(Some(errno)) || errno == libc::EINVAL => {
+                    let local = self.sockets[usize::from(socket)].local_addr();
+                    let cause = io::Error::from_raw_os_error(errno);
+                    return Err(SysError::new(format!("receive on {local} (ring)"), cause));
+                }
+                _ => self.stats.receive_errors += 1,
+            }
+            return Ok(0);
+        };
+        let Some(id) = cqueue::buffer_select(entry.flags()) else {
+            self.stats.receive_errors += 1;
+            return Ok(0);
+        };
+        // SAFETY: this completion gave buffer `id` to us, and it is given back only below.
+        let bytes = unsafe { self.memory.buffers.filled(id, length) };
+        let datagrams = match message(bytes, socket) {
+            Some(message) => self.inbox.deliver(message, &mut self.stats, on_datagram),
+            None => {
+                self.stats.receive_errors += 1;
+                0
+            }
+        };
+        self.memory.buffers.give_back(id);
+        Ok(datagrams)
+    }
+
+    /// One completion of a send; whether its train is over.
+    fn sent(&mut self, wire: u16, result: i32) -> bool {
+        let used = self.memory.wires.free(wire);
+        let answer = if result < 0 { Err(-result) } else { Ok(()) };
+        let slot = used.slot;
+        match self.outbox.finish(slot, &used.piece, answer, &mut self.stats) {
+            After::Pending => false,
+            After::Again => {
+                self.queued[usize::from(slot)] = true;
+                self.queue.push_front(slot);
+                false
+            }
+            After::Over => {
+                // A train that failed may still be listed for what is not tried any more.
+                if std::mem::take(&mut self.queued[usize::from(slot)]) {
+                    self.queue.retain(|&listed| listed != slot);
+                }
+                true
+            }
+        }
+    }
+
+    /// Cancels everything and waits until the kernel has let go of all memory; `false`: it did not.
+    fn quiesce(&mut self) -> bool {
+        // So that everything pushed is cancelled, and not left in the queue.
+        let mut settled = self.enter(Some(Duration::ZERO)).is_ok();
+        let everything = CancelBuilder::any().all();
+        let limit = Timespec::from(Duration::from_secs(1));
+        // An error: nothing was left to cancel, or what is left is waited for below.
+        let _ = self.ring.submitter().register_sync_cancel(Some(limit), everything);
+        // Each round takes what has completed; a cancelled operation completes at once.
+        const ROUNDS: usize = 1000;
+        for _ in 0..ROUNDS {
+            let finished = self.ring.completion().filter(|e| !cqueue::more(e.flags())).count();
+            self.operations = self.operations.saturating_sub(finished);
+            if self.operations == 0 || !settled {
+                break;
+            }
+            settled = self.enter(Some(Duration::from_millis(1))).is_ok();
+        }
+        self.operations == 0
+    }
+}
+
+impl Drop for RingDriver {
+    fn drop(&mut self) {
+        let quiet = self.quiesce();
+        // A closed ring lets go of its files some time later; this frees the port at once.
+        let _ = self.ring.submitter().unregister_files();
+        if quiet {
+            // SAFETY: dropped once, here. No operation is left, so the kernel writes to no provided
+            // buffer and reads no wire; it holds its own pins on the buffer ring's pages until the
+            // ring is closed.
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
+        } else {
+            // Memory that the kernel may still touch stays: the rest of `memory` by not dropping it,
+            // the send buffers by this.
+            self.outbox.leak();
+        }
+    }
+}
+
+impl fmt::Debug for RingDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RingDriver { sockets, stats, .. } = self;
+        f.debug_struct("RingDriver").field("sockets", sockets).field("stats", stats).finish()
+    }
+}
+
+/// Takes a filled receive buffer apart: `struct io_uring_recvmsg_out` (name length, control length,
+/// payload length, flags), then room for the name, for control messages, and the payload.
+fn message(bytes: &mut [u8], socket: u16) -> Option<Message<'_>> {
+    let (head, payload) = bytes.split_at_mut_checked(PAYLOAD_OFFSET)?;
+    let name_bytes = u32_at(head, 0)? as usize;
+    let control_bytes = u32_at(head, 4)? as usize;
+    let flags = u32_at(head, 12)?.cast_signed();
+    let (name, control) = head[OUT_BYTES..].split_at(ADDRESS_BYTES);
+    Some(Message {
+        socket,
+        name: &name[..name_bytes.min(ADDRESS_BYTES)],
+        control: &control[..control_bytes.min(RECEIVE_BYTES)],
+        flags,
+        payload,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::udp::UdpConfig;
+
+    #[test]
+    fn everything_in_flight_can_be_cancelled() {
+        if let Err(missing) = crate::probe::ring() {
+            assert!(std::env::var_os("SEGCAST_REQUIRE_ALL").is_none(), "{missing}");
+            println!("not tested: {missing}");
+            return;
+        }
+        let socket = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &UdpConfig::default());
+        let sockets = vec![socket().unwrap(), socket().unwrap()];
+        let mut driver = RingDriver::new(sockets, DriverConfig::EDGE).unwrap();
+        driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap();
+        assert_eq!(driver.operations, 3, "two receives and a poll are armed");
+        let to = driver.sockets[0].local_addr();
+        for _ in 0..3 {
+            let buffer = driver.send_buffer().unwrap();
+            driver.send(buffer, 5000, 1000, 0, to, 0);
+        }
+        driver.submit_sends();
+        assert_eq!(driver.operations, 6);
+        assert!(driver.quiesce());
+        assert!(driver.quiesce(), "again, with nothing left");
+    }
+
+    #[test]
+    fn a_receive_buffer_is_taken_apart_within_its_bounds() {
+        let mut bytes = [0xFF; PAYLOAD_OFFSET + 5];
+        let parts = message(&mut bytes, 3).unwrap();
+        assert_eq!((parts.socket, parts.payload.len()), (3, 5));
+        assert_eq!((parts.name.len(), parts.control.len()), (ADDRESS_BYTES, RECEIVE_BYTES));
+        assert!(message(&mut bytes[..PAYLOAD_OFFSET - 1], 0).is_none());
+        assert_eq!(message(&mut bytes[..PAYLOAD_OFFSET], 0).unwrap().payload, []);
+    }
+}

@@ -1,0 +1,65 @@
+//! Message headers of the sends that the ring has: each stays in its place from submission to
+//! completion, since the kernel may read it, and what it points to, at any time between.
+
+use std::cell::UnsafeCell;
+
+use crate::driver::outbox::{Piece, Train};
+use crate::driver::wire::{Parts, empty_header};
+
+/// One header and its parts.
+struct Wire {
+    header: libc::msghdr,
+    parts: Parts,
+}
+
+/// What a wire is used for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Use {
+    pub(crate) slot: u16,
+    pub(crate) piece: Piece,
+}
+
+/// All wires of a driver, allocated once. The boxes never move, whatever moves the pool.
+pub(crate) struct Wires {
+    wires: Box<[UnsafeCell<Wire>]>,
+    uses: Box<[Option<Use>]>,
+    free: Vec<u16>,
+}
+
+impl Wires {
+    pub(crate) fn new(count: u16) -> Wires {
+        let wire = || UnsafeCell::new(Wire { header: empty_header(), parts: Parts::new() });
+        Wires {
+            wires: (0..count).map(|_| wire()).collect(),
+            uses: vec![None; usize::from(count)].into(),
+            free: (0..count).rev().collect(),
+        }
+    }
+
+    /// Fills a free wire for a piece: its number and the header's address, good until
+    /// [`Self::free`]. `None`: all are in use.
+    pub(crate) fn fill(
+        &mut self,
+        slot: u16,
+        train: &Train,
+        piece: Piece,
+    ) -> Option<(u16, *const libc::msghdr)> {
+        let number = self.free.pop()?;
+        let place = self.wires[usize::from(number)].get();
+        // SAFETY: the number was free, so neither the kernel nor anyone else uses this wire, and
+        // `self` is borrowed exclusively. The reference ends before the address is handed out.
+        let wire = unsafe { &mut *place };
+        wire.header = wire.parts.fill(train, &piece);
+        self.uses[usize::from(number)] = Some(Use { slot, piece });
+        // SAFETY: `place` points to a live wire; only an address is taken, nothing is read.
+        let header = unsafe { &raw const (*place).header };
+        Some((number, header))
+    }
+
+    /// Takes a wire back, after its completion or if it was never submitted; what it was used for.
+    pub(crate) fn free(&mut self, number: u16) -> Use {
+        let used = self.uses[usize::from(number)].take().expect("a wire completes once");
+        self.free.push(number);
+        used
+    }
+}
