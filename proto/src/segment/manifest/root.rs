@@ -103,11 +103,13 @@ impl Root {
             .get(KEY_ID_AT..)
             .and_then(|rest| rest.first_chunk::<KEY_ID_LEN>())
             .ok_or(RootError::Length)?;
-        let key = center_keys
-            .iter()
-            .find(|key| sign::key_id(key) == *key_id)
-            .ok_or(RootError::UnknownKey(*key_id))?;
-        if !sign::verify(key, &[SIGNATURE_CONTEXT, signed].concat(), signature) {
+        // More than one key only by a collision of 8 bytes.
+        let mut keys = center_keys.iter().filter(|key| sign::key_id(key) == *key_id).peekable();
+        if keys.peek().is_none() {
+            return Err(RootError::UnknownKey(*key_id));
+        }
+        let message = [SIGNATURE_CONTEXT, signed].concat();
+        if !keys.any(|key| sign::verify(key, &message, signature)) {
             return Err(RootError::Signature);
         }
         Self::parse(signed)
