@@ -1,1 +1,22 @@
-//! (being written)
+//! The sender's side of a path: how fast to send, what was delivered and lost, and whether reports are true.
+//!
+//! `Sender` is all that a session uses. It is told of every train, control packet and report, and says when the
+//! next train may leave and how long it may be. It holds no data and repeats nothing: the client asks again.
+//! ARCHITECTURE.md describes the model; PROTOCOL.md sections 7.2, 9, 10 and 11 are what it relies on.
+
+mod filters;
+mod missing;
+mod model;
+mod pacer;
+mod rate_sample;
+mod report;
+mod rtt;
+mod sender;
+mod silence;
+mod skip;
+mod trains;
+mod units;
+
+pub use model::Phase;
+pub use report::{FeedbackView, Lie, ReportOutcome};
+pub use sender::{Sender, SenderConfig};

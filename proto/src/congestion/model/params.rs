@@ -1,0 +1,61 @@
+//! The model's constants. Names and values are those of draft-ietf-ccwg-bbr unless a reason is given.
+
+use crate::time::Duration;
+
+/// Datagrams in flight before the first report (RFC 6928).
+pub(super) const INITIAL_WINDOW: u64 = 10;
+/// Datagrams that are always allowed in flight (`MinPipeCwnd`).
+pub(super) const MIN_WINDOW: u64 = 4;
+/// The client reports after so many datagrams (PROTOCOL.md section 10) …
+pub(super) const REPORT_DATAGRAMS: u64 = 32;
+/// … or after a quarter of the round trip, at least and at most so long.
+pub(super) const REPORT_MIN: Duration = Duration::from_millis(1);
+/// See [`REPORT_MIN`].
+pub(super) const REPORT_MAX: Duration = Duration::from_millis(5);
+
+/// Pacing a little below the estimate keeps standing queues from forming (`PacingMarginPercent` = 1).
+pub(super) const PACING_MARGIN: f64 = 0.99;
+/// Doubles the rate each round trip: 4 ln 2.
+pub(super) const STARTUP_GAIN: f64 = 2.77;
+/// Empties in a round trip or two what startup queued.
+pub(super) const DRAIN_GAIN: f64 = 0.5;
+/// `ProbeBW_DOWN`.
+pub(super) const DOWN_GAIN: f64 = 0.9;
+/// `ProbeBW_UP`.
+pub(super) const UP_GAIN: f64 = 1.25;
+/// Window, in bandwidth-delay products.
+pub(super) const WINDOW_GAIN: f64 = 2.0;
+/// Window while probing up.
+pub(super) const UP_WINDOW_GAIN: f64 = 2.25;
+/// Window while probing the round trip.
+pub(super) const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
+
+/// Losses above this part of what was in flight say that the path is over-full.
+pub(super) const LOSS_THRESHOLD: f64 = 0.02;
+/// What remains of a bound after a round with losses.
+pub(super) const BETA: f64 = 0.7;
+/// What remains after a round with ECN marks but no loss (RFC 8511).
+pub(super) const BETA_ECN: f64 = 0.85;
+/// Part of the upper bound that is left free for others while cruising.
+pub(super) const HEADROOM: f64 = 0.15;
+
+/// Startup ends when the rate grew by less than this for [`FULL_ROUNDS`] round trips.
+pub(super) const FULL_GROWTH: f64 = 1.25;
+/// See [`FULL_GROWTH`].
+pub(super) const FULL_ROUNDS: u32 = 3;
+/// Startup also ends in a round that lost more than the threshold in at least so many separate holes.
+pub(super) const STARTUP_LOST_RANGES: u32 = 6;
+
+/// Time between two probes for more rate: this, plus up to [`PROBE_WAIT_RANDOM`].
+pub(super) const PROBE_WAIT: Duration = Duration::from_millis(2000);
+/// See [`PROBE_WAIT`].
+pub(super) const PROBE_WAIT_RANDOM: Duration = Duration::from_millis(1000);
+/// … or as many round trips as a Reno flow of the same window would need to grow by its loss, at most so many.
+pub(super) const PROBE_ROUNDS_MAX: u64 = 63;
+
+/// The round trip is probed when its minimum is older than this.
+pub(super) const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the window is halved then.
+pub(super) const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
+/// A minimum is believed for this long.
+pub(super) const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);

@@ -1,0 +1,71 @@
+//! When the next train may leave, and how long a train may be.
+
+use super::units::{bytes_in, time_for};
+use crate::limits::{TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
+use crate::time::{Duration, Instant};
+
+/// A train carries at most what the rate carries in this time (DESIGN.md section 5).
+const TRAIN_TIME: Duration = Duration::from_millis(1);
+/// A train that leaves late (timers, a busy shard) does not push back those after it by more than this: up to
+/// so much sending time is made good, so that lateness does not lower the rate.
+const CATCH_UP: Duration = Duration::from_millis(1);
+
+/// Spaces trains at a rate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pacer {
+    next: Instant,
+}
+
+impl Pacer {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { next: now }
+    }
+
+    /// When the next train may leave.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// `bytes` left at `now` and take their time at `rate` (bytes/s).
+    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64, rate: u64) {
+        self.next = self.next.max(now - CATCH_UP) + time_for(bytes, rate);
+    }
+
+    /// The rate changed for the better: do not sit out a wait that was set for a lower one.
+    pub(super) fn shorten(&mut self, now: Instant, longest: Duration) {
+        self.next = self.next.min(now + longest);
+    }
+}
+
+/// The longest train (bytes, a whole number of datagrams, at least one) at `rate`.
+pub(super) fn train_bytes(rate: u64, datagram: usize) -> usize {
+    let by_size = (TRAIN_MAX / datagram).min(TRAIN_DATAGRAMS_MAX);
+    let by_time = bytes_in(rate, TRAIN_TIME) / datagram as u64;
+    (by_time.min(by_size as u64) as usize).max(1) * datagram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trains_are_a_millisecond_of_the_rate_within_the_bounds_of_gso() {
+        assert_eq!(train_bytes(0, 1200), 1200);
+        assert_eq!(train_bytes(12_500_000, 1200), 10 * 1200);
+        assert_eq!(train_bytes(u64::MAX, 1200), 54 * 1200);
+        assert_eq!(train_bytes(u64::MAX, 1000), 64 * 1000);
+        assert_eq!(train_bytes(u64::MAX, 8952), 7 * 8952);
+    }
+
+    #[test]
+    fn lateness_is_made_good_but_idleness_is_not() {
+        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
+        let mut pacer = Pacer::new(at(0));
+        pacer.on_sent(at(0), 10_000, 1_000_000);
+        assert_eq!(pacer.next(), at(10));
+        pacer.on_sent(at(11), 10_000, 1_000_000);
+        assert_eq!(pacer.next(), at(20));
+        pacer.on_sent(at(500), 10_000, 1_000_000);
+        assert_eq!(pacer.next(), at(509));
+    }
+}

@@ -1,0 +1,470 @@
+//! [`Sender`]: joins the records of what was sent, the path model, the pacer and the checks of reports.
+
+use super::missing::Missing;
+use super::model::{LostTrain, Model, Phase, Report};
+use super::pacer::{Pacer, train_bytes};
+use super::rate_sample::{Delivery, RateSample};
+use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
+use super::rtt::{DEFAULT_RTT, Rtt};
+use super::silence::Silence;
+use super::skip::Skips;
+use super::trains::{Train, Trains};
+use crate::time::{Duration, Instant};
+
+/// The reordering window is a quarter of the round trip, at least this: less is noise of clocks and batching.
+const REORDER_MIN: Duration = Duration::from_millis(1);
+
+/// What a sender starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderConfig {
+    /// The handshake's round trip, if measured.
+    pub initial_rtt: Option<Duration>,
+    /// UDP payload of a full datagram, bytes.
+    pub datagram_bytes: usize,
+    /// Upper bound of the rate, bytes/s: of the token and of the edge.
+    pub rate_cap: Option<u64>,
+    /// Secret of the session that decides which sequence numbers are skipped. Never known to the client.
+    pub skip_key: [u8; 16],
+}
+
+/// The sending side of one path. About 85 KiB: made when a session begins to send, dropped when it is idle.
+#[derive(Debug)]
+pub struct Sender {
+    model: Model,
+    pacer: Pacer,
+    rtt: Rtt,
+    delivery: Delivery,
+    trains: Trains,
+    missing: Missing,
+    skips: Skips,
+    silence: Silence,
+    datagram: usize,
+    rate_cap: Option<u64>,
+    room: u64,
+    /// The first number not sent.
+    next_sequence: u64,
+    /// The first number above all reported.
+    next_unreported: u64,
+    ce_count: u32,
+    /// The reordering window is `1 << reorder_shift` quarters of a round trip, at most a whole one.
+    reorder_shift: u32,
+    /// A datagram may leave past the window: a probe after silence.
+    probe: bool,
+}
+
+impl Sender {
+    /// A sender for a new path. Allocates its rings; nothing allocates later.
+    #[must_use]
+    pub fn new(now: Instant, config: SenderConfig) -> Self {
+        let datagram = config.datagram_bytes.max(1);
+        let seed = u128::from_le_bytes(config.skip_key);
+        let initial_rtt = config.initial_rtt.unwrap_or(DEFAULT_RTT).max(Duration::from_micros(1));
+        Self {
+            model: Model::new(now, initial_rtt, datagram, (seed >> 64) as u64 ^ seed as u64),
+            pacer: Pacer::new(now),
+            rtt: Rtt::new(config.initial_rtt),
+            delivery: Delivery::new(now),
+            trains: Trains::new(datagram),
+            missing: Missing::new(),
+            skips: Skips::new(config.skip_key),
+            silence: Silence::default(),
+            datagram,
+            rate_cap: config.rate_cap,
+            room: u64::MAX,
+            next_sequence: 0,
+            next_unreported: 0,
+            ce_count: 0,
+            reorder_shift: 0,
+            probe: false,
+        }
+    }
+
+    /// How many bytes of UDP payload the next train may carry now, a whole number of datagrams and at least one.
+    /// `None`: not now; [`Self::next_send_time`] says when, unless it waits for a report. Ask only when there is
+    /// something to send: a window found closed counts as demand.
+    #[must_use]
+    pub fn train_budget(&mut self, now: Instant) -> Option<usize> {
+        if now < self.pacer.next() || self.silence.stopped() {
+            return None;
+        }
+        let datagram = self.datagram as u64;
+        let wanted = self.train_bytes();
+        let room = self.room.saturating_sub(self.delivery.in_flight);
+        let window = self.model.window().saturating_sub(self.delivery.in_flight);
+        if window < wanted && room >= window {
+            self.model.on_window_limited();
+        }
+        let mut bytes = wanted.min(room).min(window);
+        if bytes < datagram && self.probe && room >= datagram {
+            bytes = datagram;
+        }
+        let bytes = bytes - bytes % datagram;
+        (bytes > 0).then_some(bytes as usize)
+    }
+
+    /// When pacing allows the next train; `None` while only a report (or a timeout) can allow it.
+    #[must_use]
+    pub fn next_send_time(&self) -> Option<Instant> {
+        let datagram = self.datagram as u64;
+        let in_flight = self.delivery.in_flight;
+        let open = in_flight + datagram <= self.model.window() || self.probe;
+        let room = in_flight + datagram <= self.room;
+        (open && room && !self.silence.stopped()).then(|| self.pacer.next())
+    }
+
+    /// Asked before each train and control packet with the number it would get: if true, that number is never
+    /// sent, the caller skips it in its sealer and goes on with the one after it.
+    #[must_use]
+    pub fn should_skip(&mut self, next_sequence: u64) -> bool {
+        let skip = self.skips.should_skip(next_sequence);
+        if skip {
+            self.next_sequence = self.next_sequence.max(next_sequence + 1);
+        }
+        skip
+    }
+
+    /// A train was sent: `datagrams` consecutive numbers from `first_sequence`, `bytes` of UDP payload in all, its
+    /// frame headers stamped with `now`. `app_limited`: there is nothing to send after it for now.
+    pub fn on_sent(
+        &mut self,
+        now: Instant,
+        first_sequence: u64,
+        datagrams: u32,
+        bytes: u64,
+        app_limited: bool,
+    ) {
+        let rate = self.pacing_rate();
+        // Whatever but the path holds the sender back makes its samples no measure of the path.
+        let held_back = rate < self.model.pacing_rate()
+            || self.delivery.in_flight + bytes + self.datagram as u64 > self.room
+            || self.model.phase() == Phase::ProbeRtt;
+        let at_send = self.delivery.on_sent(now, bytes, app_limited || held_back);
+        self.trains.push(
+            (first_sequence, u64::from(datagrams)),
+            bytes,
+            self.datagram,
+            now,
+            at_send,
+        );
+        self.next_sequence = first_sequence.saturating_add(u64::from(datagrams));
+        self.pacer.on_sent(now, bytes, rate);
+        self.silence.on_sent(now, self.rtt.probe_timeout());
+        self.probe = false;
+    }
+
+    /// A control packet was sent, its frame header stamped with `now`. It is numbered, but takes no part in
+    /// congestion control, and no report is due for it.
+    pub fn on_control_sent(&mut self, now: Instant, sequence: u64) {
+        let at_send = self.delivery.on_sent(now, 0, false);
+        self.trains.push((sequence, 1), 0, 0, now, at_send);
+        self.next_sequence = sequence.saturating_add(1);
+    }
+
+    /// Takes in an authentic report. The caller drops those whose number is not above all before: what they say
+    /// about `room` is stale.
+    ///
+    /// # Errors
+    /// A [`Lie`]: the report changes nothing, and the session must be closed.
+    pub fn on_report(
+        &mut self,
+        now: Instant,
+        report: &FeedbackView<'_>,
+    ) -> Result<ReportOutcome, Lie> {
+        let highest = self.check(report)?;
+        let is_newest = highest >= self.next_unreported;
+        let is_current = highest + 1 >= self.next_unreported;
+        let mut outcome = ReportOutcome::default();
+        let newest = self.take_ranges(now, report.ranges, &mut outcome);
+        outcome.rtt_sample = is_newest.then(|| rtt_sample(now, report)).flatten();
+        if let Some(rtt) = outcome.rtt_sample {
+            self.rtt.sample(rtt);
+        }
+        let sample = match newest {
+            Some(train) => self.delivery.sample(now, &train, self.model.min_rtt()),
+            None => RateSample::default(),
+        };
+        let mut digest = Report {
+            now,
+            sample,
+            rtt: outcome.rtt_sample,
+            newly_delivered: outcome.newly_delivered_bytes,
+            newly_lost: 0,
+            lost_ranges: 0,
+            marked: self.new_marks(report.ce_count),
+            in_flight: 0,
+        };
+        self.give_up_lost(&mut digest);
+        outcome.newly_lost_bytes = digest.newly_lost;
+        if is_current {
+            self.room = report.room_bytes;
+            self.hear(now);
+        }
+        self.model.on_report(&digest, self.delivery.delivered);
+        self.pacer.shorten(now, self.rtt.smoothed());
+        Ok(outcome)
+    }
+
+    /// Call at or after [`Self::next_timeout`].
+    pub fn on_timer(&mut self, now: Instant) {
+        if self.silence.on_timer(now, self.rtt.probe_timeout()) {
+            self.probe = !self.silence.stopped();
+        }
+        let window = self.reorder_window();
+        if self.missing.oldest_pending().is_some_and(|since| since + window <= now) {
+            let mut digest = Report {
+                now,
+                sample: RateSample::default(),
+                rtt: None,
+                newly_delivered: 0,
+                newly_lost: 0,
+                lost_ranges: 0,
+                marked: false,
+                in_flight: 0,
+            };
+            self.give_up_lost(&mut digest);
+            self.model.on_report(&digest, self.delivery.delivered);
+        }
+    }
+
+    /// When [`Self::on_timer`] has something to do: a number is given up, or a report is overdue.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let lost = self.missing.oldest_pending().map(|since| since + self.reorder_window());
+        match (lost, self.silence.deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// An authentic packet other than a REPORT came. Sending that had stopped for want of reports may begin again,
+    /// carefully: with an initial window, and for a second at most without reports.
+    pub fn on_peer_packet(&mut self, now: Instant) {
+        if self.silence.stopped() {
+            self.abandon(now);
+            self.model.on_resume();
+        }
+    }
+
+    /// The client can take `bytes` beyond what it received.
+    pub fn set_room(&mut self, bytes: u64) {
+        self.room = bytes;
+    }
+
+    /// From now on full datagrams have `bytes` of UDP payload.
+    pub fn set_datagram_bytes(&mut self, bytes: usize) {
+        self.datagram = bytes.max(1);
+        self.model.set_datagram(self.datagram);
+        self.trains.watch(self.datagram);
+    }
+
+    /// Upper bound of the rate, bytes/s, from now on.
+    pub fn set_rate_cap(&mut self, cap: Option<u64>) {
+        self.rate_cap = cap;
+    }
+
+    /// The client moved to a new address: the round trip and the rate begin anew; what was in flight on the old path
+    /// is neither delivered nor lost. Skipped numbers and send times are still checked.
+    pub fn path_changed(&mut self, now: Instant) {
+        self.abandon(now);
+        let seed = self.next_sequence ^ self.delivery.delivered;
+        self.model = Model::new(now, DEFAULT_RTT, self.datagram, seed);
+        self.rtt = Rtt::new(None);
+        self.delivery = Delivery::new(now);
+        self.pacer = Pacer::new(now);
+        self.reorder_shift = 0;
+    }
+
+    /// Smoothed round trip.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.rtt.smoothed()
+    }
+
+    /// Least round trip of the last 10 s.
+    #[must_use]
+    pub fn min_rtt(&self) -> Duration {
+        self.model.min_rtt()
+    }
+
+    /// Bytes/s at which trains leave now.
+    #[must_use]
+    pub fn pacing_rate(&self) -> u64 {
+        let rate = self.rate_cap.map_or(u64::MAX, |cap| cap.max(1)).min(self.model.pacing_rate());
+        self.silence.slowed(rate)
+    }
+
+    /// Bytes/s that the path was found to carry; 0 before the first sample.
+    #[must_use]
+    pub fn rate(&self) -> u64 {
+        self.model.rate()
+    }
+
+    /// Bytes sent that are neither reported nor given up.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.delivery.in_flight
+    }
+
+    /// Bytes that may be in flight.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        self.model.window()
+    }
+
+    /// What the model is doing: for metrics.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.model.phase()
+    }
+
+    /// The path is not what bounds the rate.
+    #[must_use]
+    pub fn is_app_limited(&self) -> bool {
+        self.delivery.is_app_limited()
+    }
+
+    /// Reports stayed away for a second, and nothing is sent until the client is heard.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.silence.stopped()
+    }
+
+    /// Whole trains of the current datagram size that vanished in a row: three of them are a black hole
+    /// (PROTOCOL.md section 11). Trains that a probe timeout passed over without any report count as vanished.
+    #[must_use]
+    pub fn lost_trains_in_a_row(&self) -> u32 {
+        self.trains.vanished(self.silence.since())
+    }
+
+    fn train_bytes(&self) -> u64 {
+        train_bytes(self.pacing_rate(), self.datagram) as u64
+    }
+
+    /// A report is false if it says what cannot be. Returns its highest number.
+    fn check(&self, report: &FeedbackView<'_>) -> Result<u64, Lie> {
+        let &(_, highest) = report.ranges.first().ok_or(Lie::Malformed)?;
+        if highest >= self.next_sequence {
+            return Err(Lie::NeverSent(highest));
+        }
+        let mut above = None;
+        for &(low, high) in report.ranges {
+            if low > high || above.is_some_and(|above| high >= above) {
+                return Err(Lie::Malformed);
+            }
+            if self.skips.any_in(low, high) {
+                return Err(Lie::Skipped(low, high));
+            }
+            above = Some(low);
+        }
+        match self.trains.find(highest) {
+            Some(train) if !train.was_sent_at(report.echo) => {
+                Err(Lie::BadEcho { number: highest, echo: report.echo })
+            }
+            _ => Ok(highest),
+        }
+    }
+
+    /// Settles what the ranges say arrived and notes the gaps. Returns the newest train of it.
+    fn take_ranges(
+        &mut self,
+        now: Instant,
+        ranges: &[(u64, u64)],
+        outcome: &mut ReportOutcome,
+    ) -> Option<Train> {
+        let Self { trains, delivery, missing, next_unreported, reorder_shift, .. } = self;
+        let mut newest: Option<Train> = None;
+        // Ascending, so that gaps are noted in order.
+        for &(low, high) in ranges.iter().rev() {
+            let mut deliver = |part: (u64, u64)| {
+                trains.settle(part, true, |taken| {
+                    delivery.on_delivered(taken.bytes);
+                    outcome.newly_delivered_bytes += taken.bytes;
+                    if taken.bytes > 0 && newest.is_none_or(|n| n.first < taken.train.first) {
+                        newest = Some(taken.train);
+                    }
+                });
+            };
+            let mut late = 0;
+            missing.fill(low, high.min(next_unreported.saturating_sub(1)), |low, high, lost| {
+                if lost { late += high - low + 1 } else { deliver((low, high)) }
+            });
+            if high >= *next_unreported {
+                if low > *next_unreported {
+                    missing.add(*next_unreported, low - 1, now);
+                }
+                deliver((low.max(*next_unreported), high));
+                *next_unreported = high + 1;
+            }
+            if late > 0 {
+                let bytes = late * trains.datagram_at(high);
+                delivery.on_late(bytes);
+                outcome.late_bytes += bytes;
+                *reorder_shift = (*reorder_shift + 1).min(2);
+            }
+        }
+        newest
+    }
+
+    /// Gives up what has been missing too long, and tells the model of each train hit.
+    fn give_up_lost(&mut self, digest: &mut Report) {
+        let window = self.reorder_window();
+        let Self { trains, delivery, missing, model, rtt, .. } = self;
+        let now = digest.now;
+        missing.expire(now, window, |low, high| {
+            let before = digest.newly_lost;
+            trains.settle((low, high), false, |taken| {
+                if taken.bytes == 0 {
+                    return;
+                }
+                delivery.on_lost(taken.bytes);
+                digest.newly_lost += taken.bytes;
+                let then = &taken.train.at_send;
+                let lost = LostTrain {
+                    bytes: taken.bytes,
+                    lost_since: delivery.lost.saturating_sub(then.lost),
+                    in_flight: then.in_flight,
+                    app_limited: then.app_limited,
+                };
+                model.on_lost(now, lost);
+            });
+            digest.lost_ranges += u32::from(digest.newly_lost > before);
+        });
+        missing.forget(now - rtt.smoothed() * 2);
+        digest.in_flight = delivery.in_flight;
+    }
+
+    /// The client was heard: silence is over.
+    fn hear(&mut self, now: Instant) {
+        if self.silence.stopped() {
+            self.model.on_resume();
+        }
+        self.probe = false;
+        self.silence.on_report(now, self.rtt.probe_timeout(), self.delivery.in_flight > 0);
+    }
+
+    /// What is in flight is given up without a verdict.
+    fn abandon(&mut self, now: Instant) {
+        self.trains.settle_all();
+        self.missing.clear();
+        self.delivery.in_flight = 0;
+        self.next_unreported = self.next_sequence;
+        self.silence = Silence::default();
+        self.pacer = Pacer::new(now);
+        self.probe = false;
+    }
+
+    /// Whether the count of marks rose; one that fell (a late report) says nothing.
+    fn new_marks(&mut self, count: u32) -> bool {
+        let more = count.wrapping_sub(self.ce_count);
+        let rose = more != 0 && more < 1 << 31;
+        if rose {
+            self.ce_count = count;
+        }
+        rose
+    }
+
+    fn reorder_window(&self) -> Duration {
+        let quarter = (self.model.min_rtt() / 4).max(REORDER_MIN);
+        (quarter * (1 << self.reorder_shift)).min(self.rtt.smoothed().max(REORDER_MIN))
+    }
+}
