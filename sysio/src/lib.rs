@@ -7,6 +7,7 @@
 //! - [`mapped`]: files mapped for reading, and the SIGBUS handler behind them
 //! - [`file`](mod@file): the steps of crash-safe commits, and the lock file
 //! - [`cpu`], [`clock`], [`rlimit`]: pinning and naming threads; the two clocks; limits
+//! - `lab` (feature): what tests and benches need and the product does not
 //! - [`error`]: one error that says what an operator can change
 //!
 //! # What its unsafe code rests on
