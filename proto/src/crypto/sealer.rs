@@ -39,6 +39,8 @@ pub struct Sealer {
     next_sequence: u64,
     /// The highest epoch of valid packets from the peer, plus 1; 0: none came yet.
     peer_epochs: u64,
+    /// Packets in an epoch before the key changes.
+    epoch_packets: u32,
 }
 
 impl Sealer {
@@ -54,7 +56,14 @@ impl Sealer {
             first_sequence: 0,
             next_sequence: 0,
             peer_epochs: 0,
+            epoch_packets: EPOCH_PACKETS as u32,
         }
+    }
+
+    /// Changes keys after `packets` packets already, rather than [`EPOCH_PACKETS`].
+    #[must_use]
+    pub fn with_epoch_packets(self, packets: u64) -> Self {
+        Self { epoch_packets: packets.clamp(1, EPOCH_PACKETS) as u32, ..self }
     }
 
     /// Writes a whole sealed datagram into `out` and returns its length and its sequence number. The payload goes
@@ -147,7 +156,7 @@ impl Sealer {
     /// Changes the key when it is due and the peer has followed so far.
     fn update(&mut self, now: Instant) {
         let packets = self.packets();
-        let is_due = packets >= EPOCH_PACKETS
+        let is_due = packets >= u64::from(self.epoch_packets)
             || (packets >= 1 && now.saturating_since(self.began) >= EPOCH_TIME);
         if is_due && self.peer_epochs > self.epoch {
             self.advance(now);

@@ -4,12 +4,15 @@ use super::bytes::{Reader, Writer};
 use super::{ByteRanges, DecodeError, EncodeError};
 use crate::limits::RANGES_MAX;
 
+/// The request asks again for what was sent before: for accounting only.
+pub const FLAG_REPAIR: u16 = 2;
+
 /// The payload of a REQUEST. The frame header says which object, its offset is the request id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// When the client needs it, in milliseconds from sending.
     pub deadline_ms: u32,
-    /// Reserved flags.
+    /// [`FLAG_REPAIR`]; the others are reserved.
     pub flags: u16,
     /// What it wants; none: the whole object.
     pub ranges: ByteRanges,

@@ -1,0 +1,147 @@
+//! What a client session is told, and what it tells.
+
+use crate::crypto::Suite;
+use crate::handshake::StaticSecret;
+use crate::ids::ObjectNumber;
+use crate::time::{Duration, Instant};
+use crate::wire::code::Code;
+use crate::wire::pulse::PulseReply;
+
+/// Settings of one session.
+pub struct ClientConfig {
+    /// Cipher suite to offer.
+    pub suite: Suite,
+    /// The edge's static public key.
+    pub edge_public: [u8; 32],
+    /// The client's static secret; the token names its public key.
+    pub secret: StaticSecret,
+    /// The access token.
+    pub token: Vec<u8>,
+    /// The largest datagram that the client can receive, bytes of UDP payload.
+    pub datagram_max: usize,
+    /// The receiver index that the server shall use: tells apart the sessions of one socket.
+    pub sender_index: u32,
+    /// What the client can take beyond what it has received, bytes.
+    pub room_bytes: u64,
+    /// The round trip, where it is known.
+    pub rtt_hint: Option<Duration>,
+    /// Packets in a key epoch; at most [`crate::limits::EPOCH_PACKETS`].
+    pub epoch_packets: u64,
+}
+
+/// What happened. Drain after every `handle_*`.
+#[derive(Clone, Debug)]
+pub enum ClientEvent {
+    /// The handshake is done, for the first time or after the server was lost.
+    Open,
+    /// The server refused the session, which has ended.
+    Refused {
+        /// Why.
+        code: Code,
+        /// How long to wait before the next attempt.
+        retry_after: Duration,
+    },
+    /// An object is complete. Its bytes are authentic (the edge sent them), not yet verified.
+    Object(Box<Fetched>),
+    /// The server refused a request; the object is forgotten.
+    ObjectRefused {
+        /// The set.
+        handle: u32,
+        /// The object.
+        object: ObjectNumber,
+        /// Why.
+        code: Code,
+        /// How long to wait before the next attempt.
+        retry_after: Duration,
+    },
+    /// A pulse came back.
+    PulseReply {
+        /// The set.
+        handle: u32,
+        /// The object it asked about.
+        object: ObjectNumber,
+        /// The answer.
+        reply: PulseReply,
+        /// Its round trip.
+        rtt: Duration,
+    },
+    /// Nothing has come for three probe timeouts; the session is trying a fresh handshake by itself.
+    Unresponsive,
+    /// No handshake succeeded in its time; the session has ended.
+    TimedOut,
+    /// The server ended the session.
+    Closed {
+        /// Why.
+        code: Code,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// A complete object.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The set.
+    pub handle: u32,
+    /// The object.
+    pub object: ObjectNumber,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it was asked for.
+    pub asked: Instant,
+    /// When its first byte came.
+    pub first_byte: Instant,
+    /// When its last byte came.
+    pub complete: Instant,
+}
+
+/// Why a fetch was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// As many objects are outstanding as the session allows.
+    #[error("all requests of the session are in use: wait for one to finish")]
+    Full,
+    /// The object is being fetched already.
+    #[error("the object is being fetched already")]
+    Duplicate,
+    /// The length is beyond what an object of this kind can have.
+    #[error("an object of {len} bytes is longer than {max}")]
+    TooLong {
+        /// What was asked for.
+        len: u32,
+        /// What is possible.
+        max: u32,
+    },
+    /// The session has ended.
+    #[error("the session has ended")]
+    Ended,
+}
+
+/// What a session counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientStats {
+    /// Authentic packets.
+    pub datagrams_in: u64,
+    /// Their bytes, of UDP payload.
+    pub bytes_in: u64,
+    /// Packets sent.
+    pub datagrams_out: u64,
+    /// Bytes of DATA that were new.
+    pub data_bytes: u64,
+    /// Bytes of DATA that had been received before.
+    pub duplicate_bytes: u64,
+    /// Bytes asked for again.
+    pub repair_bytes: u64,
+    /// REQUESTs sent, repeats included.
+    pub requests: u64,
+    /// REPORTs sent.
+    pub reports: u64,
+    /// Datagrams dropped: malformed, unauthentic, replayed, for another session.
+    pub dropped: u64,
+    /// Probe timeouts.
+    pub timeouts: u64,
+    /// Handshakes begun.
+    pub handshakes: u64,
+    /// The largest datagram received, bytes.
+    pub datagram_bytes: usize,
+}

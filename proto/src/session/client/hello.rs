@@ -1,0 +1,119 @@
+//! The handshake under way: when HELLO goes out, and when its ephemeral key is replaced.
+
+use super::config::ClientConfig;
+use crate::handshake::{ClientHandshake, HandshakeError, HelloParams, Welcomed};
+use crate::limits::{HANDSHAKE_TIME, HELLO_FRESH};
+use crate::time::{Duration, Instant};
+
+/// First repeat without a known round trip, and the least with one.
+const FIRST: Duration = Duration::from_millis(100);
+const FIRST_MIN: Duration = Duration::from_millis(20);
+/// The longest pause between two HELLOs.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// One attempt after another until an answer comes or the time is over.
+pub(super) struct Hello {
+    attempt: ClientHandshake,
+    begun: Instant,
+    fresh_at: Instant,
+    pause: Duration,
+    next: Instant,
+    /// When this attempt's only HELLO went out; `None` after a second one.
+    sent_once: Option<Instant>,
+    sends: u32,
+}
+
+impl Hello {
+    /// Begins; the first HELLO is due at once.
+    pub(super) fn new(
+        now: Instant,
+        config: &ClientConfig,
+        rtt: Option<Duration>,
+        seed: [u8; 32],
+    ) -> Result<Self, HandshakeError> {
+        let pause = rtt.map_or(FIRST, |rtt| (rtt * 2).max(FIRST_MIN)).min(LONGEST);
+        Ok(Self {
+            attempt: attempt(config, seed)?,
+            begun: now,
+            fresh_at: now + HELLO_FRESH,
+            pause,
+            next: now,
+            sent_once: None,
+            sends: 0,
+        })
+    }
+
+    /// The HELLO to send now, if one is due.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<&[u8]> {
+        if self.next > now {
+            return None;
+        }
+        self.next = now + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST);
+        self.sends += 1;
+        self.sent_once = (self.sends == 1).then_some(now);
+        Some(self.attempt.hello().as_slice())
+    }
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Instant {
+        self.next.min(self.fresh_at).min(self.begun + HANDSHAKE_TIME)
+    }
+
+    /// Whether the handshake has failed.
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        now >= self.begun + HANDSHAKE_TIME
+    }
+
+    /// Whether the ephemeral key is to be replaced now.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        now >= self.fresh_at
+    }
+
+    /// Begins again with a fresh ephemeral key.
+    pub(super) fn refresh(
+        &mut self,
+        now: Instant,
+        config: &ClientConfig,
+        seed: [u8; 32],
+    ) -> Result<(), HandshakeError> {
+        self.attempt = attempt(config, seed)?;
+        (self.fresh_at, self.next, self.sends) = (now + HELLO_FRESH, now, 0);
+        Ok(())
+    }
+
+    /// A COOKIE came: the same HELLO goes out with it, at once.
+    pub(super) fn cookie(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let taken = self.attempt.on_cookie(datagram);
+        if taken {
+            self.next = now;
+        }
+        taken
+    }
+
+    /// A WELCOME came. Also gives the round trip, when only one HELLO went out.
+    pub(super) fn welcome(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+    ) -> Result<(Welcomed, Option<Duration>), HandshakeError> {
+        let welcomed = self.attempt.on_welcome(datagram)?;
+        Ok((welcomed, self.sent_once.map(|sent| now.saturating_since(sent))))
+    }
+}
+
+fn attempt(config: &ClientConfig, seed: [u8; 32]) -> Result<ClientHandshake, HandshakeError> {
+    let params = HelloParams {
+        datagram_max: u16::try_from(config.datagram_max).unwrap_or(u16::MAX),
+        room_kib: u32::try_from(config.room_bytes / 1024).unwrap_or(u32::MAX),
+    };
+    ClientHandshake::new(
+        config.suite,
+        &config.edge_public,
+        &config.secret,
+        params,
+        &config.token,
+        config.sender_index,
+        seed,
+    )
+}

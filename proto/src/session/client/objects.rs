@@ -1,0 +1,207 @@
+//! Reassembly: the objects being fetched, what of them has arrived, what is missing.
+
+use super::config::{FetchError, Fetched};
+use crate::ids::ObjectNumber;
+use crate::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, RANGES_MAX, REQUESTS_MAX, SEGMENT_MAX};
+use crate::session::ranges::RangeSet;
+use crate::time::Instant;
+use crate::wire::ranges::ByteRanges;
+use std::collections::BTreeMap;
+
+/// Names an object in a session: set handle and number.
+pub(super) type Key = (u32, ObjectNumber);
+
+/// One object being fetched.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// Known for segments; for pages only after DATA with END.
+    len: Option<u32>,
+    bytes: Vec<u8>,
+    have: RangeSet,
+    pub(super) deadline: Instant,
+    asked: Instant,
+    first_byte: Option<Instant>,
+}
+
+/// What a piece of DATA changed.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) new: u32,
+    pub(super) duplicate: u32,
+    pub(super) complete: Option<Box<Fetched>>,
+}
+
+/// The objects of one session; at most [`REQUESTS_MAX`].
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    objects: BTreeMap<Key, Object>,
+}
+
+/// The most bytes an object with this number can have.
+fn len_max(object: ObjectNumber) -> usize {
+    match object.as_page() {
+        None => SEGMENT_MAX,
+        Some(0) => MANIFEST_ROOT_MAX,
+        Some(_) => MANIFEST_PAGE_MAX,
+    }
+}
+
+impl Objects {
+    /// Begins one. `len`: its length where the manifest says it.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        key: Key,
+        len: Option<u32>,
+        deadline: Instant,
+    ) -> Result<(), FetchError> {
+        let max = len_max(key.1) as u32;
+        if let Some(len) = len.filter(|&len| len > max) {
+            return Err(FetchError::TooLong { len, max });
+        }
+        if self.objects.contains_key(&key) {
+            return Err(FetchError::Duplicate);
+        }
+        if self.objects.len() >= REQUESTS_MAX {
+            return Err(FetchError::Full);
+        }
+        let bytes = vec![0; len.unwrap_or(0) as usize];
+        let (have, first_byte) = (RangeSet::default(), None);
+        let object = Object { len, bytes, have, deadline, asked: now, first_byte };
+        self.objects.insert(key, object);
+        Ok(())
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<&Object> {
+        self.objects.get(key)
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) -> bool {
+        self.objects.remove(key).is_some()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        self.objects.keys().copied()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Takes in DATA. Bytes outside of the object, or of one not asked for, change nothing.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        key: &Key,
+        offset: u32,
+        payload: &[u8],
+        end: bool,
+    ) -> Taken {
+        let (start, size) = (offset as usize, payload.len());
+        let Some(object) = self.objects.get_mut(key) else {
+            return Taken { duplicate: size as u32, ..Taken::default() };
+        };
+        let limit = object.len.map_or(len_max(key.1), |len| len as usize);
+        let Some(stop) = start.checked_add(size).filter(|&stop| stop <= limit) else {
+            return Taken::default();
+        };
+        if object.bytes.len() < stop {
+            object.bytes.resize(stop, 0);
+        }
+        if let Some(to) = object.bytes.get_mut(start..stop) {
+            to.copy_from_slice(payload);
+        }
+        if end && object.len.is_none() {
+            object.len = Some((stop as u32).max(object.have.end()));
+        }
+        object.first_byte.get_or_insert(now);
+        let new = object.have.insert(offset..stop as u32);
+        let mut taken = Taken { new, duplicate: size as u32 - new, complete: None };
+        if object.len.is_some_and(|len| object.have.covers(len)) {
+            taken.complete = self.finish(now, key);
+        }
+        taken
+    }
+
+    fn finish(&mut self, now: Instant, key: &Key) -> Option<Box<Fetched>> {
+        let object = self.objects.remove(key)?;
+        Some(Box::new(Fetched {
+            handle: key.0,
+            object: key.1,
+            bytes: object.bytes,
+            asked: object.asked,
+            first_byte: object.first_byte.unwrap_or(now),
+            complete: now,
+        }))
+    }
+}
+
+impl Object {
+    /// What is missing, as the ranges of one REQUEST; no range means all of it. What does not fit is for a
+    /// later one.
+    pub(super) fn missing(&self) -> ByteRanges {
+        let mut ranges = ByteRanges::WHOLE;
+        if self.have.is_empty() {
+            return ranges;
+        }
+        // Without a known length the tail is open: the server clips it.
+        for range in self.have.missing(self.len.unwrap_or(u32::MAX)).take(RANGES_MAX) {
+            if !ranges.push(range) {
+                break;
+            }
+        }
+        ranges
+    }
+
+    /// Bytes that `ranges` ask for, as far as the length is known.
+    pub(super) fn asked_bytes(&self, ranges: &ByteRanges) -> u64 {
+        let len = self.len.unwrap_or(self.have.end());
+        if ranges.is_empty() {
+            return u64::from(len);
+        }
+        ranges.iter().map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = (0, ObjectNumber(3));
+    const PAGE: Key = (0, ObjectNumber::page(0));
+
+    fn begun(key: Key, len: Option<u32>) -> Objects {
+        let mut objects = Objects::default();
+        objects.begin(Instant::ZERO, key, len, Instant::ZERO).expect("room");
+        objects
+    }
+
+    #[test]
+    fn a_segment_is_complete_when_all_of_it_came_in_any_order() {
+        let mut objects = begun(KEY, Some(10));
+        assert_eq!(objects.take(Instant::ZERO, &KEY, 6, &[6, 7, 8, 9], true).new, 4);
+        assert_eq!(objects.take(Instant::ZERO, &KEY, 4, &[4, 5, 6], false).duplicate, 1);
+        let missing: Vec<_> = objects.get(&KEY).expect("there").missing().iter().collect();
+        assert_eq!((missing.len(), &missing[0]), (1, &(0..4)));
+        let done = objects.take(Instant::ZERO, &KEY, 0, &[0, 1, 2, 3], false).complete;
+        assert_eq!(done.expect("complete").bytes, (0..10).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn a_page_learns_its_length_from_end() {
+        let mut objects = begun(PAGE, None);
+        objects.take(Instant::ZERO, &PAGE, 2, &[2], true);
+        let done = objects.take(Instant::ZERO, &PAGE, 0, &[0, 1], false).complete;
+        assert_eq!(done.expect("complete").bytes, [0, 1, 2]);
+    }
+
+    #[test]
+    fn bytes_beyond_the_object_change_nothing() {
+        let mut objects = begun(KEY, Some(10));
+        assert_eq!(objects.take(Instant::ZERO, &KEY, 8, &[1, 2, 3], true).new, 0);
+        assert_eq!(objects.take(Instant::ZERO, &KEY, u32::MAX, &[1], true).new, 0);
+        let mut pages = begun(PAGE, None);
+        let far = MANIFEST_ROOT_MAX as u32;
+        assert_eq!(pages.take(Instant::ZERO, &PAGE, far, &[1], true).new, 0);
+    }
+}

@@ -1,0 +1,168 @@
+//! What each datagram does to the session.
+
+use super::config::ClientEvent;
+use super::transport::{Message, Transport};
+use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
+use crate::crypto::Opened;
+use crate::time::{Duration, Instant};
+use crate::wire::close::Close;
+use crate::wire::code::Code;
+use crate::wire::packet_type::PacketType;
+use crate::wire::path::PathProof;
+use crate::wire::pulse::PulseReply;
+use crate::wire::refuse::Refuse;
+use crate::wire::status::Status;
+use crate::wire::{ClearHeader, FLAG_END, FrameHeader};
+
+/// The ECN field's "congestion experienced" (RFC 3168, section 5).
+const ECN_CE: u8 = 0b11;
+/// Most doublings of the reordering window: beyond, it is a round trip anyway.
+const REORDERING_MAX: u32 = 4;
+
+impl ClientSession {
+    /// Takes a datagram in; it is decrypted in place. `ecn`: the two ECN bits it arrived with.
+    pub fn handle_datagram(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) {
+        let taken = !self.ended && self.take_datagram(now, ecn, datagram);
+        self.stats.dropped += u64::from(!taken);
+    }
+
+    fn take_datagram(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
+        let Ok(header) = ClearHeader::decode(datagram) else { return false };
+        if header.receiver.0 != self.config.sender_index {
+            return false;
+        }
+        match header.packet_type {
+            PacketType::Cookie => {
+                self.hello.as_mut().is_some_and(|hello| hello.cookie(now, datagram))
+            }
+            PacketType::Welcome => self.take_welcome(now, datagram),
+            _ => self.take_sealed(now, ecn, datagram),
+        }
+    }
+
+    fn take_welcome(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Some(hello) = &mut self.hello else { return false };
+        let Ok((welcomed, rtt)) = hello.welcome(now, datagram) else { return false };
+        self.hello = None;
+        if let Some(rtt) = rtt {
+            self.rtt.sample(rtt);
+        }
+        if welcomed.payload.code != Code::Ok {
+            let retry_after = Duration::from_millis(u64::from(welcomed.payload.retry_after_ms));
+            self.end(ClientEvent::Refused { code: welcomed.payload.code, retry_after });
+            return true;
+        }
+        self.transport = Some(Transport::new(now, &self.config, welcomed));
+        let keys: Vec<_> = self.objects.keys().collect();
+        for key in keys {
+            self.request_missing(key, false);
+        }
+        self.events.push_back(ClientEvent::Open);
+        true
+    }
+
+    fn take_sealed(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
+        let bytes = datagram.len();
+        let Some(transport) = &mut self.transport else { return false };
+        let Ok(opened) = transport.opener.open(now, datagram) else { return false };
+        transport.sealer.on_peer_epoch(now, opened.epoch);
+        transport.heard = now;
+        if transport.timeouts >= TIMEOUTS_UNRESPONSIVE {
+            // The old keys answered first.
+            self.hello = None;
+        }
+        transport.timeouts = 0;
+        let ce = ecn & ECN_CE == ECN_CE;
+        transport.reports.received(now, opened.header.sequence, opened.frame.send_time, ce);
+        self.stats.datagrams_in += 1;
+        self.stats.bytes_in += bytes as u64;
+        self.stats.datagram_bytes = self.stats.datagram_bytes.max(bytes);
+        self.dispatch(now, &opened);
+        true
+    }
+
+    fn dispatch(&mut self, now: Instant, opened: &Opened<'_>) {
+        let (frame, payload) = (&opened.frame, opened.payload);
+        match opened.header.packet_type {
+            PacketType::Data => {
+                let end = opened.header.flags & FLAG_END != 0;
+                self.on_data(now, frame, payload, end);
+            }
+            PacketType::Status => self.on_status(now, frame.offset, payload),
+            PacketType::Refuse => self.on_refuse(frame, payload),
+            PacketType::PulseReply => self.on_pulse_reply(now, frame, payload),
+            PacketType::PathChallenge => {
+                if let (Ok(PathProof(secret)), Some(transport)) =
+                    (PathProof::decode(payload), &mut self.transport)
+                {
+                    transport.post(Message::PathResponse(secret));
+                }
+            }
+            PacketType::SizeProbe => {
+                if let Some(transport) = &mut self.transport {
+                    transport.reports.by(now);
+                }
+            }
+            PacketType::Close => {
+                let (code, reason) = Close::decode(payload)
+                    .map_or((Code::ProtocolViolation, String::new()), |c| (c.code, c.reason));
+                self.hello = None;
+                self.end(ClientEvent::Closed { code, reason });
+            }
+            _ => self.stats.dropped += 1,
+        }
+    }
+
+    fn on_data(&mut self, now: Instant, frame: &FrameHeader, payload: &[u8], end: bool) {
+        let key = (frame.set_handle, frame.object);
+        let taken = self.objects.take(now, &key, frame.offset, payload, end);
+        self.stats.data_bytes += u64::from(taken.new);
+        self.stats.duplicate_bytes += u64::from(taken.duplicate);
+        let Some(transport) = &mut self.transport else { return };
+        transport.reports.data(now, self.rtt.report_delay());
+        if taken.duplicate > 0 && taken.new == 0 && self.stats.repair_bytes > 0 {
+            // A repair of something that was only late: wait longer before the next one.
+            self.reordering = (self.reordering + 1).min(REORDERING_MAX);
+        }
+        if let Some(fetched) = taken.complete {
+            transport.requests.forget(&key);
+            self.events.push_back(ClientEvent::Object(fetched));
+        }
+    }
+
+    fn on_status(&mut self, now: Instant, highest: u32, payload: &[u8]) {
+        let Ok(status) = Status::decode(payload) else { return };
+        let reordering = self.rtt.reordering(self.reordering);
+        let Some(transport) = &mut self.transport else { return };
+        if let Some(rtt) = transport.requests.status(now, highest, &status, reordering) {
+            self.rtt.sample(rtt);
+        }
+    }
+
+    fn on_refuse(&mut self, frame: &FrameHeader, payload: &[u8]) {
+        let Ok(refuse) = Refuse::decode(payload) else { return };
+        let Some(transport) = &mut self.transport else { return };
+        let Some(key) = transport.requests.key_of(frame.offset) else { return };
+        transport.requests.forget(&key);
+        self.objects.remove(&key);
+        self.events.push_back(ClientEvent::ObjectRefused {
+            handle: key.0,
+            object: key.1,
+            code: refuse.code,
+            retry_after: Duration::from_millis(u64::from(refuse.retry_after_ms)),
+        });
+    }
+
+    fn on_pulse_reply(&mut self, now: Instant, frame: &FrameHeader, payload: &[u8]) {
+        let Ok(reply) = PulseReply::decode(payload) else { return };
+        let micros = now.wire_micros().wrapping_sub(reply.echo);
+        let rtt = Duration::from_micros(u64::from(micros));
+        if rtt > Duration::from_secs(60) {
+            // Not an echo of ours: clocks do not run backwards.
+            return;
+        }
+        self.rtt.sample(rtt);
+        let (handle, object) = (frame.set_handle, frame.object);
+        self.events.push_back(ClientEvent::PulseReply { handle, object, reply, rtt });
+    }
+}

@@ -1,0 +1,193 @@
+//! The requests under way: which were sent, acknowledged, finished; which must go again (section 9).
+
+use super::objects::Key;
+use crate::limits::REQUESTS_MAX;
+use crate::time::{Duration, Instant};
+use crate::wire::ranges::ByteRanges;
+use crate::wire::status::Status;
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    pub(super) id: u32,
+    pub(super) key: Key,
+    pub(super) ranges: ByteRanges,
+    /// Asks again for what was sent before.
+    pub(super) repair: bool,
+    pub(super) deadline: Instant,
+    /// When it was last sent; `None`: it is to be sent.
+    pub(super) sent: Option<Instant>,
+    pub(super) sends: u32,
+    acknowledged: bool,
+    /// When what is still missing counts as lost, once the server is finished.
+    lost_at: Option<Instant>,
+}
+
+/// All requests of a transport.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    list: Vec<Outstanding>,
+    last_id: u32,
+}
+
+impl Requests {
+    /// Queues a request. The caller keeps to the bound on objects, so that there is a place for each.
+    pub(super) fn push(&mut self, key: Key, ranges: ByteRanges, repair: bool, deadline: Instant) {
+        self.last_id += 1;
+        self.list.push(Outstanding {
+            id: self.last_id,
+            key,
+            ranges,
+            repair,
+            deadline,
+            sent: None,
+            sends: 0,
+            acknowledged: false,
+            lost_at: None,
+        });
+    }
+
+    /// The request to send next: earliest deadline first, within the window that the server keeps.
+    pub(super) fn next_to_send(&mut self, outstanding_max: usize) -> Option<&mut Outstanding> {
+        let under_way = self.list.iter().filter(|r| r.sent.is_some()).count();
+        let oldest = self.list.iter().map(|r| r.id).min()?;
+        let repeat_only = under_way >= outstanding_max.clamp(1, REQUESTS_MAX);
+        let eligible = |r: &&mut Outstanding| {
+            r.sent.is_none()
+                && (r.sends > 0 || !repeat_only)
+                && ((r.id - oldest) as usize) < REQUESTS_MAX
+        };
+        self.list.iter_mut().filter(eligible).min_by_key(|r| (r.deadline, r.id))
+    }
+
+    /// Takes in a STATUS. Gives the round trip of a request that it acknowledges first.
+    pub(super) fn status(
+        &mut self,
+        now: Instant,
+        highest: u32,
+        status: &Status,
+        reordering: Duration,
+    ) -> Option<Duration> {
+        let mut rtt = None;
+        for request in self.list.iter_mut().filter(|r| r.sends > 0 && r.id <= highest) {
+            let back = highest - request.id;
+            let bit = if back < 64 { 1u64 << back } else { 0 };
+            let known = bit == 0 || status.received & bit != 0;
+            if known && !request.acknowledged {
+                request.acknowledged = true;
+                let once = request.sent.filter(|_| request.sends == 1);
+                rtt = once.map(|sent| now.saturating_since(sent)).or(rtt);
+            }
+            if !known && request.sent.is_some_and(|at| now.saturating_since(at) > reordering) {
+                request.sent = None;
+            }
+            if (bit == 0 || status.finished & bit != 0) && request.lost_at.is_none() {
+                request.lost_at = Some(now + reordering);
+            }
+        }
+        rtt
+    }
+
+    /// Takes out one finished request whose missing bytes count as lost now.
+    pub(super) fn take_lost(&mut self, now: Instant) -> Option<Outstanding> {
+        let at = self.list.iter().position(|r| r.lost_at.is_some_and(|at| at <= now))?;
+        Some(self.list.remove(at))
+    }
+
+    /// When the next finished request counts as lost.
+    pub(super) fn next_lost(&self) -> Option<Instant> {
+        self.list.iter().filter_map(|r| r.lost_at).min()
+    }
+
+    /// Sends the oldest unfinished request again: a probe that the server answers with STATUS.
+    pub(super) fn probe(&mut self) {
+        let unfinished = self.list.iter_mut().filter(|r| r.sends > 0 && r.lost_at.is_none());
+        if let Some(request) = unfinished.min_by_key(|r| r.id) {
+            request.sent = None;
+        }
+    }
+
+    /// Whether a server should be heard from: something was sent and is not finished.
+    pub(super) fn expects_answer(&self) -> bool {
+        self.list.iter().any(|r| r.sends > 0 && r.lost_at.is_none())
+    }
+
+    /// When a request was last sent.
+    pub(super) fn last_sent(&self) -> Option<Instant> {
+        self.list.iter().filter_map(|r| r.sent).max()
+    }
+
+    /// Forgets the requests for an object; gives the ids of those that the server may still work on.
+    pub(super) fn forget(&mut self, key: &Key) -> Vec<u32> {
+        let open = |r: &&Outstanding| r.key == *key && r.sends > 0 && r.lost_at.is_none();
+        let ids = self.list.iter().filter(open).map(|r| r.id).collect();
+        self.list.retain(|r| r.key != *key);
+        ids
+    }
+
+    /// The object of a request.
+    pub(super) fn key_of(&self, id: u32) -> Option<Key> {
+        self.list.iter().find(|r| r.id == id).map(|r| r.key)
+    }
+
+    /// Whether an object has a request.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.list.iter().any(|r| r.key == *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ObjectNumber;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn sent(count: u32) -> Requests {
+        let mut requests = Requests::default();
+        for number in 0..count {
+            requests.push((0, ObjectNumber(number)), ByteRanges::WHOLE, false, Instant::ZERO);
+        }
+        while let Some(request) = requests.next_to_send(64) {
+            (request.sent, request.sends) = (Some(Instant::ZERO), 1);
+        }
+        requests
+    }
+
+    fn status(received: u64, finished: u64) -> Status {
+        Status { received, finished, next_sequence: 0 }
+    }
+
+    #[test]
+    fn a_request_that_was_overtaken_goes_again_with_its_id() {
+        let mut requests = sent(3);
+        let now = Instant::ZERO + MS * 10;
+        let rtt = requests.status(now, 3, &status(0b101, 0), MS);
+        assert_eq!(rtt, Some(MS * 10));
+        assert_eq!(requests.next_to_send(64).map(|r| r.id), Some(2));
+    }
+
+    #[test]
+    fn a_finished_request_counts_as_lost_after_the_reordering_window() {
+        let mut requests = sent(1);
+        requests.status(Instant::ZERO, 1, &status(1, 1), MS);
+        assert!(requests.take_lost(Instant::ZERO).is_none());
+        assert_eq!(requests.next_lost(), Some(Instant::ZERO + MS));
+        assert_eq!(requests.take_lost(Instant::ZERO + MS).map(|r| r.id), Some(1));
+        assert!(!requests.expects_answer());
+    }
+
+    #[test]
+    fn the_window_of_ids_is_never_left() {
+        let mut requests = sent(1);
+        for number in 0..100 {
+            requests.push((1, ObjectNumber(number)), ByteRanges::WHOLE, false, Instant::ZERO);
+        }
+        let mut highest = 0;
+        while let Some(request) = requests.next_to_send(usize::MAX) {
+            (request.sent, request.sends) = (Some(Instant::ZERO), 1);
+            highest = highest.max(request.id);
+        }
+        assert_eq!(highest, 64);
+    }
+}

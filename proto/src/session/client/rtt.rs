@@ -1,0 +1,85 @@
+//! The client's round trip and its probe timeout (section 14; RFC 6298 with RFC 9002's smoothing).
+
+use crate::time::Duration;
+
+/// Added to the probe timeout for the server's own delays.
+const ALLOWANCE: Duration = Duration::from_millis(25);
+/// The probe timeout before any sample.
+const UNKNOWN: Duration = Duration::from_millis(250);
+/// The longest probe timeout.
+const MAX: Duration = Duration::from_secs(2);
+
+/// Smoothed round trip and its variation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rtt {
+    smoothed: Option<Duration>,
+    variation: Duration,
+}
+
+impl Rtt {
+    /// Begins with what the caller knows.
+    pub(super) fn new(hint: Option<Duration>) -> Self {
+        Self { smoothed: hint, variation: hint.unwrap_or_default() / 2 }
+    }
+
+    /// Takes in a sample.
+    pub(super) fn sample(&mut self, rtt: Duration) {
+        let Some(smoothed) = self.smoothed else {
+            (self.smoothed, self.variation) = (Some(rtt), rtt / 2);
+            return;
+        };
+        self.variation = (self.variation * 3 + smoothed.abs_diff(rtt)) / 4;
+        self.smoothed = Some((smoothed * 7 + rtt) / 8);
+    }
+
+    /// The smoothed round trip.
+    pub(super) fn smoothed(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
+    /// The probe timeout after `doublings` timeouts in a row.
+    pub(super) fn probe_timeout(&self, doublings: u32) -> Duration {
+        let base = self.smoothed.map_or(UNKNOWN, |rtt| rtt + self.variation * 4 + ALLOWANCE);
+        (base * (1 << doublings.min(10))).min(MAX)
+    }
+
+    /// How long a report may be held back: a quarter of the round trip, 1 to 5 ms (section 10).
+    pub(super) fn report_delay(&self) -> Duration {
+        let quarter = self.smoothed.unwrap_or_default() / 4;
+        quarter.clamp(Duration::from_millis(1), Duration::from_millis(5))
+    }
+
+    /// How long an overtaken packet is waited for: a quarter of the round trip, 1 to 100 ms, times
+    /// `2^doublings` but at most one round trip (section 9).
+    pub(super) fn reordering(&self, doublings: u32) -> Duration {
+        let rtt = self.smoothed.unwrap_or(UNKNOWN);
+        let quarter = (rtt / 4).clamp(Duration::from_millis(1), Duration::from_millis(100));
+        (quarter * (1 << doublings.min(4))).min(rtt.max(quarter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn the_probe_timeout_follows_the_samples_and_doubles_up_to_two_seconds() {
+        let mut rtt = Rtt::default();
+        assert_eq!(rtt.probe_timeout(0), UNKNOWN);
+        (0..100).for_each(|_| rtt.sample(MS(40)));
+        let settled = rtt.probe_timeout(0);
+        assert!(settled >= MS(65) && settled < MS(67), "{settled:?}");
+        assert_eq!(rtt.probe_timeout(1), settled * 2);
+        assert_eq!(rtt.probe_timeout(31), MAX);
+    }
+
+    #[test]
+    fn the_reordering_window_stays_within_a_round_trip() {
+        let rtt = Rtt::new(Some(MS(40)));
+        assert_eq!(rtt.reordering(0), MS(10));
+        assert_eq!(rtt.reordering(9), MS(40));
+        assert_eq!(Rtt::new(Some(Duration::from_micros(200))).reordering(3), MS(1));
+    }
+}

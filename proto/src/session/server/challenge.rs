@@ -1,0 +1,59 @@
+//! Proof of a new client address (section 7.6): no more bytes go there than came from it.
+
+use super::event::Path;
+use crate::time::{Duration, Instant};
+
+/// A challenge is repeated at most this often, on packets from the new address.
+const REPEAT: Duration = Duration::from_millis(100);
+
+/// A new address that has not answered yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Challenge {
+    pub(super) path: Path,
+    /// What the response must carry.
+    pub(super) secret: [u8; 8],
+    received: u32,
+    sent: u32,
+    next: Instant,
+}
+
+impl Challenge {
+    /// A first packet of `bytes` came from `path`.
+    pub(super) fn new(path: Path, secret: [u8; 8], bytes: usize, now: Instant) -> Self {
+        Self { path, secret, received: bytes as u32, sent: 0, next: now }
+    }
+
+    /// Another authentic packet came from the same path.
+    pub(super) fn heard(&mut self, bytes: usize) {
+        self.received = self.received.saturating_add(bytes as u32);
+    }
+
+    /// Whether a packet of `bytes` may go there now.
+    pub(super) fn may_send(&self, now: Instant, bytes: usize) -> bool {
+        now >= self.next && u64::from(self.sent) + bytes as u64 <= u64::from(self.received)
+    }
+
+    /// Notes a sent challenge.
+    pub(super) fn sent(&mut self, now: Instant, bytes: usize) {
+        self.sent = self.sent.saturating_add(bytes as u32);
+        self.next = now + REPEAT;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_sends_more_than_came() {
+        let path = Path { socket: 0, remote: "192.0.2.1:9".parse().expect("an address") };
+        let mut challenge = Challenge::new(path, [1; 8], 100, Instant::ZERO);
+        assert!(challenge.may_send(Instant::ZERO, 72));
+        challenge.sent(Instant::ZERO, 72);
+        let later = Instant::ZERO + REPEAT;
+        assert!(!challenge.may_send(later, 72));
+        challenge.heard(60);
+        assert!(challenge.may_send(later, 72));
+        assert!(!challenge.may_send(Instant::ZERO, 72), "not that soon");
+    }
+}

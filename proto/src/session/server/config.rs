@@ -1,0 +1,60 @@
+//! What an endpoint is told when it starts.
+
+use crate::handshake::EdgeIdentity;
+use crate::limits;
+use crate::time::Duration;
+use std::sync::Arc;
+
+/// Settings of one shard's endpoint.
+#[derive(Clone)]
+pub struct EndpointConfig {
+    /// This shard, below `shards`.
+    pub shard: u8,
+    /// How many shards the edge has.
+    pub shards: u8,
+    /// The edge's static key.
+    pub identity: Arc<EdgeIdentity>,
+    /// Open sessions of this shard; more are refused with BUSY.
+    pub sessions_max: u32,
+    /// Pending handshakes of this shard; more are dropped.
+    pub pending_max: u32,
+    /// Open sessions for one client key, unless its token says otherwise.
+    pub sessions_per_client: u16,
+    /// A session without an authentic packet for this long is closed.
+    pub idle_timeout: Duration,
+    /// The largest datagram that is sent, bytes of UDP payload.
+    pub datagram_max: usize,
+    /// What this shard may send, bytes per second. `None`: no cap.
+    pub egress_bytes_per_second: Option<u64>,
+    /// Requests a session may make in a second, averaged over one second.
+    pub requests_per_second: u32,
+    /// What one handshake costs this machine. More than 5 % of a shard's time spent on them makes cookies
+    /// mandatory; more than half makes it drop HELLOs.
+    pub handshake_cost: Duration,
+    /// Demand a cookie of every HELLO.
+    pub cookie_always: bool,
+    /// Packets in a key epoch; at most [`limits::EPOCH_PACKETS`].
+    pub epoch_packets: u64,
+}
+
+impl EndpointConfig {
+    /// One shard with the defaults of the shipped configuration.
+    #[must_use]
+    pub fn new(identity: Arc<EdgeIdentity>) -> Self {
+        Self {
+            shard: 0,
+            shards: 1,
+            identity,
+            sessions_max: 100_000,
+            pending_max: 4096,
+            sessions_per_client: 16,
+            idle_timeout: Duration::from_secs(180),
+            datagram_max: limits::DATAGRAM_MAX,
+            egress_bytes_per_second: None,
+            requests_per_second: 10_000,
+            handshake_cost: Duration::from_micros(250),
+            cookie_always: false,
+            epoch_packets: limits::EPOCH_PACKETS,
+        }
+    }
+}

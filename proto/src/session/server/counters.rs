@@ -1,0 +1,88 @@
+//! What an endpoint counts. Plain integers: one shard, one thread.
+
+use super::event::DropReason;
+
+/// Monotonic counters of one endpoint, and a few gauges.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Datagrams handed in.
+    pub datagrams_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Datagrams written.
+    pub datagrams_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// Trains of DATA.
+    pub trains: u64,
+    /// DATA payload bytes.
+    pub data_bytes: u64,
+    /// DATA payload bytes that answered repair requests.
+    pub repaired_bytes: u64,
+    /// Noise message 1 computations.
+    pub handshakes: u64,
+    /// Handshakes handed to another shard.
+    pub handoffs: u64,
+    /// WELCOMEs that accepted.
+    pub welcomes: u64,
+    /// WELCOMEs that refused.
+    pub refusals: u64,
+    /// COOKIEs sent.
+    pub cookies: u64,
+    /// Sessions opened.
+    pub sessions_opened: u64,
+    /// Sessions closed.
+    pub sessions_closed: u64,
+    /// Of those, for a lying report.
+    pub lies: u64,
+    /// Of those, for a flood of requests.
+    pub floods: u64,
+    /// REQUESTs taken in.
+    pub requests: u64,
+    /// REQUESTs refused.
+    pub requests_refused: u64,
+    /// REPORTs taken in.
+    pub reports: u64,
+    /// Sequence numbers skipped on purpose.
+    pub skipped: u64,
+    /// Address challenges sent.
+    pub challenges: u64,
+    /// Address changes completed.
+    pub path_changes: u64,
+    /// Path size raised after a probe.
+    pub size_raised: u64,
+    /// Path size reset after a black hole or a send refused for its size.
+    pub size_reset: u64,
+    /// Times requests had to wait for an object that was not resident.
+    pub waits: u64,
+    /// Objects that failed while they were served.
+    pub objects_failed: u64,
+    /// Sends that failed otherwise.
+    pub send_failures: u64,
+    /// Datagrams dropped, by [`DropReason`] in the order of its `ALL`.
+    pub dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Counters {
+    /// Counts a dropped datagram.
+    pub(super) fn drop(&mut self, reason: DropReason) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    /// How many datagrams were dropped for `reason`.
+    #[must_use]
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+}
+
+/// What there is now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Open sessions.
+    pub sessions: u64,
+    /// Pending handshakes.
+    pub pending: u64,
+    /// Objects that requests wait for.
+    pub waiting_objects: u64,
+}

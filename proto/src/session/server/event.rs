@@ -1,0 +1,204 @@
+//! What an endpoint tells its caller.
+
+use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::time::Instant;
+use crate::wire::code::Code;
+use core::net::SocketAddr;
+
+/// Where a datagram came from or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// Index of the caller's socket; every shard has the same sockets in the same order.
+    pub socket: u16,
+    /// The peer.
+    pub remote: SocketAddr,
+}
+
+/// What became of a datagram.
+#[derive(Debug)]
+pub enum Disposition {
+    /// It was taken in.
+    Done,
+    /// It was dropped; nothing changed.
+    Dropped(DropReason),
+    /// It belongs to another shard: hand that shard the datagram.
+    Stray {
+        /// The shard, below `shards`.
+        shard: u8,
+    },
+    /// A handshake whose client belongs to another shard: hand that shard the state.
+    Handoff {
+        /// The shard, below `shards`.
+        shard: u8,
+        /// For its `handle_handoff`.
+        hello: Box<super::Handoff>,
+    },
+}
+
+/// Why a datagram was dropped. Each has a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// Too short, another version, an unknown type, a bad length.
+    Malformed,
+    /// A type that a server never receives.
+    WrongDirection,
+    /// No session has this receiver index.
+    UnknownSession,
+    /// The tag is wrong, or the epoch is not one of ours.
+    Unauthentic,
+    /// Seen before, or older than the replay window.
+    Replayed,
+    /// Authentic, but its payload breaks the protocol; the session was closed.
+    Violation,
+    /// HELLO with a wrong length, suite or mac1.
+    BadHello,
+    /// HELLO answered by a COOKIE.
+    CookieDemanded,
+    /// HELLO that failed in Noise.
+    HandshakeFailed,
+    /// HELLO beyond what the shard can work on, or the pending table is full.
+    HandshakeOverload,
+    /// The queue of handshake answers is full.
+    AnswerQueueFull,
+}
+
+impl DropReason {
+    /// All of them, for metrics.
+    pub const ALL: [Self; 11] = [
+        Self::Malformed,
+        Self::WrongDirection,
+        Self::UnknownSession,
+        Self::Unauthentic,
+        Self::Replayed,
+        Self::Violation,
+        Self::BadHello,
+        Self::CookieDemanded,
+        Self::HandshakeFailed,
+        Self::HandshakeOverload,
+        Self::AnswerQueueFull,
+    ];
+
+    /// The metric label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::WrongDirection => "wrong_direction",
+            Self::UnknownSession => "unknown_session",
+            Self::Unauthentic => "unauthentic",
+            Self::Replayed => "replayed",
+            Self::Violation => "violation",
+            Self::BadHello => "bad_hello",
+            Self::CookieDemanded => "cookie_demanded",
+            Self::HandshakeFailed => "handshake_failed",
+            Self::HandshakeOverload => "handshake_overload",
+            Self::AnswerQueueFull => "answer_queue_full",
+        }
+    }
+}
+
+/// One train or message, written into the caller's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit {
+    /// Where to.
+    pub path: Path,
+    /// Bytes written.
+    pub len: usize,
+    /// Size of every datagram but the last, which may be shorter.
+    pub datagram_bytes: usize,
+    /// How many datagrams.
+    pub datagrams: usize,
+    /// The set and object its data came from; `None` for messages. When reading that object faulted, the
+    /// caller must drop the train and call `object_failed`.
+    pub data: Option<(u32, ObjectNumber)>,
+    /// For `handle_send_failure`.
+    pub ticket: SendTicket,
+}
+
+/// Names a transmit in a later failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendTicket(pub(super) u64);
+
+impl SendTicket {
+    /// Slot 24 bits, flags 8 bits, low bits of the datagram size 32 bits.
+    pub(super) const fn new(index: ReceiverIndex, datagram_bytes: usize) -> Self {
+        Self((index.0 as u64) << 32 | datagram_bytes as u64)
+    }
+
+    pub(super) const fn slot(self) -> u32 {
+        ReceiverIndex((self.0 >> 32) as u32).slot()
+    }
+
+    pub(super) const fn datagram_bytes(self) -> usize {
+        (self.0 & 0xFFFF_FFFF) as usize
+    }
+
+    /// As a number, for drivers that know no protocol.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Back from the number.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+/// Why a send failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendFailure {
+    /// A datagram is larger than the route takes (EMSGSIZE).
+    TooLarge,
+    /// Anything else: the datagrams count as lost in the network.
+    Other,
+}
+
+/// What happened, for the caller to act on or record.
+#[derive(Clone, Debug)]
+pub enum ServerEvent {
+    /// Requests wait for this object: make it resident, then call `object_ready` or `object_failed`.
+    NeedObject {
+        /// The set, as `find_set` named it.
+        set: u32,
+        /// Which object.
+        object: ObjectNumber,
+    },
+    /// A session's first authentic packet came.
+    SessionOpened {
+        /// Which one.
+        index: ReceiverIndex,
+        /// Whose.
+        token_id: [u8; 8],
+    },
+    /// A session ended.
+    SessionClosed(Box<SessionRecord>),
+}
+
+/// One structured record for each session that ended.
+#[derive(Clone, Debug)]
+pub struct SessionRecord {
+    /// Which one.
+    pub index: ReceiverIndex,
+    /// The token's id.
+    pub token_id: [u8; 8],
+    /// The client's last proven address.
+    pub remote: SocketAddr,
+    /// Why it ended.
+    pub code: Code,
+    /// Whether the client ended it.
+    pub by_client: bool,
+    /// Payload bytes of DATA.
+    pub bytes_sent: u64,
+    /// Of those, in answer to repair requests.
+    pub bytes_retransmitted: u64,
+    /// Datagrams of any type.
+    pub datagrams_sent: u64,
+    /// Requests taken in.
+    pub requests: u64,
+    /// When it began.
+    pub opened: Instant,
+    /// When it ended.
+    pub closed: Instant,
+}

@@ -1,0 +1,171 @@
+//! HELLO to WELCOME (section 5): the checks in the order of their cost.
+
+use super::admission::HelloVerdict;
+use super::answers::{ANSWER_MAX, Answer};
+use super::event::{Disposition, DropReason, Path};
+use super::table::Pending;
+use super::{Endpoint, Handoff, SERVER_WINDOW};
+use crate::crypto::{Opener, Sealer, hash};
+use crate::handshake::{CookieJar, ReceivedHello, WelcomePayload, check_hello};
+use crate::ids::ReceiverIndex;
+use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
+use crate::time::Instant;
+use crate::token::{self, Claims};
+use crate::wire::code::Code;
+
+/// What a client that was refused for lack of room should wait.
+const RETRY_AFTER_MS: u32 = 1000;
+
+impl Endpoint {
+    /// A datagram of type HELLO.
+    pub(super) fn handle_hello(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        path: Path,
+        datagram: &[u8],
+    ) -> Disposition {
+        let Ok(view) = check_hello(&self.config.identity, datagram) else {
+            return self.dropped(DropReason::BadHello);
+        };
+        if let Some(pending) = self.table.pending_for(&view.hello_hash) {
+            pending.repeated = true;
+            let answer = Answer::new(path, &pending.welcome);
+            return self.answer(answer);
+        }
+        let verdict = self.budget.verdict(now);
+        if verdict == HelloVerdict::Drop {
+            return self.dropped(DropReason::HandshakeOverload);
+        }
+        if verdict == HelloVerdict::WithCookie || self.config.cookie_always {
+            let period = CookieJar::period(now);
+            if !self.cookies.verify(period, path.remote, &view) {
+                let reply = self.cookies.reply(period, path.remote, &view);
+                self.counters.cookies += 1;
+                self.answer(Answer::new(path, &reply));
+                return self.dropped(DropReason::CookieDemanded);
+            }
+        }
+        self.budget.spend();
+        self.counters.handshakes += 1;
+        let seed = self.seed();
+        let Ok(hello) = ReceivedHello::read(&self.config.identity, &view, seed) else {
+            return self.dropped(DropReason::HandshakeFailed);
+        };
+        let shard = self.shard_of(&hello.client_public);
+        if shard != self.config.shard {
+            self.counters.handoffs += 1;
+            return Disposition::Handoff { shard, hello: Box::new(Handoff { hello, path }) };
+        }
+        self.welcome(now, unix_time, path, hello)
+    }
+
+    /// Which shard a client's sessions live on, so that its limits hold.
+    fn shard_of(&self, client_public: &[u8; 32]) -> u8 {
+        let digest = hash::hmac16(&self.steering_key, &[client_public]);
+        let number = u64::from_be_bytes([
+            digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
+        ]);
+        (number % u64::from(self.config.shards.max(1))) as u8
+    }
+
+    /// Answers a HELLO that Noise accepted.
+    pub(super) fn welcome(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        path: Path,
+        hello: ReceivedHello,
+    ) -> Disposition {
+        if let Some(pending) = self.table.pending_for(&hello.hello_hash) {
+            pending.repeated = true;
+            let answer = Answer::new(path, &pending.welcome);
+            return self.answer(answer);
+        }
+        let claims = match self.admit(unix_time, &hello) {
+            Ok(claims) => claims,
+            Err(code) => return self.refuse(path, hello, code),
+        };
+        let Some(slot) = self.table.reserve() else {
+            return self.dropped(DropReason::HandshakeOverload);
+        };
+        let index = ReceiverIndex::new(slot, self.config.shard);
+        let (hello_hash, client_public) = (hello.hello_hash, hello.client_public);
+        let (client_index, suite, params) = (hello.sender_index, hello.suite, hello.params);
+        let payload = self.welcome_payload(Code::Ok, 0);
+        let mut packet = [0; ANSWER_MAX];
+        let Ok((len, from_client, to_client)) = hello.welcome(index, &payload, &mut packet) else {
+            self.table.unreserve(slot);
+            return self.dropped(DropReason::HandshakeFailed);
+        };
+        let datagram_max = usize::from(params.datagram_max).clamp(DATAGRAM_BASE, DATAGRAM_MAX);
+        let pending = Pending {
+            hello_hash,
+            path,
+            client_index,
+            client_public,
+            sealer: Sealer::new(suite, to_client, now)
+                .with_epoch_packets(self.config.epoch_packets),
+            opener: Opener::new(suite, from_client, SERVER_WINDOW),
+            claims,
+            datagram_max,
+            room: u64::from(params.room_kib) * 1024,
+            welcome: packet[..len].into(),
+            welcomed: now,
+            repeated: false,
+        };
+        self.table.insert_pending(slot, pending);
+        self.counters.welcomes += 1;
+        self.answer(Answer::new(path, &packet[..len]))
+    }
+
+    /// Whether this client may have a session.
+    fn admit(&self, unix_time: u64, hello: &ReceivedHello) -> Result<Claims, Code> {
+        if self.draining {
+            return Err(Code::Draining);
+        }
+        let claims = token::verify(&hello.token, &self.keyring, unix_time, &hello.client_public)
+            .map_err(|error| error.code())?;
+        let allowed = claims.sessions.unwrap_or(self.config.sessions_per_client);
+        if self.clients.of(&hello.client_public) >= allowed {
+            return Err(Code::TooManySessions);
+        }
+        if self.table.sessions() >= self.config.sessions_max as usize {
+            return Err(Code::Busy);
+        }
+        Ok(claims)
+    }
+
+    /// A refusal in message 2: authenticated, and the server keeps nothing.
+    fn refuse(&mut self, path: Path, hello: ReceivedHello, code: Code) -> Disposition {
+        let retry = matches!(code, Code::Busy | Code::Draining | Code::TooManySessions);
+        let payload = self.welcome_payload(code, if retry { RETRY_AFTER_MS } else { 0 });
+        let mut packet = [0; ANSWER_MAX];
+        let index = ReceiverIndex::new(0, self.config.shard);
+        match hello.welcome(index, &payload, &mut packet) {
+            Ok((len, ..)) => {
+                self.counters.refusals += 1;
+                self.answer(Answer::new(path, &packet[..len]))
+            }
+            Err(_) => self.dropped(DropReason::HandshakeFailed),
+        }
+    }
+
+    fn welcome_payload(&self, code: Code, retry_after_ms: u32) -> WelcomePayload {
+        WelcomePayload {
+            code,
+            datagram_max: DATAGRAM_MAX as u16,
+            requests_max: REQUESTS_MAX as u16,
+            idle_timeout_s: self.config.idle_timeout.as_secs().min(u64::from(u16::MAX)) as u16,
+            retry_after_ms,
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Disposition {
+        if self.answers.push(answer) {
+            Disposition::Done
+        } else {
+            self.dropped(DropReason::AnswerQueueFull)
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What each authentic message does to its session (section 7).
+
+use super::counters::Counters;
+use super::event::Path;
+use super::receive::Ending;
+use super::requests::{Admission, Queued};
+use super::session::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
+use super::size::SizeChange;
+use crate::congestion::FeedbackView;
+use crate::crypto::{Opened, hash};
+use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
+use crate::time::{Duration, Instant};
+use crate::wire::close::Close;
+use crate::wire::code::Code;
+use crate::wire::header::FrameHeader;
+use crate::wire::report::Report;
+use crate::wire::request::{FLAG_REPAIR, Request};
+
+/// STATUS follows a REQUEST within this (section 9).
+const STATUS_DELAY: Duration = Duration::from_millis(1);
+
+/// What a message handler needs beyond its session.
+pub(super) struct Context<'a> {
+    pub(super) now: Instant,
+    pub(super) unix_time: u64,
+    pub(super) counters: &'a mut Counters,
+}
+
+/// REQUEST: queues work, or refuses it.
+pub(super) fn on_request(
+    session: &mut Session,
+    opened: &Opened<'_>,
+    per_second: u32,
+    context: Context<'_>,
+) -> Result<(), Ending> {
+    let now = context.now;
+    if !session.bucket.take(per_second, now) {
+        context.counters.floods += 1;
+        return Err(Code::Flood.into());
+    }
+    if context.unix_time > session.expires.saturating_add(TOKEN_LEEWAY.as_secs()) {
+        return Err(Code::TokenEnded.into());
+    }
+    let frame = &opened.frame;
+    if frame.offset == 0 {
+        return Err(Code::ProtocolViolation.into());
+    }
+    let admission = session.window.receive(frame.offset);
+    if admission != Admission::New {
+        session.work(now).status.by(now);
+        return Ok(());
+    }
+    session.totals.requests += 1;
+    context.counters.requests += 1;
+    if let Err(code) = enqueue(session, now, frame, opened.payload) {
+        context.counters.requests_refused += 1;
+        refuse(session, now, frame, code);
+    }
+    let lowest = session.window.lowest();
+    let work = session.work(now);
+    if let Some(sender) = &mut work.sender {
+        sender.on_peer_packet(now);
+    }
+    while work.queue.expire(lowest).is_some() {}
+    work.status.by(now + STATUS_DELAY);
+    Ok(())
+}
+
+fn enqueue(
+    session: &mut Session,
+    now: Instant,
+    frame: &FrameHeader,
+    payload: &[u8],
+) -> Result<(), Code> {
+    let request = Request::decode(payload).map_err(|_| Code::BadRequest)?;
+    let set = session.sets.get(frame.set_handle as usize).copied().unwrap_or(NO_SET);
+    if set == NO_SET {
+        return Err(Code::UnknownSet);
+    }
+    let deadline = now + Duration::from_millis(u64::from(request.deadline_ms));
+    let repair = request.flags & FLAG_REPAIR != 0;
+    let names = (frame.offset, frame.set_handle, set);
+    let queued = Queued::new(names, frame.object, deadline, repair, request.ranges.iter());
+    session.work(now).queue.push(queued).map_err(|_| Code::TooManyRequests)
+}
+
+/// Queues a REFUSE; the request is finished.
+fn refuse(session: &mut Session, now: Instant, frame: &FrameHeader, code: Code) {
+    let (id, handle, object) = (frame.offset, frame.set_handle, frame.object);
+    push_refusal(session, now, Refusal { id, handle, object, code, retry_after_ms: 0 });
+}
+
+/// Queues a REFUSE. A client that does not take them in loses the surplus: STATUS still says `finished`.
+pub(super) fn push_refusal(session: &mut Session, now: Instant, refusal: Refusal) {
+    session.window.finish(refusal.id);
+    let work = session.work(now);
+    if work.refusals.len() < REQUESTS_MAX {
+        work.refusals.push_back(refusal);
+    }
+    work.status.by(now + STATUS_DELAY);
+}
+
+/// REPORT: feeds the rate model, and closes the session of a liar.
+pub(super) fn on_report(
+    session: &mut Session,
+    opened: &Opened<'_>,
+    context: Context<'_>,
+) -> Result<(), Ending> {
+    let now = context.now;
+    let report = Report::decode(opened.payload).map_err(|_| Code::ProtocolViolation)?;
+    context.counters.reports += 1;
+    session.room = u64::from(report.room_kib) * 1024;
+    let lie = |counters: &mut Counters| {
+        counters.lies += 1;
+        Ending::from(Code::LyingReport)
+    };
+    let highest = report.ranges.highest().unwrap_or(0);
+    if highest >= session.sealer.next_sequence() {
+        return Err(lie(context.counters));
+    }
+    let Some(work) = session.work.as_mut() else { return Ok(()) };
+    let Some(sender) = work.sender.as_mut() else { return Ok(()) };
+    if opened.frame.offset <= work.last_report {
+        return Ok(());
+    }
+    work.last_report = opened.frame.offset;
+    let mut ranges = [(0, 0); REPORT_RANGES_MAX];
+    let mut count = 0;
+    // What was sent before this rate model began says nothing to it.
+    for (low, high) in report.ranges.iter().filter(|&(_, high)| high >= work.sender_base) {
+        ranges[count] = (low.max(work.sender_base), high);
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    work.used = now;
+    sender.set_room(session.room);
+    let view = FeedbackView {
+        echo: report.echo,
+        echo_delay: Duration::from_micros(u64::from(report.echo_delay_us)),
+        room_bytes: session.room,
+        ce_count: report.ce_count,
+        ranges: &ranges[..count],
+    };
+    if sender.on_report(now, &view).is_err() {
+        return Err(lie(context.counters));
+    }
+    let lost_trains = sender.lost_trains_in_a_row();
+    if let Some(change) = session.size.reported(now, &ranges[..count], lost_trains) {
+        match change {
+            SizeChange::Raised(_) => context.counters.size_raised += 1,
+            SizeChange::Reset => context.counters.size_reset += 1,
+        }
+        sender.set_datagram_bytes(session.size.current());
+    }
+    Ok(())
+}
+
+/// PULSE: queues its answer.
+pub(super) fn on_pulse(session: &mut Session, now: Instant, frame: &FrameHeader) {
+    let asked = PulseAsked {
+        handle: frame.set_handle,
+        object: frame.object,
+        number: frame.offset,
+        echo: frame.send_time,
+    };
+    let pulses = &mut session.work(now).pulses;
+    if pulses.len() < PULSES_MAX {
+        pulses.push_back(asked);
+    }
+}
+
+/// CANCEL: the request is finished.
+pub(super) fn on_cancel(session: &mut Session, now: Instant, id: u32) {
+    session.window.finish(id);
+    let work = session.work(now);
+    work.queue.cancel(id);
+    work.status.by(now + STATUS_DELAY);
+}
+
+/// Whether a PATH_RESPONSE from `path` proves it.
+pub(super) fn answers_challenge(session: &Session, path: Path, payload: &[u8]) -> bool {
+    let Some(challenge) = &session.challenge else { return false };
+    let response = payload.get(..challenge.secret.len()).unwrap_or(&[]);
+    challenge.path == path && hash::constant_time_eq(response, &challenge.secret)
+}
+
+/// CLOSE: the client is gone. One that cannot be read still ends the session: it was authentic.
+pub(super) fn on_close(payload: &[u8]) -> Ending {
+    let code = Close::decode(payload).map_or(Code::ClientDone, |close| close.code);
+    Ending { code, by_client: true }
+}

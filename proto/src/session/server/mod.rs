@@ -1,0 +1,196 @@
+//! The server's end: one [`Endpoint`] for each shard holds all of its sessions.
+//!
+//! Life of a request: [`Endpoint::handle_datagram`] opens the packet and queues the work; the schedule gives
+//! each session its turn; [`Endpoint::poll_transmit`] seals one train straight from the source's bytes into
+//! the caller's buffer. Nothing is kept of what was sent: a repair is sealed again.
+
+mod admission;
+mod answers;
+mod challenge;
+mod config;
+mod counters;
+mod egress;
+mod event;
+mod hello;
+mod messages;
+mod receive;
+mod requests;
+mod schedule;
+mod session;
+mod size;
+mod source;
+mod table;
+mod transmit;
+mod upkeep;
+
+pub use config::EndpointConfig;
+pub use counters::{Counters, Gauges};
+pub use event::{
+    Disposition, DropReason, Path, SendFailure, SendTicket, ServerEvent, SessionRecord, Transmit,
+};
+pub use source::{Object, SegmentSource};
+
+use crate::crypto::hash;
+use crate::handshake::{CookieJar, ReceivedHello};
+use crate::ids::ObjectNumber;
+use crate::time::Instant;
+use crate::token::Keyring;
+use crate::wire::{ClearHeader, PacketType};
+use admission::{ClientCounts, HandshakeBudget};
+use answers::Answers;
+use egress::Egress;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+use schedule::Schedule;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use table::Table;
+
+/// The server's replay window, packets (section 4).
+const SERVER_WINDOW: usize = 512;
+
+/// A handshake on its way to the shard of its client.
+pub struct Handoff {
+    hello: ReceivedHello,
+    path: Path,
+}
+
+impl core::fmt::Debug for Handoff {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handoff").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// All sessions of one shard.
+pub struct Endpoint {
+    config: EndpointConfig,
+    keyring: Arc<Keyring>,
+    table: Table,
+    schedule: Schedule,
+    answers: Answers,
+    events: VecDeque<ServerEvent>,
+    /// Sessions with requests for an object that is not resident, by (set, object).
+    waiters: BTreeMap<(u32, ObjectNumber), Vec<u32>>,
+    clients: ClientCounts,
+    budget: HandshakeBudget,
+    cookies: CookieJar,
+    /// Chooses a client's shard; the same on all shards.
+    steering_key: [u8; 32],
+    egress: Egress,
+    upkeep: upkeep::Upkeep,
+    draining: bool,
+    counters: Counters,
+    rng: ChaCha20Rng,
+}
+
+impl Endpoint {
+    /// An endpoint without sessions. `shared_secret` is the same for all shards of an edge, `seed` differs;
+    /// both are fresh randomness for every start of the process.
+    #[must_use]
+    pub fn new(
+        config: EndpointConfig,
+        keyring: Arc<Keyring>,
+        shared_secret: [u8; 32],
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
+        Self {
+            keyring,
+            table: Table::new(config.pending_max),
+            schedule: Schedule::default(),
+            answers: Answers::default(),
+            events: VecDeque::new(),
+            waiters: BTreeMap::new(),
+            clients: ClientCounts::default(),
+            budget: HandshakeBudget::new(config.handshake_cost, now),
+            cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
+            steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
+            egress: Egress::new(config.egress_bytes_per_second),
+            upkeep: upkeep::Upkeep::new(now),
+            draining: false,
+            counters: Counters::default(),
+            rng: ChaCha20Rng::from_seed(seed),
+            config,
+        }
+    }
+
+    /// Replaces the center keys; open sessions go on.
+    pub fn set_keyring(&mut self, keyring: Arc<Keyring>) {
+        self.keyring = keyring;
+    }
+
+    /// Takes a datagram in. It is decrypted in place; whatever it holds, the endpoint survives.
+    ///
+    /// `unix_time` (seconds) is for token validity only. Nothing on the server depends on received ECN marks.
+    pub fn handle_datagram<S: SegmentSource>(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        path: Path,
+        datagram: &mut [u8],
+        source: &S,
+    ) -> Disposition {
+        self.counters.datagrams_in += 1;
+        self.counters.bytes_in += datagram.len() as u64;
+        let Ok(header) = ClearHeader::decode(datagram) else {
+            return self.dropped(DropReason::Malformed);
+        };
+        match header.packet_type {
+            PacketType::Hello => self.handle_hello(now, unix_time, path, datagram),
+            PacketType::Request
+            | PacketType::Report
+            | PacketType::Pulse
+            | PacketType::PathResponse
+            | PacketType::Cancel
+            | PacketType::Close => {
+                self.handle_sealed(now, unix_time, path, &header, datagram, source)
+            }
+            _ => self.dropped(DropReason::WrongDirection),
+        }
+    }
+
+    /// Takes over a handshake from another shard.
+    pub fn handle_handoff(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        handoff: Handoff,
+    ) -> Disposition {
+        let Handoff { hello, path } = handoff;
+        self.welcome(now, unix_time, path, hello)
+    }
+
+    /// The next event; drain after every `handle_*`.
+    pub fn poll_event(&mut self) -> Option<ServerEvent> {
+        self.events.pop_front()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Open sessions.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.table.sessions()
+    }
+
+    /// Pending handshakes.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.table.pending()
+    }
+
+    fn dropped(&mut self, reason: DropReason) -> Disposition {
+        self.counters.drop(reason);
+        Disposition::Dropped(reason)
+    }
+
+    fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+}

@@ -1,0 +1,169 @@
+//! Sealed packets: which session, is it authentic, what does it ask for.
+
+use super::challenge::Challenge;
+use super::event::{Disposition, DropReason, Path, ServerEvent};
+use super::session::{NO_SET, Session};
+use super::source::SegmentSource;
+use super::table::Slot;
+use super::{Endpoint, messages};
+use crate::crypto::{OpenError, Opened};
+use crate::ids::ReceiverIndex;
+use crate::time::Instant;
+use crate::wire::code::Code;
+use crate::wire::{ClearHeader, PacketType};
+use rand_core::RngCore;
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    pub(super) code: Code,
+    pub(super) by_client: bool,
+}
+
+impl From<Code> for Ending {
+    fn from(code: Code) -> Self {
+        Self { code, by_client: false }
+    }
+}
+
+impl Endpoint {
+    /// A sealed packet of a type that a server receives.
+    pub(super) fn handle_sealed<S: SegmentSource>(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        path: Path,
+        header: &ClearHeader,
+        datagram: &mut [u8],
+        source: &S,
+    ) -> Disposition {
+        let index = header.receiver;
+        if index.shard() != self.config.shard {
+            if index.shard() < self.config.shards {
+                return Disposition::Stray { shard: index.shard() };
+            }
+            return self.dropped(DropReason::UnknownSession);
+        }
+        let bytes = datagram.len();
+        let opened = match self.open(now, path, index.slot(), datagram) {
+            Ok(opened) => opened,
+            Err(reason) => return self.dropped(reason),
+        };
+        if matches!(self.table.slot_mut(index.slot()), Some(Slot::Pending(_))) {
+            self.promote(now, index, source);
+        }
+        self.follow_path(now, index.slot(), path, bytes, opened.is_highest);
+        let ending = self.dispatch(now, unix_time, path, index.slot(), &opened);
+        match ending {
+            Ok(()) => {
+                self.wake(index.slot());
+                Disposition::Done
+            }
+            Err(ending) => {
+                let violation = ending.code == Code::ProtocolViolation;
+                self.close_session(now, index.slot(), ending);
+                if violation { self.dropped(DropReason::Violation) } else { Disposition::Done }
+            }
+        }
+    }
+
+    /// Authenticates and decrypts, with the keys of the session or pending handshake in `slot`.
+    fn open<'a>(
+        &mut self,
+        now: Instant,
+        path: Path,
+        slot: u32,
+        datagram: &'a mut [u8],
+    ) -> Result<Opened<'a>, DropReason> {
+        let opener = match self.table.slot_mut(slot) {
+            Some(Slot::Open(session)) => &mut session.opener,
+            // Only the address that WELCOME went to can begin the session: so it is proven.
+            Some(Slot::Pending(pending)) if pending.path == path => &mut pending.opener,
+            _ => return Err(DropReason::UnknownSession),
+        };
+        opener.open(now, datagram).map_err(|error| match error {
+            OpenError::Decode(_) | OpenError::NotSealed => DropReason::Malformed,
+            OpenError::UnknownEpoch | OpenError::Authentication => DropReason::Unauthentic,
+            OpenError::Replayed | OpenError::TooOld => DropReason::Replayed,
+        })
+    }
+
+    /// The first sealed packet makes a pending handshake a session.
+    fn promote<S: SegmentSource>(&mut self, now: Instant, index: ReceiverIndex, source: &S) {
+        let Some(pending) = self.table.take_pending(index.slot()) else { return };
+        let find = |id| source.find_set(id).unwrap_or(NO_SET);
+        let sets: Box<[u32]> = pending.claims.sets.iter().map(find).collect();
+        self.clients.add(&pending.client_public);
+        let session = Session::new(&self.config, index, *pending, sets, now);
+        self.counters.sessions_opened += 1;
+        self.events.push_back(ServerEvent::SessionOpened { index, token_id: session.token_id });
+        self.table.open(index.slot(), session);
+    }
+
+    /// Notes life, and challenges a new address.
+    fn follow_path(&mut self, now: Instant, slot: u32, path: Path, bytes: usize, highest: bool) {
+        let Some(session) = self.table.session_mut(slot) else { return };
+        session.heard = now;
+        if path == session.path {
+            return;
+        }
+        match &mut session.challenge {
+            Some(challenge) if challenge.path == path => challenge.heard(bytes),
+            _ if highest => {
+                let mut secret = [0; 8];
+                self.rng.fill_bytes(&mut secret);
+                session.challenge = Some(Box::new(Challenge::new(path, secret, bytes, now)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Acts on an authentic packet.
+    fn dispatch(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        path: Path,
+        slot: u32,
+        opened: &Opened<'_>,
+    ) -> Result<(), Ending> {
+        let Some(session) = self.table.session_mut(slot) else { return Ok(()) };
+        session.sealer.on_peer_epoch(now, opened.epoch);
+        match opened.header.packet_type {
+            PacketType::Request => {
+                let per_second = self.config.requests_per_second;
+                let context = messages::Context { now, unix_time, counters: &mut self.counters };
+                messages::on_request(session, opened, per_second, context)
+            }
+            PacketType::Report => {
+                let context = messages::Context { now, unix_time, counters: &mut self.counters };
+                messages::on_report(session, opened, context)
+            }
+            PacketType::Pulse => {
+                messages::on_pulse(session, now, &opened.frame);
+                Ok(())
+            }
+            PacketType::PathResponse => {
+                if messages::answers_challenge(session, path, opened.payload) {
+                    session.challenge = None;
+                    session.move_to(now, path);
+                    self.counters.path_changes += 1;
+                }
+                Ok(())
+            }
+            PacketType::Cancel => {
+                messages::on_cancel(session, now, opened.frame.offset);
+                Ok(())
+            }
+            PacketType::Close => Err(messages::on_close(opened.payload)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a session its turn.
+    pub(super) fn wake(&mut self, slot: u32) {
+        if let Some(session) = self.table.session_mut(slot) {
+            self.schedule.wake(slot, &mut session.turn);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What a session has been asked for: the window of request ids, and the queue of work.
+
+use crate::ids::ObjectNumber;
+use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
+use crate::time::Instant;
+use core::ops::Range;
+
+/// Which request ids were received and which are finished: STATUS (section 7.3).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RequestWindow {
+    /// Highest id received; 0: none.
+    pub(super) highest: u32,
+    /// Bit i: id `highest − i` was received.
+    pub(super) received: u64,
+    /// Bit i: id `highest − i` is finished.
+    pub(super) finished: u64,
+}
+
+/// Whether a REQUEST is work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    New,
+    Repeated,
+    /// Below the window: long finished.
+    Old,
+}
+
+impl RequestWindow {
+    /// Takes in a request id.
+    pub(super) fn receive(&mut self, id: u32) -> Admission {
+        if id > self.highest {
+            let step = id - self.highest;
+            let shift = |map: u64| if step < 64 { map << step } else { 0 };
+            (self.received, self.finished) = (shift(self.received) | 1, shift(self.finished));
+            self.highest = id;
+            return Admission::New;
+        }
+        match self.bit(id) {
+            None => Admission::Old,
+            Some(bit) if self.received & bit != 0 => Admission::Repeated,
+            Some(bit) => {
+                self.received |= bit;
+                Admission::New
+            }
+        }
+    }
+
+    /// Marks a request finished.
+    pub(super) fn finish(&mut self, id: u32) {
+        if let Some(bit) = self.bit(id) {
+            self.finished |= bit;
+        }
+    }
+
+    /// The lowest id in the window.
+    pub(super) fn lowest(&self) -> u32 {
+        self.highest.saturating_sub(REQUESTS_MAX as u32 - 1)
+    }
+
+    fn bit(&self, id: u32) -> Option<u64> {
+        let back = self.highest.checked_sub(id)?;
+        if (back as usize) < REQUESTS_MAX { Some(1 << back) } else { None }
+    }
+}
+
+/// One request's remaining work.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) id: u32,
+    pub(super) handle: u32,
+    /// The source's index of the set.
+    pub(super) set: u32,
+    pub(super) object: ObjectNumber,
+    pub(super) deadline: Instant,
+    /// Asks again for what was sent before.
+    pub(super) repair: bool,
+    /// Waits for `object_ready`.
+    pub(super) waiting: bool,
+    /// What is still to be sent, ascending; the first one shrinks as it is sent.
+    ranges: Vec<Range<u32>>,
+    /// Index of the first range with work.
+    at: usize,
+}
+
+impl Queued {
+    /// A request for `ranges`, or the whole object when there is none.
+    pub(super) fn new(
+        (id, handle, set): (u32, u32, u32),
+        object: ObjectNumber,
+        deadline: Instant,
+        repair: bool,
+        ranges: impl Iterator<Item = Range<u32>>,
+    ) -> Self {
+        let mut ranges: Vec<_> = ranges.collect();
+        if ranges.is_empty() {
+            ranges.push(0..u32::MAX);
+        }
+        Self { id, handle, set, object, deadline, repair, waiting: false, ranges, at: 0 }
+    }
+
+    /// The next range to send from an object of `len` bytes; `None`: finished.
+    pub(super) fn next(&mut self, len: u32) -> Option<Range<u32>> {
+        while let Some(range) = self.ranges.get(self.at) {
+            let clipped = range.start..range.end.min(len);
+            if clipped.start < clipped.end {
+                return Some(clipped);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Notes that the next range was sent up to `end`.
+    pub(super) fn sent_to(&mut self, end: u32) {
+        if let Some(range) = self.ranges.get_mut(self.at) {
+            range.start = end;
+        }
+    }
+
+    fn pieces(&self) -> usize {
+        self.ranges.len() - self.at
+    }
+}
+
+/// The queue of one session: at most [`REQUESTS_MAX`] requests and [`QUEUED_RANGES_MAX`] ranges.
+#[derive(Debug, Default)]
+pub(super) struct RequestQueue {
+    queue: Vec<Queued>,
+}
+
+impl RequestQueue {
+    /// Takes a request in, or gives it back when the queue is full.
+    pub(super) fn push(&mut self, request: Queued) -> Result<(), Queued> {
+        let pieces: usize = self.queue.iter().map(Queued::pieces).sum();
+        let full = self.queue.len() >= REQUESTS_MAX;
+        if full || pieces + request.pieces() > QUEUED_RANGES_MAX {
+            return Err(request);
+        }
+        self.queue.push(request);
+        Ok(())
+    }
+
+    /// Position of the request with the earliest deadline that does not wait; among equals the oldest.
+    pub(super) fn most_urgent(&self) -> Option<usize> {
+        let ready = self.queue.iter().enumerate().filter(|(_, r)| !r.waiting);
+        ready.min_by_key(|(_, r)| (r.deadline, r.id)).map(|(at, _)| at)
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Queued> {
+        self.queue.get_mut(at)
+    }
+
+    /// Takes the request at `at` out.
+    pub(super) fn remove(&mut self, at: usize) -> Queued {
+        self.queue.remove(at)
+    }
+
+    /// Takes the request with `id` out.
+    pub(super) fn cancel(&mut self, id: u32) -> Option<Queued> {
+        let at = self.queue.iter().position(|r| r.id == id)?;
+        Some(self.remove(at))
+    }
+
+    /// Takes out a request whose id fell below the window, if there is one.
+    pub(super) fn expire(&mut self, lowest: u32) -> Option<Queued> {
+        let at = self.queue.iter().position(|r| r.id < lowest)?;
+        Some(self.remove(at))
+    }
+
+    /// Wakes the requests that wait for an object; says whether there was one.
+    pub(super) fn wake(&mut self, set: u32, object: ObjectNumber) -> bool {
+        let mut woken = false;
+        for request in self.queue.iter_mut().filter(|r| r.set == set && r.object == object) {
+            woken |= core::mem::take(&mut request.waiting);
+        }
+        woken
+    }
+
+    /// Takes out one request for an object, if there is one.
+    pub(super) fn take_for(&mut self, set: u32, object: ObjectNumber) -> Option<Queued> {
+        let at = self.queue.iter().position(|r| r.set == set && r.object == object)?;
+        Some(self.remove(at))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether some request could be served now.
+    pub(super) fn has_work(&self) -> bool {
+        self.queue.iter().any(|r| !r.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(id: u32, deadline: u64, ranges: &[Range<u32>]) -> Queued {
+        let at = Instant::from_nanos(deadline);
+        Queued::new((id, 0, 0), ObjectNumber(7), at, false, ranges.iter().cloned())
+    }
+
+    #[test]
+    fn the_window_tells_new_repeated_and_old_ids_apart() {
+        let mut window = RequestWindow::default();
+        assert_eq!(window.receive(3), Admission::New);
+        assert_eq!(window.receive(1), Admission::New);
+        assert_eq!(window.receive(3), Admission::Repeated);
+        window.finish(1);
+        assert_eq!((window.received, window.finished), (0b101, 0b100));
+        assert_eq!(window.receive(70), Admission::New);
+        assert_eq!(window.receive(3), Admission::Old);
+        assert_eq!(window.receive(u32::MAX), Admission::New);
+        assert_eq!(window.received, 1);
+    }
+
+    #[test]
+    fn a_request_is_clipped_to_its_object_and_ends() {
+        let mut whole = request(1, 0, &[]);
+        assert_eq!(whole.next(100), Some(0..100));
+        whole.sent_to(60);
+        assert_eq!(whole.next(100), Some(60..100));
+        whole.sent_to(100);
+        assert_eq!(whole.next(100), None);
+        let mut pieces = request(1, 0, &[5..9, 50..200, 300..400]);
+        assert_eq!(pieces.next(100), Some(5..9));
+        pieces.sent_to(9);
+        assert_eq!(pieces.next(100), Some(50..100));
+        pieces.sent_to(100);
+        assert_eq!(pieces.next(100), None);
+    }
+
+    #[test]
+    fn the_most_urgent_goes_first_and_the_queue_is_bounded() {
+        let mut queue = RequestQueue::default();
+        queue.push(request(1, 50, &[])).expect("room");
+        queue.push(request(2, 10, &[])).expect("room");
+        assert_eq!(queue.most_urgent(), Some(1));
+        let many: Vec<_> = (0..64).map(|i| i * 10..i * 10 + 5).collect();
+        let taken = (3..40).take_while(|&id| queue.push(request(id, 0, &many)).is_ok()).count();
+        assert_eq!(taken, (QUEUED_RANGES_MAX - 2) / 64);
+    }
+}

@@ -1,0 +1,224 @@
+//! One open session: its keys, its address, and, only while it works, its queue and its rate model.
+//!
+//! An idle session is this struct alone, with hibernating keys: at most 1 KiB with its share of the tables
+//! (DESIGN.md section 5). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
+
+use super::admission::RequestBucket;
+use super::challenge::Challenge;
+use super::config::EndpointConfig;
+use super::event::Path;
+use super::requests::{RequestQueue, RequestWindow};
+use super::schedule::Turn;
+use super::size::SizeSearch;
+use super::table::Pending;
+use crate::congestion::{Sender, SenderConfig};
+use crate::crypto::{Opener, Sealer};
+use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::time::{Duration, Instant};
+use crate::wire::code::Code;
+use std::collections::VecDeque;
+
+/// A session without work for this long drops its queue, its rate model and its cipher contexts.
+pub(super) const IDLE_AFTER: Duration = Duration::from_secs(5);
+/// Pulses that wait for their answer; more are dropped (the client asks again).
+pub(super) const PULSES_MAX: usize = 4;
+/// Set index of a set that the edge did not have when the session began.
+pub(super) const NO_SET: u32 = u32::MAX;
+
+/// One open session.
+pub(super) struct Session {
+    pub(super) index: ReceiverIndex,
+    /// The client's own index for the session.
+    pub(super) client_index: ReceiverIndex,
+    pub(super) sealer: Sealer,
+    pub(super) opener: Opener,
+    pub(super) path: Path,
+    pub(super) client_public: [u8; 32],
+    pub(super) token_id: [u8; 8],
+    /// Unix time, seconds.
+    pub(super) expires: u64,
+    /// The source's index for each set handle.
+    pub(super) sets: Box<[u32]>,
+    /// Bytes per second.
+    pub(super) rate_cap: Option<u64>,
+    pub(super) window: RequestWindow,
+    pub(super) size: SizeSearch,
+    pub(super) datagram_max: u16,
+    /// What the client can take, bytes.
+    pub(super) room: u64,
+    pub(super) rtt: Option<Duration>,
+    pub(super) turn: Turn,
+    pub(super) bucket: RequestBucket,
+    pub(super) opened: Instant,
+    pub(super) heard: Instant,
+    pub(super) totals: Totals,
+    pub(super) work: Option<Box<Work>>,
+    pub(super) challenge: Option<Box<Challenge>>,
+}
+
+/// What the session's record will say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) bytes: u64,
+    pub(super) repaired: u64,
+    pub(super) datagrams: u64,
+    pub(super) requests: u64,
+}
+
+/// What only a session with something to do needs.
+pub(super) struct Work {
+    pub(super) queue: RequestQueue,
+    pub(super) refusals: VecDeque<Refusal>,
+    pub(super) pulses: VecDeque<PulseAsked>,
+    pub(super) status: StatusTimer,
+    /// Made with the first DATA.
+    pub(super) sender: Option<Sender>,
+    /// First sequence number the sender knows.
+    pub(super) sender_base: u64,
+    /// Number of the newest REPORT; older ones that arrive late say nothing new.
+    pub(super) last_report: u32,
+    pub(super) used: Instant,
+}
+
+/// A REFUSE to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    pub(super) id: u32,
+    pub(super) handle: u32,
+    pub(super) object: ObjectNumber,
+    pub(super) code: Code,
+    pub(super) retry_after_ms: u32,
+}
+
+/// A PULSE to be answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PulseAsked {
+    pub(super) handle: u32,
+    pub(super) object: ObjectNumber,
+    pub(super) number: u32,
+    pub(super) echo: u32,
+}
+
+/// When STATUS is due, and how often it will be repeated (section 9).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StatusTimer {
+    pub(super) due: Option<Instant>,
+    pub(super) repeats: u8,
+}
+
+impl StatusTimer {
+    /// STATUS is due at `at` or earlier.
+    pub(super) fn by(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+}
+
+impl Session {
+    /// The session that a pending handshake becomes with its first sealed packet, which proved `path`.
+    pub(super) fn new(
+        config: &EndpointConfig,
+        index: ReceiverIndex,
+        pending: Pending,
+        sets: Box<[u32]>,
+        now: Instant,
+    ) -> Self {
+        let datagram_max = pending.datagram_max.min(config.datagram_max);
+        let round_trip = now.saturating_since(pending.welcomed);
+        Self {
+            index,
+            client_index: ReceiverIndex(pending.client_index),
+            sealer: pending.sealer,
+            opener: pending.opener,
+            path: pending.path,
+            client_public: pending.client_public,
+            token_id: pending.claims.token_id,
+            expires: pending.claims.expires,
+            sets,
+            rate_cap: pending.claims.rate_cap_kbits.map(|kbits| u64::from(kbits) * 125),
+            window: RequestWindow::default(),
+            size: SizeSearch::new(datagram_max),
+            datagram_max: datagram_max as u16,
+            room: pending.room,
+            rtt: (!pending.repeated).then_some(round_trip),
+            turn: Turn::default(),
+            bucket: RequestBucket::new(config.requests_per_second, now),
+            opened: now,
+            heard: now,
+            totals: Totals::default(),
+            work: None,
+            challenge: None,
+        }
+    }
+
+    /// The working part, made when it is not there.
+    pub(super) fn work(&mut self, now: Instant) -> &mut Work {
+        let work = self.work.get_or_insert_with(|| Box::new(Work::new(now)));
+        work.used = now;
+        work
+    }
+
+    /// The rate model, made with the first DATA.
+    pub(super) fn sender(&mut self, now: Instant, skip_key: impl FnOnce() -> [u8; 16]) {
+        let (datagram_bytes, next) = (self.size.current(), self.sealer.next_sequence());
+        let (initial_rtt, rate_cap, room) = (self.rtt, self.rate_cap, self.room);
+        let work = self.work(now);
+        if work.sender.is_none() {
+            let config =
+                SenderConfig { initial_rtt, datagram_bytes, rate_cap, skip_key: skip_key() };
+            let mut sender = Sender::new(now, config);
+            sender.set_room(room);
+            work.sender = Some(sender);
+            work.sender_base = next;
+        }
+    }
+
+    /// Drops what an idle session does not need.
+    pub(super) fn rest(&mut self, now: Instant) {
+        let idle = self.work.as_ref().is_none_or(|work| work.is_idle(now));
+        if idle {
+            if let Some(sender) = self.work.take().and_then(|work| work.sender) {
+                self.rtt = Some(sender.min_rtt());
+            }
+            self.sealer.hibernate();
+            self.opener.hibernate(now);
+        }
+    }
+
+    /// The round trip for timers that need one before it is known.
+    pub(super) fn rtt_or_default(&self) -> Duration {
+        let measured = self.work.as_ref().and_then(|w| w.sender.as_ref()).map(Sender::rtt);
+        measured.or(self.rtt).unwrap_or(Duration::from_millis(100))
+    }
+
+    /// Starts anew on a proven new address.
+    pub(super) fn move_to(&mut self, now: Instant, path: Path) {
+        self.path = path;
+        self.rtt = None;
+        self.size = SizeSearch::new(usize::from(self.datagram_max));
+        let datagram_bytes = self.size.current();
+        if let Some(sender) = self.work.as_mut().and_then(|work| work.sender.as_mut()) {
+            sender.path_changed(now);
+            sender.set_datagram_bytes(datagram_bytes);
+        }
+    }
+}
+
+impl Work {
+    fn new(now: Instant) -> Self {
+        Self {
+            queue: RequestQueue::default(),
+            refusals: VecDeque::new(),
+            pulses: VecDeque::new(),
+            status: StatusTimer { due: None, repeats: 0 },
+            sender: None,
+            sender_base: 0,
+            last_report: 0,
+            used: now,
+        }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        let quiet = self.queue.is_empty() && self.refusals.is_empty() && self.pulses.is_empty();
+        quiet && self.status.due.is_none() && now.saturating_since(self.used) >= IDLE_AFTER
+    }
+}

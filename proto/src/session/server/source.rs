@@ -1,0 +1,30 @@
+//! Where the bytes come from: the caller's store, seen as objects of sets.
+
+use crate::ids::{ObjectNumber, SetId};
+
+/// Stored segments and manifest pages. Asked on the data path: an answer must not block, allocate or fault.
+pub trait SegmentSource {
+    /// The caller's index for a set; stable as long as the source lives.
+    fn find_set(&self, id: &SetId) -> Option<u32>;
+
+    /// One object of a set found before.
+    fn object(&self, set: u32, object: ObjectNumber) -> Object<'_>;
+}
+
+/// What a source knows of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object<'a> {
+    /// Its bytes, resident in memory.
+    Ready(&'a [u8]),
+    /// It exists, but reading it now would wait for a disk. The endpoint asks for it by an event.
+    NotResident {
+        /// Its length, bytes.
+        len: u32,
+    },
+    /// Its storage is damaged or unreadable.
+    Damaged,
+    /// The set has no object with this number.
+    PastEnd,
+    /// The set is no longer served.
+    Absent,
+}

@@ -1,0 +1,174 @@
+//! The slots of a shard: pending handshakes and open sessions, by receiver index.
+
+use super::event::Path;
+use super::session::Session;
+use crate::crypto::{Opener, Sealer};
+use crate::limits::PENDING_TIME;
+use crate::time::Instant;
+use crate::token::Claims;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A handshake that was answered and waits for its first sealed packet.
+pub(super) struct Pending {
+    pub(super) hello_hash: [u8; 32],
+    pub(super) path: Path,
+    pub(super) client_index: u32,
+    pub(super) client_public: [u8; 32],
+    pub(super) sealer: Sealer,
+    pub(super) opener: Opener,
+    pub(super) claims: Claims,
+    pub(super) datagram_max: usize,
+    pub(super) room: u64,
+    pub(super) welcome: Box<[u8]>,
+    pub(super) welcomed: Instant,
+    /// Answered more than once: the round trip cannot be told.
+    pub(super) repeated: bool,
+}
+
+/// One slot.
+pub(super) enum Slot {
+    Free,
+    Pending(Box<Pending>),
+    Open(Box<Session>),
+}
+
+/// All slots of a shard, with both bounds.
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    pending_by_hello: BTreeMap<[u8; 32], u32>,
+    /// In the order of their end: all live equally long.
+    pending_ends: VecDeque<(Instant, u32, [u8; 32])>,
+    pending_max: usize,
+    sessions: usize,
+}
+
+impl Table {
+    pub(super) fn new(pending_max: u32) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            pending_by_hello: BTreeMap::new(),
+            pending_ends: VecDeque::new(),
+            pending_max: pending_max as usize,
+            sessions: 0,
+        }
+    }
+
+    /// Open sessions.
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions
+    }
+
+    /// Pending handshakes.
+    pub(super) fn pending(&self) -> usize {
+        self.pending_by_hello.len()
+    }
+
+    /// How many slots there are, free ones included.
+    pub(super) fn len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(slot as usize)
+    }
+
+    /// The session in `slot`, if one is open there.
+    pub(super) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Open(session)) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The pending handshake of a HELLO seen before.
+    pub(super) fn pending_for(&mut self, hello_hash: &[u8; 32]) -> Option<&mut Pending> {
+        let slot = *self.pending_by_hello.get(hello_hash)?;
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Pending(pending)) => Some(pending),
+            _ => None,
+        }
+    }
+
+    /// A slot for one more pending handshake; `None`: the pending table is full.
+    pub(super) fn reserve(&mut self) -> Option<u32> {
+        if self.pending_by_hello.len() >= self.pending_max {
+            return None;
+        }
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        let slot = self.slots.len() as u32;
+        if slot >= crate::ids::ReceiverIndex::SLOTS {
+            return None;
+        }
+        self.slots.push(Slot::Free);
+        Some(slot)
+    }
+
+    /// Gives a reserved slot back unused.
+    pub(super) fn unreserve(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+
+    /// Fills a reserved slot.
+    pub(super) fn insert_pending(&mut self, slot: u32, pending: Pending) {
+        self.pending_by_hello.insert(pending.hello_hash, slot);
+        let end = pending.welcomed + PENDING_TIME;
+        self.pending_ends.push_back((end, slot, pending.hello_hash));
+        self.slots[slot as usize] = Slot::Pending(Box::new(pending));
+    }
+
+    /// Takes a pending handshake out to make it a session.
+    pub(super) fn take_pending(&mut self, slot: u32) -> Option<Box<Pending>> {
+        let entry = self.slots.get_mut(slot as usize)?;
+        if !matches!(entry, Slot::Pending(_)) {
+            return None;
+        }
+        let Slot::Pending(pending) = core::mem::replace(entry, Slot::Free) else {
+            return None;
+        };
+        self.pending_by_hello.remove(&pending.hello_hash);
+        Some(pending)
+    }
+
+    /// Opens a session in the slot its pending handshake had.
+    pub(super) fn open(&mut self, slot: u32, session: Session) {
+        self.slots[slot as usize] = Slot::Open(Box::new(session));
+        self.sessions += 1;
+    }
+
+    /// Takes an open session out and frees its slot.
+    pub(super) fn close(&mut self, slot: u32) -> Option<Box<Session>> {
+        let entry = self.slots.get_mut(slot as usize)?;
+        if !matches!(entry, Slot::Open(_)) {
+            return None;
+        }
+        let Slot::Open(session) = core::mem::replace(entry, Slot::Free) else {
+            return None;
+        };
+        self.free.push(slot);
+        self.sessions -= 1;
+        Some(session)
+    }
+
+    /// Ends pending handshakes whose time is over.
+    pub(super) fn expire_pending(&mut self, now: Instant) {
+        while let Some(&(end, slot, hello_hash)) = self.pending_ends.front() {
+            if end > now {
+                break;
+            }
+            self.pending_ends.pop_front();
+            if self.pending_by_hello.get(&hello_hash) == Some(&slot) {
+                self.take_pending(slot);
+                self.free.push(slot);
+            }
+        }
+    }
+
+    /// When the next pending handshake ends.
+    pub(super) fn next_pending_end(&self) -> Option<Instant> {
+        self.pending_ends.front().map(|(end, ..)| *end)
+    }
+}

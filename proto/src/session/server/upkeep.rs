@@ -1,0 +1,147 @@
+//! Time and trouble: timers, idle sessions, drain, objects that become ready or fail, sends that failed.
+
+use super::Endpoint;
+use super::event::{SendFailure, SendTicket};
+use super::schedule::Schedule;
+use super::session::{IDLE_AFTER, Refusal};
+use super::{counters, messages};
+use crate::ids::ObjectNumber;
+use crate::time::{Duration, Instant};
+use crate::wire::code::Code;
+
+/// Slots looked at in one step of the walk over all slots.
+const STEP: u32 = 512;
+/// Timers that fire in one call.
+const TIMERS_MAX: usize = 1024;
+/// Steps come at most this often, and at least that often.
+const STEP_MIN: Duration = Duration::from_millis(10);
+const STEP_MAX: Duration = Duration::from_secs(1);
+
+/// The walk that finds idle sessions without a timer for each.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    at: u32,
+    next: Instant,
+}
+
+impl Upkeep {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { at: 0, next: now + STEP_MAX }
+    }
+}
+
+impl Endpoint {
+    /// When to call [`Self::handle_timeout`], at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let times = [self.schedule.next_due(), self.table.next_pending_end()];
+        let walk = (self.table.sessions() > 0).then_some(self.upkeep.next);
+        times.into_iter().flatten().chain(walk).min()
+    }
+
+    /// Lets the timers that are due fire; a bounded number in one call.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.table.expire_pending(now);
+        for _ in 0..TIMERS_MAX {
+            let Some(slot) = self.schedule.pop_due(now) else { break };
+            let Some(session) = self.table.session_mut(slot) else { continue };
+            if !Schedule::is_due(&mut session.turn, now) {
+                continue;
+            }
+            let sender = session.work.as_mut().and_then(|work| work.sender.as_mut());
+            if let Some(sender) = sender
+                && sender.next_timeout().is_some_and(|at| at <= now)
+            {
+                sender.on_timer(now);
+            }
+            self.schedule.wake(slot, &mut session.turn);
+        }
+        if self.upkeep.next <= now {
+            self.walk(now);
+        }
+    }
+
+    /// One step of the walk over all slots: rests idle sessions, closes silent ones, drains.
+    fn walk(&mut self, now: Instant) {
+        let slots = self.table.len();
+        for _ in 0..STEP.min(slots) {
+            let slot = self.upkeep.at % slots.max(1);
+            self.upkeep.at = slot + 1;
+            let idle_timeout = self.config.idle_timeout;
+            let draining = self.draining;
+            let Some(session) = self.table.session_mut(slot) else { continue };
+            let silent = now.saturating_since(session.heard);
+            let served = session.work.as_ref().is_none_or(|work| work.queue.is_empty());
+            if silent >= idle_timeout {
+                self.close_session(now, slot, Code::Idle.into());
+            } else if draining && served {
+                self.close_session(now, slot, Code::Draining.into());
+            } else if silent >= IDLE_AFTER {
+                session.rest(now);
+            }
+        }
+        let pace = STEP_MAX * STEP / slots.max(STEP);
+        let pace = if self.draining { STEP_MIN } else { pace };
+        self.upkeep.next = now + pace.clamp(STEP_MIN, STEP_MAX);
+    }
+
+    /// Refuses new sessions, finishes what was asked for, then closes each session with DRAINING.
+    pub fn drain(&mut self, now: Instant) {
+        self.draining = true;
+        self.upkeep.next = now;
+    }
+
+    /// An object that was asked for by `NeedObject` is resident now.
+    pub fn object_ready(&mut self, _now: Instant, set: u32, object: ObjectNumber) {
+        for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
+            let Some(session) = self.table.session_mut(slot) else { continue };
+            let woken = session.work.as_mut().is_some_and(|work| work.queue.wake(set, object));
+            if woken {
+                self.schedule.wake(slot, &mut session.turn);
+            }
+        }
+    }
+
+    /// An object could not be read: those who wait for it are refused. The caller's source says `Damaged`
+    /// from now on, so that the others learn it in their turn.
+    pub fn object_failed(&mut self, now: Instant, set: u32, object: ObjectNumber) {
+        self.counters.objects_failed += 1;
+        for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
+            let Some(session) = self.table.session_mut(slot) else { continue };
+            let Some(work) = session.work.as_mut() else { continue };
+            if let Some(request) = work.queue.take_for(set, object) {
+                let (id, handle, code) = (request.id, request.handle, Code::SegmentUnavailable);
+                let refusal = Refusal { id, handle, object, code, retry_after_ms: 0 };
+                messages::push_refusal(session, now, refusal);
+                self.schedule.wake(slot, &mut session.turn);
+            }
+        }
+    }
+
+    /// A transmit could not be sent. Its datagrams count as lost; the client asks for them again.
+    pub fn handle_send_failure(&mut self, now: Instant, ticket: SendTicket, failure: SendFailure) {
+        if failure == SendFailure::Other {
+            self.counters.send_failures += 1;
+            return;
+        }
+        let Some(session) = self.table.session_mut(ticket.slot()) else { return };
+        if session.size.refused(now, ticket.datagram_bytes()).is_some() {
+            self.counters.size_reset += 1;
+            let datagram_bytes = session.size.current();
+            if let Some(sender) = session.work.as_mut().and_then(|work| work.sender.as_mut()) {
+                sender.set_datagram_bytes(datagram_bytes);
+            }
+        }
+        self.schedule.wake(ticket.slot(), &mut session.turn);
+    }
+
+    /// Gauges that are not counted as things happen.
+    #[must_use]
+    pub fn gauges(&self) -> counters::Gauges {
+        counters::Gauges {
+            sessions: self.table.sessions() as u64,
+            pending: self.table.pending() as u64,
+            waiting_objects: self.waiters.len() as u64,
+        }
+    }
+}
