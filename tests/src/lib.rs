@@ -4,3 +4,5 @@
 pub mod emulator;
 pub mod flows;
 pub mod needs;
+/// Both ends of the protocol in virtual time.
+pub mod sim;

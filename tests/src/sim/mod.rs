@@ -1,0 +1,18 @@
+//! The simulator: production code of `proto`, both ends, in virtual time, from one seed.
+//!
+//! A [`Scenario`] is drawn from a seed; [`World`] runs it: endpoints of the server's shards, client
+//! sessions, and a [`Link`] each way that delays, drops, reorders and duplicates. The same seed gives the
+//! same run, to the packet.
+
+/// One direction of a path.
+pub mod link;
+/// What is drawn from a seed.
+pub mod scenario;
+/// The stored objects.
+pub mod source;
+/// Both ends and the time between them.
+pub mod world;
+
+pub use link::Link;
+pub use scenario::Scenario;
+pub use world::{Failure, Outcome, World};

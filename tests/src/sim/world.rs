@@ -1,0 +1,426 @@
+//! Both ends and the time between them: the event loop of a simulated run, and its checks.
+
+use super::link::Link;
+use super::scenario::Scenario;
+use super::source::{MemorySource, content, set_id};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+use segcast_proto::crypto::Suite;
+use segcast_proto::crypto::sign::SigningKey;
+use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::limits::{DATAGRAM_MAX, TRAIN_MAX};
+use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, Fetched};
+use segcast_proto::session::server::{
+    Disposition, DropReason, Endpoint, EndpointConfig, Path, SendFailure, ServerEvent,
+};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::token::{Claims, Keyring, mint};
+use segcast_proto::wire::Code;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Unix time of the simulation's origin.
+const EPOCH: u64 = 1_800_000_000;
+/// Bytes of the manifest page: several datagrams, and a length that the client has to learn.
+const PAGE_BYTES: usize = 3000;
+/// Steps after which a run counts as stuck in one moment.
+const STEPS_MAX: u64 = 20_000_000;
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// When the last transfer ended.
+    pub ended: Duration,
+    /// Datagrams from the server.
+    pub datagrams: u64,
+    /// Share of the path's rate that new bytes used.
+    pub utilisation: f64,
+    /// Duplicate bytes over new ones.
+    pub waste: f64,
+    /// Key epochs the server's first session went through, plus one for each restart.
+    pub handshakes: u64,
+}
+
+/// How a run failed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    /// An object came out wrong.
+    WrongBytes(ObjectNumber),
+    /// Not done within the bound.
+    Late {
+        /// Objects done.
+        done: usize,
+        /// Objects wanted.
+        wanted: usize,
+    },
+    /// The server ended a session.
+    Closed(Code),
+    /// The client gave up.
+    GaveUp(String),
+    /// A sealed packet was accepted twice.
+    AcceptedTwice,
+    /// Time does not advance.
+    Stuck,
+}
+
+struct Flight {
+    at: Instant,
+    order: u64,
+    packet: u64,
+    to_server: bool,
+    /// The client's address.
+    address: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+impl PartialEq for Flight {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+impl Eq for Flight {}
+impl PartialOrd for Flight {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Flight {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+struct Viewer {
+    session: ClientSession,
+    address: SocketAddr,
+    todo: Vec<(ObjectNumber, Option<u32>)>,
+    done: usize,
+    wanted: usize,
+}
+
+/// A run under way.
+pub struct World {
+    scenario: Scenario,
+    now: Instant,
+    shards: Vec<Endpoint>,
+    source: MemorySource,
+    identity: Arc<EdgeIdentity>,
+    keyring: Arc<Keyring>,
+    viewers: Vec<Viewer>,
+    down: Link,
+    up: Link,
+    flights: BinaryHeap<Reverse<Flight>>,
+    order: u64,
+    populating: Vec<(Instant, u32, ObjectNumber)>,
+    /// Sealed packets that the server accepted.
+    accepted: BTreeSet<u64>,
+    restart: Option<Instant>,
+    address_change: Option<Instant>,
+    rng: ChaCha20Rng,
+    datagrams: u64,
+    failure: Option<Failure>,
+}
+
+impl World {
+    /// Sets the scene.
+    #[must_use]
+    pub fn new(scenario: Scenario) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(scenario.seed ^ 0x5E6C_A571);
+        let identity = Arc::new(EdgeIdentity::new(StaticSecret::new(draw(&mut rng))));
+        let center = SigningKey::from_seed(&draw(&mut rng));
+        let keyring = Arc::new(Keyring::new([center.public()]));
+        let mut source =
+            MemorySource::new(1, scenario.segments, scenario.segment_bytes, PAGE_BYTES);
+        if scenario.cold {
+            (0..scenario.segments).for_each(|segment| source.chill(0, segment));
+        }
+        let start = Instant::from_nanos(1_000_000_000);
+        let mut world = Self {
+            now: start,
+            shards: Vec::new(),
+            source,
+            identity,
+            keyring,
+            viewers: Vec::new(),
+            down: Link::new(scenario.down, scenario.seed.wrapping_mul(3)),
+            up: Link::new(scenario.up, scenario.seed.wrapping_mul(5)),
+            flights: BinaryHeap::new(),
+            order: 0,
+            populating: Vec::new(),
+            accepted: BTreeSet::new(),
+            restart: scenario.restart.map(|after| start + after),
+            address_change: scenario.address_change.map(|after| start + after),
+            rng,
+            datagrams: 0,
+            failure: None,
+            scenario,
+        };
+        world.start_server();
+        for viewer in 0..world.scenario.sessions {
+            world.add_viewer(viewer, &center);
+        }
+        world
+    }
+
+    fn start_server(&mut self) {
+        let shared = draw(&mut self.rng);
+        let shards = self.scenario.shards;
+        let make = |shard| {
+            let mut config = EndpointConfig::new(Arc::clone(&self.identity));
+            (config.shard, config.shards) = (shard, shards);
+            config.cookie_always = self.scenario.cookies;
+            config.epoch_packets = self.scenario.epoch_packets;
+            Endpoint::new(config, Arc::clone(&self.keyring), shared, draw(&mut self.rng), self.now)
+        };
+        self.shards = (0..shards).map(make).collect();
+    }
+
+    fn add_viewer(&mut self, number: u32, center: &SigningKey) {
+        let secret = StaticSecret::new(draw(&mut self.rng));
+        let claims = Claims {
+            expires: EPOCH + 3600,
+            not_before: EPOCH - 3600,
+            token_id: [number as u8; 8],
+            client_public: secret.public(),
+            sets: vec![set_id(0)],
+            rate_cap_kbits: None,
+            sessions: None,
+        };
+        let config = ClientConfig {
+            suite: if number % 2 == 0 { Suite::Aes128Gcm } else { Suite::Aes256Gcm },
+            edge_public: *self.identity.public(),
+            secret,
+            token: mint(&claims, center).expect("a token that fits"),
+            datagram_max: DATAGRAM_MAX,
+            sender_index: 0x1000 + number,
+            room_bytes: 64 << 20,
+            rtt_hint: None,
+            epoch_packets: self.scenario.epoch_packets,
+        };
+        let seed = draw(&mut self.rng);
+        let session = ClientSession::new(config, seed, self.now).expect("a valid configuration");
+        let len = self.scenario.segment_bytes as u32;
+        let mut todo = vec![(ObjectNumber::page(0), None)];
+        todo.extend((0..self.scenario.segments).map(|i| (ObjectNumber(i), Some(len))));
+        let wanted = todo.len();
+        todo.reverse();
+        let address = SocketAddr::from(([192, 0, 2, number as u8 + 1], 4000));
+        self.viewers.push(Viewer { session, address, todo, done: 0, wanted });
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn run(mut self) -> Result<Outcome, Failure> {
+        let start = self.now;
+        let bound = start + self.scenario.bound();
+        for _ in 0..STEPS_MAX {
+            self.send_all();
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if self.viewers.iter().all(|viewer| viewer.done == viewer.wanted) {
+                return Ok(self.outcome(start));
+            }
+            let next = self.next_time();
+            if next > bound {
+                let done = self.viewers.iter().map(|viewer| viewer.done).sum();
+                let wanted = self.viewers.iter().map(|viewer| viewer.wanted).sum();
+                return Err(Failure::Late { done, wanted });
+            }
+            self.now = self.now.max(next);
+            self.happen();
+        }
+        Err(Failure::Stuck)
+    }
+
+    fn outcome(&self, start: Instant) -> Outcome {
+        let ended = self.now.saturating_since(start);
+        let stats = self.viewers.iter().map(|viewer| *viewer.session.stats());
+        let new: u64 = stats.clone().map(|stats| stats.data_bytes).sum();
+        let duplicate: u64 = stats.clone().map(|stats| stats.duplicate_bytes).sum();
+        Outcome {
+            ended,
+            datagrams: self.datagrams,
+            utilisation: new as f64 / (self.scenario.rate as f64 * ended.as_secs_f64()),
+            waste: duplicate as f64 / new as f64,
+            handshakes: stats.map(|stats| stats.handshakes).sum(),
+        }
+    }
+
+    fn next_time(&self) -> Instant {
+        let flight = self.flights.peek().map(|Reverse(flight)| flight.at);
+        let shards = self.shards.iter().filter_map(Endpoint::poll_timeout);
+        let viewers = self.viewers.iter().filter_map(|viewer| viewer.session.poll_timeout());
+        let populated = self.populating.iter().map(|(at, ..)| *at);
+        let faults = [self.restart, self.address_change].into_iter().flatten();
+        let times = shards.chain(viewers).chain(populated).chain(faults).chain(flight);
+        times.min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    /// Everything that is due now.
+    fn happen(&mut self) {
+        let now = self.now;
+        if self.restart.is_some_and(|at| at <= now) {
+            self.restart = None;
+            self.start_server();
+        }
+        if self.address_change.is_some_and(|at| at <= now) {
+            self.address_change = None;
+            self.viewers[0].address.set_port(5000);
+        }
+        while self.populating.first().is_some_and(|(at, ..)| *at <= now) {
+            let (_, set, object) = self.populating.remove(0);
+            self.source.populate(set, object);
+            self.shards.iter_mut().for_each(|shard| shard.object_ready(now, set, object));
+        }
+        while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= now) {
+            if let Some(Reverse(flight)) = self.flights.pop() {
+                self.deliver(flight);
+            }
+        }
+        self.shards.iter_mut().for_each(|shard| shard.handle_timeout(now));
+        self.viewers.iter_mut().for_each(|viewer| viewer.session.handle_timeout(now));
+    }
+
+    fn deliver(&mut self, mut flight: Flight) {
+        if flight.to_server {
+            self.to_server(flight);
+        } else if let Some(viewer) = self.viewers.iter_mut().find(|v| v.address == flight.address) {
+            viewer.session.handle_datagram(self.now, 0, &mut flight.bytes);
+        }
+    }
+
+    fn to_server(&mut self, flight: Flight) {
+        let (now, path) = (self.now, Path { socket: 0, remote: flight.address });
+        let unix = EPOCH + now.as_nanos() / 1_000_000_000;
+        let sealed = flight.bytes.get(1).is_some_and(|&kind| kind >= 0x10);
+        // The kernel's hash for HELLOs, the receiver index for the rest.
+        let shards = self.shards.len();
+        let mut shard = usize::from(flight.address.port()) % shards;
+        if sealed && flight.packet % 7 != 0 {
+            shard = flight.bytes.get(7).map_or(0, |&byte| usize::from(byte)) % shards;
+        }
+        for _ in 0..3 {
+            let mut bytes = flight.bytes.clone();
+            let endpoint = &mut self.shards[shard];
+            match endpoint.handle_datagram(now, unix, path, &mut bytes, &self.source) {
+                Disposition::Done if sealed => {
+                    if !self.accepted.insert(flight.packet) {
+                        self.failure = Some(Failure::AcceptedTwice);
+                    }
+                    return;
+                }
+                Disposition::Done => return,
+                Disposition::Stray { shard: other } => shard = usize::from(other),
+                Disposition::Handoff { shard: other, hello } => {
+                    self.shards[usize::from(other)].handle_handoff(now, unix, *hello);
+                    return;
+                }
+                Disposition::Dropped(DropReason::Violation) => {
+                    self.failure = Some(Failure::Closed(Code::ProtocolViolation));
+                    return;
+                }
+                Disposition::Dropped(_) => return,
+            }
+        }
+    }
+
+    fn send_all(&mut self) {
+        for shard in 0..self.shards.len() {
+            self.server_sends(shard);
+        }
+        for viewer in 0..self.viewers.len() {
+            self.viewer_acts(viewer);
+        }
+    }
+
+    fn server_sends(&mut self, shard: usize) {
+        let mut out = vec![0; TRAIN_MAX];
+        let now = self.now;
+        while let Some(sent) = self.shards[shard].poll_transmit(now, &self.source, &mut out) {
+            self.datagrams += sent.datagrams as u64;
+            if sent.datagram_bytes > self.scenario.path_datagram && self.scenario.seed % 2 == 0 {
+                // A first hop that knows its size: the send itself fails.
+                let failure = SendFailure::TooLarge;
+                self.shards[shard].handle_send_failure(now, sent.ticket, failure);
+                continue;
+            }
+            for datagram in out[..sent.len].chunks(sent.datagram_bytes) {
+                if datagram.len() <= self.scenario.path_datagram {
+                    self.fly(false, sent.path.remote, datagram);
+                }
+            }
+        }
+        while let Some(event) = self.shards[shard].poll_event() {
+            match event {
+                ServerEvent::NeedObject { set, object } => {
+                    let at = now + Duration::from_micros(200);
+                    self.populating.push((at, set, object));
+                }
+                ServerEvent::SessionClosed(record) if !record.by_client => {
+                    self.failure = Some(Failure::Closed(record.code));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn viewer_acts(&mut self, number: usize) {
+        let (now, window) = (self.now, self.scenario.window);
+        while let Some(event) = self.viewers[number].session.poll_event() {
+            match event {
+                ClientEvent::Object(fetched) => self.check(number, &fetched),
+                ClientEvent::Open | ClientEvent::Unresponsive | ClientEvent::PulseReply { .. } => {}
+                other => self.failure = Some(Failure::GaveUp(format!("{other:?}"))),
+            }
+        }
+        let viewer = &mut self.viewers[number];
+        while viewer.session.outstanding() < window {
+            let Some((object, len)) = viewer.todo.pop() else { break };
+            let deadline = Duration::from_secs(1);
+            if let Err(error) = viewer.session.fetch(now, 0, object, len, deadline) {
+                self.failure = Some(Failure::GaveUp(error.to_string()));
+                return;
+            }
+        }
+        let mut out = [0; 2048];
+        while let Some(len) = self.viewers[number].session.poll_transmit(now, &mut out) {
+            let address = self.viewers[number].address;
+            self.fly(true, address, &out[..len]);
+        }
+    }
+
+    fn check(&mut self, number: usize, fetched: &Fetched) {
+        let len = if fetched.object.as_page().is_some() {
+            PAGE_BYTES
+        } else {
+            self.scenario.segment_bytes
+        };
+        if fetched.bytes != content(0, fetched.object, len) {
+            self.failure = Some(Failure::WrongBytes(fetched.object));
+        }
+        self.viewers[number].done += 1;
+    }
+
+    fn fly(&mut self, to_server: bool, address: SocketAddr, bytes: &[u8]) {
+        let link = if to_server { &mut self.up } else { &mut self.down };
+        let packet = self.order;
+        for at in link.send(self.now, bytes.len()).into_iter().flatten() {
+            self.order += 1;
+            let (order, bytes) = (self.order, bytes.to_vec());
+            self.flights.push(Reverse(Flight { at, order, packet, to_server, address, bytes }));
+        }
+        self.order += 1;
+    }
+}
+
+fn draw(rng: &mut ChaCha20Rng) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}

@@ -1,0 +1,44 @@
+//! Scenarios from seeds: every transfer ends right and in time.
+//!
+//! `SEGCAST_SIM_SCENARIOS=n` sets how many (default 1000; CI runs 10 000), `SEGCAST_SIM_SEED=s` the first
+//! seed (default from the clock); a failing seed is printed and `SEGCAST_SIM_ONE=s` repeats it alone.
+
+use segcast_tests::sim::{Scenario, World};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: a number is wanted")))
+}
+
+#[test]
+fn every_transfer_ends_right_and_in_time() {
+    if let Some(seed) = number("SEGCAST_SIM_ONE") {
+        let scenario = Scenario::draw(seed);
+        println!("{scenario:#?}\nbound {:?}", scenario.bound());
+        println!("{:#?}", World::new(scenario).run().expect("the scenario"));
+        return;
+    }
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
+    let first = number("SEGCAST_SIM_SEED").unwrap_or(clock << 20);
+    let count = number("SEGCAST_SIM_SCENARIOS").unwrap_or(1000);
+    println!("seeds {first}..{}", first + count);
+    let mut failed = Vec::new();
+    let mut utilisation = 0.0;
+    for seed in first..first + count {
+        let scenario = Scenario::draw(seed);
+        match World::new(scenario.clone()).run() {
+            Ok(outcome) => {
+                utilisation += outcome.utilisation;
+                assert!(outcome.datagrams >= 200, "seed {seed} moved {}", outcome.datagrams);
+                assert!(scenario.segments >= 3);
+            }
+            Err(failure) => {
+                println!("SEGCAST_SIM_ONE={seed}: {failure:?} in {scenario:?}");
+                failed.push(seed);
+            }
+        }
+    }
+    println!("mean utilisation {:.2}", utilisation / count as f64);
+    assert!(failed.is_empty(), "{} of {count} failed: {failed:?}", failed.len());
+}
