@@ -36,6 +36,8 @@ pub mod cpu;
 pub mod driver;
 pub mod error;
 pub mod file;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod mapped;
 pub mod probe;
 pub mod rlimit;

@@ -4,9 +4,6 @@
 //! after any of them, drain `poll_transmit` until it gives `None`, then `poll_event`, then ask
 //! `poll_timeout` when to come back. Nothing blocks, nothing reads a clock, and a datagram may hold any bytes.
 
-/// The client's end: fetches objects.
 pub mod client;
-/// Sets of byte ranges.
 pub mod ranges;
-/// The server's end: one endpoint for each shard.
 pub mod server;
