@@ -90,6 +90,7 @@ pub fn sync_directory(directory: &Path) -> Result<(), SysError> {
 }
 
 /// Renames `from` to `to` in one step, replacing `to`, and makes the new name durable. Both must lie in one folder.
+/// The file's data must be durable before ([`sync_data`]), or a crash can leave the new name with old or no data.
 ///
 /// # Errors
 /// What rename(2) and fsync(2) report.

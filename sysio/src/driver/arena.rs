@@ -47,6 +47,11 @@ impl SendBuffer {
         self.slot
     }
 
+    /// Whether it came from `arena`.
+    pub(crate) fn is_of(&self, arena: &Rc<Arena>) -> bool {
+        Rc::ptr_eq(&self.arena, arena)
+    }
+
     fn range(&self) -> std::ops::Range<usize> {
         let start = usize::from(self.slot) * self.arena.slot_bytes;
         start..start + self.arena.slot_bytes

@@ -131,6 +131,7 @@ impl MmsgDriver {
         ticket: u64,
     ) {
         assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
+        assert!(buffer.is_of(&self.arena), "the buffer is another driver's");
         let slot = self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket);
         self.queues[usize::from(socket)].slots.push_back(slot);
     }
@@ -344,6 +345,16 @@ fn epoll_wait(
     if error.raw_os_error() != Some(libc::ENOSYS) {
         return Err(error);
     }
+    epoll_wait_milliseconds(epoll, events, timeout)
+}
+
+/// epoll_wait(2).
+fn epoll_wait_milliseconds(
+    epoll: RawFd,
+    events: &mut [libc::epoll_event],
+    timeout: Option<Duration>,
+) -> std::io::Result<usize> {
+    let limit = events.len() as i32;
     let milliseconds = timeout.map_or(-1, |timeout| {
         i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
     });
@@ -365,4 +376,24 @@ fn send_batch(
     let result = unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
     usize::try_from(result)
         .map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_works_without_epoll_pwait2_and_rounds_up() {
+        let driver = MmsgDriver::new(Vec::new(), DriverConfig::CLIENT).unwrap();
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
+        let epoll = driver.epoll.as_raw_fd();
+        for wait in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(2)] {
+            let begin = std::time::Instant::now();
+            assert_eq!(epoll_wait_milliseconds(epoll, &mut events, Some(wait)).unwrap(), 0);
+            assert!(begin.elapsed() >= wait);
+        }
+        driver.waker.wake();
+        assert_eq!(epoll_wait_milliseconds(epoll, &mut events, None).unwrap(), 1);
+        assert_eq!({ events[0].u64 }, WAKER);
+    }
 }

@@ -101,7 +101,12 @@ pub struct Turn {
     pub woken: bool,
 }
 
-/// Datagram I/O of one thread. Neither driver is `Send`: make it on the thread that uses it.
+/// Datagram I/O of one thread. It is not `Send`: make it on the thread that uses it.
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<segcast_sysio::driver::Driver>();
+/// ```
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each thread, and it never moves")]
 pub enum Driver {
@@ -116,11 +121,16 @@ impl Driver {
     ///
     /// # Errors
     /// If memory, descriptors or the ring cannot be had.
+    ///
+    /// # Panics
+    /// With more than 65 535 sockets, or no send buffer.
     pub fn new(
         kind: IoKind,
         sockets: Vec<UdpSocket>,
         config: DriverConfig,
     ) -> Result<Driver, SysError> {
+        assert!(sockets.len() <= usize::from(u16::MAX), "{} sockets", sockets.len());
+        assert!(config.send_buffers > 0, "a driver without send buffers cannot send");
         match kind {
             IoKind::Mmsg => MmsgDriver::new(sockets, config).map(Driver::Mmsg),
             IoKind::Ring => RingDriver::new(sockets, config).map(Driver::Ring),

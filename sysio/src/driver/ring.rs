@@ -93,8 +93,7 @@ impl RingDriver {
         // At most one entry for each wire and socket, and one for the waker.
         let submissions = u32::from(wires) + sockets.len() as u32 + 1;
         let in_flight = submissions + u32::from(config.receive_buffers);
-        let ring = ring_setup::open(submissions, 4 * in_flight)
-            .map_err(|e| SysError::new("open a ring (io_uring_setup)", e))?;
+        let ring = ring_setup::open(submissions, 4 * in_flight).map_err(ring_setup::cannot_open)?;
         let waker = Waker::new()?;
         let mut files: Vec<i32> = sockets.iter().map(UdpSocket::raw).collect();
         files.push(waker.raw());
@@ -160,6 +159,7 @@ impl RingDriver {
         ticket: u64,
     ) {
         assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
+        assert!(buffer.is_of(&self.arena), "the buffer is another driver's");
         let slot = self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket);
         self.queued[usize::from(slot)] = true;
         self.queue.push_back(slot);
@@ -423,7 +423,10 @@ mod tests {
     #[test]
     fn everything_in_flight_can_be_cancelled() {
         if let Err(missing) = crate::probe::ring() {
-            assert!(std::env::var_os("SEGCAST_REQUIRE_ALL").is_none(), "{missing}");
+            assert!(
+                std::env::var_os("SEGCAST_REQUIRE_ALL").is_none_or(|all| all != "1"),
+                "{missing}"
+            );
             println!("not tested: {missing}");
             return;
         }

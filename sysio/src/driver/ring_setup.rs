@@ -57,7 +57,7 @@ pub(crate) fn probe() -> Result<(), SysError> {
 }
 
 /// Says why a ring cannot be opened here.
-fn cannot_open(e: io::Error) -> SysError {
+pub(crate) fn cannot_open(e: io::Error) -> SysError {
     let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
     let hint = hint_for(e.raw_os_error(), disabled.as_deref().unwrap_or("").trim());
     let error = SysError::new("use io_uring", e);
