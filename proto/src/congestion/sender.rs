@@ -80,10 +80,9 @@ impl Sender {
     }
 
     /// How many bytes of UDP payload the next train may carry now, a whole number of datagrams and at least one.
-    /// `None`: not now; [`Self::next_send_time`] says when, unless it waits for a report. Ask only when there is
-    /// something to send: a window found closed counts as demand.
+    /// `None`: not now; [`Self::next_send_time`] says when, unless it waits for a report.
     #[must_use]
-    pub fn train_budget(&mut self, now: Instant) -> Option<usize> {
+    pub fn train_budget(&self, now: Instant) -> Option<usize> {
         if now < self.pacer.next() || self.silence.stopped() {
             return None;
         }
@@ -91,9 +90,6 @@ impl Sender {
         let wanted = self.train_bytes();
         let room = self.room.saturating_sub(self.delivery.in_flight);
         let window = self.model.window().saturating_sub(self.delivery.in_flight);
-        if window < wanted && room >= window {
-            self.model.on_window_limited();
-        }
         let mut bytes = wanted.min(room).min(window);
         if bytes < datagram && self.probe && room >= datagram {
             bytes = datagram;
@@ -147,6 +143,9 @@ impl Sender {
             at_send,
         );
         self.next_sequence = first_sequence.saturating_add(u64::from(datagrams));
+        if self.delivery.in_flight + self.datagram as u64 > self.model.window() {
+            self.model.on_window_limited();
+        }
         self.pacer.on_sent(now, bytes, rate);
         self.silence.on_sent(now, self.rtt.probe_timeout());
         self.probe = false;

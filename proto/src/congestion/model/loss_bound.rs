@@ -3,7 +3,7 @@
 //! `high` is the long-term bound: what the path was found to hold when it was probed. `low` and `rate_low` are
 //! the short-term bounds, set in any round with losses between probes, and lifted at the next probe.
 
-use super::params::{BETA, BETA_ECN, LOSS_THRESHOLD, STARTUP_LOST_RANGES};
+use super::params::{BETA, BETA_ECN, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE};
 use super::{LostTrain, Model, Phase, Report};
 use crate::congestion::units::scale;
 use crate::time::Instant;
@@ -120,8 +120,10 @@ impl Model {
         let bound = &mut self.bound;
         let rate = if bound.rate_low == u64::MAX { max_rate } else { bound.rate_low };
         let low = if bound.low == u64::MAX { window } else { bound.low };
-        bound.rate_low = bound.rate_latest.max(scale(rate, beta));
-        bound.low = bound.delivered_latest.max(scale(low, beta));
+        let arrived = scale(bound.rate_latest, TOLERANCE);
+        bound.rate_low = rate.min(arrived.max(scale(rate, beta)));
+        let held = scale(bound.delivered_latest, TOLERANCE);
+        bound.low = low.min(held.max(scale(low, beta)));
     }
 
     /// A train was lost in part or whole: too much of what was in flight with it?
