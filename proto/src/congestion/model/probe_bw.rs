@@ -1,8 +1,8 @@
 //! The probing cycle: down, cruise, refill, up. It finds more rate when there is some, and leaves room for others.
 
+use super::loss_bound::loss_limit;
 use super::params::{PROBE_ROUNDS_MAX, PROBE_WAIT, PROBE_WAIT_RANDOM};
 use super::{Model, Phase, Report};
-use crate::congestion::units::scale;
 use crate::time::{Duration, Instant};
 
 /// Which data the reports at hand are about.
@@ -181,7 +181,7 @@ impl Model {
             }
         }
         let sample = &report.sample;
-        let too_much = sample.lost > scale(sample.in_flight, super::params::LOSS_THRESHOLD);
+        let too_much = sample.lost > loss_limit(sample.in_flight, self.datagram);
         if too_much || report.marked {
             if self.cycle.sampling {
                 self.in_flight_too_high(report.now, sample.in_flight, sample.app_limited);
