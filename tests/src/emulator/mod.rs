@@ -5,6 +5,7 @@
 //! [`Link`], or with the process: nothing of them is ever seen outside.
 
 mod end;
+mod flow;
 mod occupancy;
 mod pipe;
 mod relay;
@@ -13,6 +14,7 @@ mod wire;
 use std::io;
 
 pub use end::End;
+pub use flow::Flow;
 pub use pipe::{DirectionConfig, Pipe, Statistics};
 pub use wire::{Loss, Wire};
 

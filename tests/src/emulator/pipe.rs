@@ -5,13 +5,14 @@
 //! capacity, as on a real link. Everything random comes from one seed.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
 use segcast_proto::time::Instant;
 
+use super::flow::Flow;
 use super::occupancy::Occupancy;
 use super::wire::Wire;
 
@@ -40,8 +41,8 @@ pub struct Statistics {
     pub lost: u64,
     /// Frames that came out at the far end; a doubled frame counts twice.
     pub delivered: u64,
-    /// Bytes of the frames that came out.
-    pub delivered_bytes: u64,
+    /// Bytes of the frames that came out, of each flow.
+    pub delivered_bytes: BTreeMap<Flow, u64>,
     /// Bytes in the queue, mean over time.
     pub queue_mean: f64,
     /// Bytes in the queue: half of the time fewer.
@@ -71,6 +72,7 @@ pub struct Pipe<T> {
 struct Flying<T> {
     arrives: (Instant, u64),
     length: u64,
+    flow: Flow,
     frame: T,
 }
 
@@ -112,7 +114,7 @@ impl<T: Clone> Pipe<T> {
     }
 
     /// A frame of `length` bytes enters at `now`, which never goes back.
-    pub fn push(&mut self, now: Instant, length: u64, frame: T) {
+    pub fn push(&mut self, now: Instant, length: u64, flow: Flow, frame: T) {
         self.transmit(now);
         self.counts.offered += 1;
         let bytes = self.occupancy.bytes();
@@ -133,7 +135,7 @@ impl<T: Clone> Pipe<T> {
         for _ in 0..fate.copies {
             let arrives = (arrives, self.sent);
             self.sent += 1;
-            self.flying.push(Reverse(Flying { arrives, length, frame: frame.clone() }));
+            self.flying.push(Reverse(Flying { arrives, length, flow, frame: frame.clone() }));
         }
     }
 
@@ -144,7 +146,7 @@ impl<T: Clone> Pipe<T> {
         }
         let Reverse(flying) = self.flying.pop()?;
         self.counts.delivered += 1;
-        self.counts.delivered_bytes += flying.length;
+        *self.counts.delivered_bytes.entry(flying.flow).or_default() += flying.length;
         Some(flying.frame)
     }
 
@@ -187,6 +189,8 @@ mod tests {
         wire: Wire::PERFECT,
     };
 
+    const FLOW: Flow = Flow { protocol: 17, port: 1 };
+
     fn at(milliseconds: u64) -> Instant {
         Instant::from_nanos(milliseconds * 1_000_000)
     }
@@ -194,15 +198,15 @@ mod tests {
     #[test]
     fn frames_are_serialised_then_delayed() {
         let mut pipe = Pipe::new(CONFIG, 1, at(0));
-        pipe.push(at(0), 1000, 'a');
-        pipe.push(at(0), 1000, 'b');
+        pipe.push(at(0), 1000, FLOW, 'a');
+        pipe.push(at(0), 1000, FLOW, 'b');
         assert_eq!(pipe.next_at(), Some(at(11)));
         assert_eq!(pipe.pop(at(10)), None);
         assert_eq!(pipe.pop(at(11)), Some('a'));
         assert_eq!(pipe.pop(at(11)), None);
         assert_eq!(pipe.pop(at(12)), Some('b'));
         // An idle link saves nothing up.
-        pipe.push(at(20), 1000, 'c');
+        pipe.push(at(20), 1000, FLOW, 'c');
         assert_eq!(pipe.next_at(), Some(at(31)));
     }
 
@@ -210,23 +214,23 @@ mod tests {
     fn a_full_queue_drops_the_tail() {
         let mut pipe = Pipe::new(CONFIG, 1, at(0));
         for frame in 0..4 {
-            pipe.push(at(0), 1000, frame);
+            pipe.push(at(0), 1000, FLOW, frame);
         }
         // The first is through after a millisecond: room for one more.
-        pipe.push(at(1), 1000, 4);
-        pipe.push(at(1), 1000, 5);
+        pipe.push(at(1), 1000, FLOW, 4);
+        pipe.push(at(1), 1000, FLOW, 5);
         let out: Vec<i32> = std::iter::from_fn(|| pipe.pop(at(100))).collect();
         assert_eq!(out, [0, 1, 2, 4]);
         let statistics = pipe.take_statistics(at(100));
         assert_eq!((statistics.offered, statistics.dropped, statistics.delivered), (6, 2, 4));
-        assert_eq!(statistics.delivered_bytes, 4000);
+        assert_eq!(statistics.delivered_bytes, [(FLOW, 4000)].into());
     }
 
     #[test]
     fn a_frame_larger_than_the_queue_passes_when_the_queue_is_empty() {
         let mut pipe = Pipe::new(CONFIG, 1, at(0));
-        pipe.push(at(0), 9000, 'a');
-        pipe.push(at(0), 1, 'b');
+        pipe.push(at(0), 9000, FLOW, 'a');
+        pipe.push(at(0), 1, FLOW, 'b');
         assert_eq!(pipe.pop(at(19)), Some('a'));
         assert_eq!(pipe.take_statistics(at(19)).dropped, 1);
     }
@@ -236,7 +240,7 @@ mod tests {
         let mut pipe = Pipe::new(CONFIG, 1, at(0));
         // 3000 bytes for 1 ms, 2000 for 1 ms, 1000 for 1 ms, nothing for 3 ms.
         for frame in 0..3 {
-            pipe.push(at(0), 1000, frame);
+            pipe.push(at(0), 1000, FLOW, frame);
         }
         let statistics = pipe.take_statistics(at(6));
         assert!((statistics.queue_mean - 1000.0).abs() < 1e-6, "{statistics:?}");
@@ -251,7 +255,7 @@ mod tests {
         let config = DirectionConfig { wire, queue: u64::MAX, ..CONFIG };
         let run = |seed| {
             let mut pipe = Pipe::new(config, seed, at(0));
-            (0..1000).for_each(|frame| pipe.push(at(0), 1000, frame));
+            (0..1000).for_each(|frame| pipe.push(at(0), 1000, FLOW, frame));
             std::iter::from_fn(|| pipe.pop(at(5000))).collect::<Vec<i32>>()
         };
         assert_eq!(run(7), run(7));
@@ -263,9 +267,9 @@ mod tests {
         let reorder = Some((1.0, Duration::from_millis(5)));
         let late = DirectionConfig { wire: Wire { reorder, ..Wire::PERFECT }, ..CONFIG };
         let mut pipe = Pipe::new(late, 1, at(0));
-        pipe.push(at(0), 1000, 'a');
+        pipe.push(at(0), 1000, FLOW, 'a');
         pipe.config.wire = Wire { duplicate: 1.0, ..Wire::PERFECT };
-        pipe.push(at(0), 1000, 'b');
+        pipe.push(at(0), 1000, FLOW, 'b');
         let out: Vec<char> = std::iter::from_fn(|| pipe.pop(at(100))).collect();
         assert_eq!(out, ['b', 'b', 'a']);
         assert_eq!(pipe.take_statistics(at(100)).delivered, 3);

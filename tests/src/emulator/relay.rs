@@ -14,6 +14,7 @@ use segcast_proto::time::Instant;
 use segcast_sysio::lab::realtime::{schedule_realtime, wait_readable};
 use segcast_sysio::lab::tap::Tap;
 
+use super::flow::Flow;
 use super::pipe::{Pipe, Statistics};
 use super::{Health, LinkConfig};
 
@@ -140,7 +141,8 @@ impl Shared {
         for _ in 0..FRAMES_A_TURN {
             // An error is "no frame now" or "the interface is down": either way, nothing to carry.
             let Ok(length) = from.receive(buffer) else { return };
-            pipe.push(self.now(), length as u64, buffer[..length].into());
+            let frame = &buffer[..length];
+            pipe.push(self.now(), length as u64, Flow::of(frame), frame.into());
         }
     }
 
