@@ -1,2 +1,24 @@
 //! The segment store: fixed-size segment files, mapped reads, crash-safe commits.
+//!
+//! `store/FORMAT.md` describes the folder and every byte in it, the order of a commit and what a crash can leave.
+//! [`Store`] opens a folder and writes; [`Catalogue`] is what a serving thread holds: an immutable snapshot, read without
+//! a lock. A set shows in a catalogue if and only if its commit is durable.
 #![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod error;
+pub mod format;
+pub mod layer;
+pub mod limits;
+pub mod store;
+pub mod writer;
+
+mod scan;
+mod slots;
+mod space;
+mod verify;
+
+pub use catalogue::{Catalogue, SetInfo, Stored};
+pub use error::{Damage, StoreError};
+pub use store::{Options, Store, Usage};
+pub use writer::SetWriter;
