@@ -7,6 +7,8 @@
 
 pub mod catalogue;
 pub mod error;
+#[cfg(feature = "fault-layer")]
+pub mod fault;
 pub mod format;
 pub mod layer;
 pub mod limits;

@@ -27,7 +27,8 @@ pub struct Options {
     pub file_bytes: Option<u64>,
     /// The most memory that the manifest pages of all sets may take, bytes.
     pub page_memory: u64,
-    /// What writes go through. `None`: the file system.
+    /// What writes go through. `None`: the file system (or, with the feature `fault-layer`, what the environment
+    /// names, see `fault`).
     pub layer: Option<Arc<dyn WriteLayer>>,
 }
 
@@ -354,5 +355,9 @@ fn create(layer: &dyn WriteLayer, dir: &Path, options: &Options) -> Result<u64, 
 }
 
 fn default_layer() -> Arc<dyn WriteLayer> {
+    #[cfg(feature = "fault-layer")]
+    if let Some(layer) = crate::fault::FaultLayer::from_environment() {
+        return Arc::new(layer);
+    }
     Arc::new(RealLayer)
 }
