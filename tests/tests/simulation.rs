@@ -16,7 +16,10 @@ fn every_transfer_ends_right_and_in_time() {
     if let Some(seed) = number("SEGCAST_SIM_ONE") {
         let scenario = Scenario::draw(seed);
         println!("{scenario:#?}\nbound {:?}", scenario.bound());
-        println!("{:#?}", World::new(scenario).run().expect("the scenario"));
+        let mut world = World::new(scenario);
+        let outcome = world.run();
+        println!("{}", world.describe());
+        println!("{:#?}", outcome.expect("the scenario"));
         return;
     }
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());

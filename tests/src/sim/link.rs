@@ -5,6 +5,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::time::{Duration, Instant};
 
+/// Bytes of a full packet, for the length of bursts.
+const FULL_PACKET: f64 = 1500.0;
+
 /// What a direction does to packets.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkConfig {
@@ -16,7 +19,7 @@ pub struct LinkConfig {
     pub queue: u64,
     /// Share of packets lost, 0 to 1.
     pub loss: f64,
-    /// Mean length of a run of losses; 1: independent losses.
+    /// Mean length of a run of losses, in the time that so many full packets take at the rate; 1: independent losses.
     pub burst: f64,
     /// Share of packets that are held back, up to `reorder_by` longer.
     pub reorder: f64,
@@ -34,6 +37,8 @@ pub struct Link {
     busy_until: Instant,
     /// The Gilbert–Elliott model's bad state: everything is lost.
     bad: bool,
+    /// When the model last moved.
+    moved: Instant,
     /// Packets dropped by the queue.
     pub queue_drops: u64,
     /// Packets lost.
@@ -54,7 +59,15 @@ impl Link {
     pub fn new(config: LinkConfig, seed: u64) -> Self {
         let rng = ChaCha20Rng::seed_from_u64(seed);
         let busy_until = Instant::ZERO;
-        Self { config, rng, busy_until, bad: false, queue_drops: 0, losses: 0 }
+        Self {
+            config,
+            rng,
+            busy_until,
+            bad: false,
+            moved: Instant::ZERO,
+            queue_drops: 0,
+            losses: 0,
+        }
     }
 
     /// Sends a packet of `bytes` at `now`; says when it arrives.
@@ -92,10 +105,14 @@ impl Link {
         // The bad state lasts `burst` packets on average and holds a share `loss` of all packets.
         let leave_bad = 1.0 / burst;
         let enter_bad = (loss * leave_bad / (1.0 - loss)).min(1.0);
-        let change = if self.bad { leave_bad } else { enter_bad };
-        if unit(&mut self.rng) < change {
-            self.bad = !self.bad;
-        }
+        // A burst is a stretch of time: sparse packets do not prolong it. So the chain moves by as many steps as
+        // full packets could have passed since the last one.
+        let passed = self.busy_until.saturating_since(self.moved).as_secs_f64();
+        let steps = (passed * self.config.rate as f64 / FULL_PACKET).max(1.0);
+        self.moved = self.busy_until;
+        let memory = (1.0 - enter_bad - leave_bad).max(0.0).powf(steps);
+        let was_bad = if self.bad { 1.0 } else { 0.0 };
+        self.bad = unit(&mut self.rng) < loss + (was_bad - loss) * memory;
         self.bad
     }
 }
@@ -132,7 +149,7 @@ mod tests {
             let slow = LinkConfig { loss: 0.1, burst, queue: u64::MAX, ..config() };
             let mut link = Link::new(slow, 7);
             for _ in 0..20_000 {
-                link.send(Instant::ZERO, 1);
+                link.send(Instant::ZERO, 1500);
             }
             assert!((1700..2300).contains(&link.losses), "burst {burst}: {}", link.losses);
         }

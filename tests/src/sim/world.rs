@@ -215,7 +215,7 @@ impl World {
     ///
     /// # Errors
     /// The first check that failed.
-    pub fn run(mut self) -> Result<Outcome, Failure> {
+    pub fn run(&mut self) -> Result<Outcome, Failure> {
         let start = self.now;
         let bound = start + self.scenario.bound();
         for _ in 0..STEPS_MAX {
@@ -236,6 +236,19 @@ impl World {
             self.happen();
         }
         Err(Failure::Stuck)
+    }
+
+    /// The state of both ends, for a reader of a failure.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let viewers = self.viewers.iter().map(|viewer| {
+            let (open, rtt) = (viewer.session.is_open(), viewer.session.rtt());
+            format!("viewer open {open} rtt {rtt:?} {:?}", viewer.session.stats())
+        });
+        let shards = self.shards.iter().map(|shard| {
+            format!("shard at {:?}: {:?} {:?}", self.now, shard.gauges(), shard.counters())
+        });
+        viewers.chain(shards).collect::<Vec<_>>().join("\n")
     }
 
     fn outcome(&self, start: Instant) -> Outcome {

@@ -18,9 +18,8 @@ pub(super) struct Hello {
     fresh_at: Instant,
     pause: Duration,
     next: Instant,
-    /// When this attempt's only HELLO went out; `None` after a second one.
-    sent_once: Option<Instant>,
-    sends: u32,
+    /// When the first HELLO went out that the answer can belong to.
+    first_sent: Option<Instant>,
 }
 
 impl Hello {
@@ -38,8 +37,7 @@ impl Hello {
             fresh_at: now + HELLO_FRESH,
             pause,
             next: now,
-            sent_once: None,
-            sends: 0,
+            first_sent: None,
         })
     }
 
@@ -50,8 +48,7 @@ impl Hello {
         }
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(LONGEST);
-        self.sends += 1;
-        self.sent_once = (self.sends == 1).then_some(now);
+        self.first_sent.get_or_insert(now);
         Some(self.attempt.hello().as_slice())
     }
 
@@ -78,27 +75,30 @@ impl Hello {
         seed: [u8; 32],
     ) -> Result<(), HandshakeError> {
         self.attempt = attempt(config, seed)?;
-        (self.fresh_at, self.next, self.sends) = (now + HELLO_FRESH, now, 0);
+        (self.fresh_at, self.next, self.first_sent) = (now + HELLO_FRESH, now, None);
         Ok(())
     }
 
-    /// A COOKIE came: the same HELLO goes out with it, at once.
-    pub(super) fn cookie(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let taken = self.attempt.on_cookie(datagram);
-        if taken {
-            self.next = now;
+    /// A COOKIE came: the same HELLO goes out with it, at once. Gives the round trip, or more than it.
+    pub(super) fn cookie(&mut self, now: Instant, datagram: &[u8]) -> Option<Duration> {
+        if !self.attempt.on_cookie(datagram) {
+            return None;
         }
-        taken
+        self.next = now;
+        let sent = self.first_sent.take().unwrap_or(now);
+        Some(now.saturating_since(sent))
     }
 
-    /// A WELCOME came. Also gives the round trip, when only one HELLO went out.
+    /// A WELCOME came. Also gives the round trip, or, after a repeated HELLO, more than it: a start that later
+    /// samples correct, where a guess could be far off.
     pub(super) fn welcome(
         &mut self,
         now: Instant,
         datagram: &[u8],
-    ) -> Result<(Welcomed, Option<Duration>), HandshakeError> {
+    ) -> Result<(Welcomed, Duration), HandshakeError> {
         let welcomed = self.attempt.on_welcome(datagram)?;
-        Ok((welcomed, self.sent_once.map(|sent| now.saturating_since(sent))))
+        let sent = self.first_sent.unwrap_or(now);
+        Ok((welcomed, now.saturating_since(sent)))
     }
 }
 

@@ -33,7 +33,11 @@ impl ClientSession {
         }
         match header.packet_type {
             PacketType::Cookie => {
-                self.hello.as_mut().is_some_and(|hello| hello.cookie(now, datagram))
+                let rtt = self.hello.as_mut().and_then(|hello| hello.cookie(now, datagram));
+                if let Some(rtt) = rtt {
+                    self.rtt.first_sample(rtt);
+                }
+                rtt.is_some()
             }
             PacketType::Welcome => self.take_welcome(now, datagram),
             _ => self.take_sealed(now, ecn, datagram),
@@ -44,9 +48,7 @@ impl ClientSession {
         let Some(hello) = &mut self.hello else { return false };
         let Ok((welcomed, rtt)) = hello.welcome(now, datagram) else { return false };
         self.hello = None;
-        if let Some(rtt) = rtt {
-            self.rtt.sample(rtt);
-        }
+        self.rtt.first_sample(rtt);
         if welcomed.payload.code != Code::Ok {
             let retry_after = Duration::from_millis(u64::from(welcomed.payload.retry_after_ms));
             self.end(ClientEvent::Refused { code: welcomed.payload.code, retry_after });

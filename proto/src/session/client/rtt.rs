@@ -32,6 +32,13 @@ impl Rtt {
         self.smoothed = Some((smoothed * 7 + rtt) / 8);
     }
 
+    /// Takes in a sample that may be too long: only where there is none, or it is shorter.
+    pub(super) fn first_sample(&mut self, rtt: Duration) {
+        if self.smoothed.is_none_or(|smoothed| rtt < smoothed) {
+            (self.smoothed, self.variation) = (Some(rtt), rtt / 2);
+        }
+    }
+
     /// The smoothed round trip.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.smoothed
