@@ -98,7 +98,7 @@ pub(super) fn rate(text: &str) -> Result<u64, Problem> {
     amount(text, "a rate", "10 Gbit/s", RATES, &[BYTE_RATE_HINTS, RATE_HINTS])
 }
 
-/// The longest exact form of a duration, as [`duration`] reads it.
+/// The longest exact form of a duration, as `duration` reads it.
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
     show(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX), TIMES, "")
