@@ -84,6 +84,45 @@ mod tests {
         }
     }
 
+    /// Forbids io_uring_setup(2) to the calling thread, as a container's profile does.
+    fn forbid_rings() {
+        use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+        let instruction = |code: u32, jt, k| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+        let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let mut program = [
+            // Offset 0 of seccomp_data is the number of the system call.
+            instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0),
+            instruction(BPF_JMP | BPF_JEQ | BPF_K, 1, libc::SYS_io_uring_setup as u32),
+            instruction(BPF_RET | BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+            instruction(BPF_RET | BPF_K, 0, refuse),
+        ];
+        let filter = libc::sock_fprog { len: 4, filter: program.as_mut_ptr() };
+        // SAFETY: this option takes integers only.
+        let first = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        // SAFETY: the filter and its program live through the call, which copies them.
+        let second = unsafe {
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
+        };
+        assert_eq!((first, second), (0, 0), "{}", std::io::Error::last_os_error());
+    }
+
+    #[test]
+    fn a_seccomp_filter_leads_to_epoll_and_is_named() {
+        std::thread::spawn(|| {
+            forbid_rings();
+            let (kind, reason) = choose(None).unwrap();
+            assert_eq!(kind, IoKind::Mmsg);
+            // Where the sysctl forbids rings to all, the kernel and the filter say the same errno.
+            let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+            if disabled.is_ok_and(|value| value.trim() == "0") {
+                assert!(reason.contains("seccomp"), "{reason}");
+            }
+            assert_eq!(choose(Some(IoKind::Ring)).unwrap_err().errno(), Some(libc::EPERM));
+        })
+        .join()
+        .unwrap();
+    }
+
     #[test]
     fn hints_tell_the_sysctl_from_seccomp_and_age() {
         assert!(hint_for(Some(libc::EPERM), "2").unwrap().contains("io_uring_disabled"));
