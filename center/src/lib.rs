@@ -3,5 +3,7 @@
 
 /// Access tokens and the grants that carry them.
 pub mod grant;
+/// Cutting, encrypting, signing and storing titles.
+pub mod ingest;
 /// The directory of keys.
 pub mod keys;
