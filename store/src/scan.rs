@@ -124,7 +124,10 @@ impl Scan {
         let mut slots = SlotTable::new(geometry.slots());
         let index = u32::try_from(space.files.len()).expect("at most FILES_MAX files");
         let end = length.min(space.file_bytes);
-        if let Err(error) = self.read_slots(&file, number, index, geometry, end, &mut slots) {
+        let read = self.read_slots(&file, number, index, geometry, end, &mut slots);
+        // Slots whose headers could not be read look free and may not be.
+        let writable = read.is_ok() && length == space.file_bytes;
+        if let Err(error) = read {
             self.damage.push(Damage::Unreadable { path: path.clone(), reason: error.to_string() });
         }
         if length != space.file_bytes {
@@ -136,7 +139,7 @@ impl Scan {
         space.files.push(SegmentFile {
             map: Arc::new(FileMap { map, number, geometry }),
             slots,
-            writable: length == space.file_bytes,
+            writable,
         });
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::slots::{SlotTable, Taken, runs};
 pub(crate) struct SegmentFile {
     pub(crate) map: Arc<FileMap>,
     pub(crate) slots: SlotTable,
-    /// False for a file of wrong length: it is read, and nothing is written to it.
+    /// False for a damaged file: what is whole in it is read, and nothing is written to it.
     pub(crate) writable: bool,
 }
 

@@ -1,22 +1,24 @@
-//! A full disk: it shows before data is written where it can, and costs nothing that was committed.
+//! A full or failing disk: it shows before data is written where it can, and costs nothing that was committed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use core::ops::Range;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_store::layer::{RealLayer, SyncPoint, WriteFile, WriteLayer};
 use segcast_store::{Options, Store, StoreError, Stored};
 
-/// The real layer, in which only so many calls that need room succeed until told otherwise.
+/// The real layer, in which only so many calls that need room succeed, and which can fail to keep names.
 #[derive(Debug, Default)]
 struct FullDisk {
     calls_left: AtomicI64,
     /// As a file system without fallocate(2).
     no_allocate: bool,
+    /// Syncs of the folder of sets fail.
+    names_fail: AtomicBool,
 }
 
 impl FullDisk {
@@ -67,7 +69,10 @@ impl WriteLayer for FullDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         RealLayer.remove(path)
     }
-    fn sync_dir(&self, _path: &Path, _point: SyncPoint) -> io::Result<()> {
+    fn sync_dir(&self, _path: &Path, point: SyncPoint) -> io::Result<()> {
+        if point == SyncPoint::SetsFolder && self.names_fail.load(Ordering::Relaxed) {
+            return Err(io::Error::other("injected"));
+        }
         Ok(())
     }
 }
@@ -89,7 +94,8 @@ fn full_at_every_call(no_allocate: bool) {
     let mut refused = 0;
     for calls in 0.. {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Arc::new(FullDisk { calls_left: PLENTY.into(), no_allocate });
+        let disk =
+            Arc::new(FullDisk { calls_left: PLENTY.into(), no_allocate, ..FullDisk::default() });
         let options = Options {
             create: true,
             file_bytes: Some(64 << 10),
@@ -140,7 +146,7 @@ fn a_disk_full_at_any_call_costs_only_the_set_being_written() {
 #[test]
 fn a_full_disk_shows_before_data_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Arc::new(FullDisk { calls_left: PLENTY.into(), no_allocate: false });
+    let disk = Arc::new(FullDisk { calls_left: PLENTY.into(), ..FullDisk::default() });
     let layer = Some(Arc::clone(&disk) as Arc<dyn WriteLayer>);
     let options = Options { create: true, file_bytes: Some(64 << 10), layer, ..Options::default() };
     let store = Store::open(dir.path(), &options).unwrap();
@@ -148,4 +154,28 @@ fn a_full_disk_shows_before_data_is_written() {
     let error = store.begin_set(SetId([1; 16]), 5000, 1).unwrap_err();
     assert!(matches!(error, StoreError::Full { bytes: 1.., .. }), "{error}");
     assert!(error.to_string().starts_with("the disk is full"), "{error}");
+}
+
+#[test]
+fn slots_of_a_set_that_may_be_on_the_disk_are_not_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FullDisk { calls_left: PLENTY.into(), ..FullDisk::default() });
+    let layer = Some(Arc::clone(&disk) as Arc<dyn WriteLayer>);
+    let options = Options { create: true, file_bytes: Some(64 << 10), layer, ..Options::default() };
+    let store = Store::open(dir.path(), &options).unwrap();
+    write(&store, 1, 2).unwrap();
+    disk.names_fail.store(true, Ordering::Relaxed);
+    // Neither the name nor its removal can be made durable: nobody knows what a crash would leave.
+    assert!(matches!(write(&store, 2, 3), Err(StoreError::Io { .. })));
+    assert!(matches!(store.remove_set(&SetId::new([2; 12], 1)), Err(StoreError::Io { .. })));
+    disk.names_fail.store(false, Ordering::Relaxed);
+    assert!(matches!(write(&store, 2, 3), Err(StoreError::SetBusy { .. })));
+    assert_eq!(store.usage().free_slots, 2);
+    assert!(store.catalogue().find_set(&SetId::new([2; 12], 2)).is_none());
+    // Still served; asking again removes it.
+    assert!(store.catalogue().find_set(&SetId::new([2; 12], 1)).is_some());
+    store.remove_set(&SetId::new([2; 12], 1)).unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), &options).unwrap();
+    assert_eq!((store.damage(), store.usage().free_slots), (&[][..], 7));
 }
