@@ -1,0 +1,282 @@
+//! Sessions with edges, several on one thread: a socket and a state machine for each, one driver for all.
+//!
+//! Contract: call `Connections::turn`, then drain `Connections::poll_event`, then ask sessions for more.
+
+use crate::access::{Access, EdgeAddress, fresh_seed};
+use segcast_proto::crypto::Suite;
+use segcast_proto::handshake::StaticSecret;
+use segcast_proto::limits::{DATAGRAM_MAX, EPOCH_PACKETS};
+use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, ClientStats};
+use segcast_proto::time::{Duration, Instant};
+use segcast_sysio::clock::monotonic_nanoseconds;
+use segcast_sysio::driver::{Driver, DriverConfig, Waker};
+use segcast_sysio::error::SysError;
+use segcast_sysio::probe::{self, IoKind};
+use segcast_sysio::udp::{UdpConfig, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Wanted in the kernel for each socket: 8 ms at 4 Gbit/s.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Sessions in one [`Connections`]: the driver numbers sockets with 16 bits, and each takes kernel memory.
+pub const SESSIONS_MAX: usize = 1024;
+
+/// What goes wrong below the sessions.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The system refused a socket or a driver.
+    #[error(transparent)]
+    System(#[from] SysError),
+    /// The system has no randomness to give.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(getrandom::Error),
+    /// The grant cannot be used in a handshake.
+    #[error("no handshake can be made with this grant: {0}")]
+    Session(segcast_proto::handshake::HandshakeError),
+    /// More sessions than one driver takes.
+    #[error("{wanted} sessions on one thread: at most {SESSIONS_MAX}")]
+    TooMany {
+        /// How many were wanted.
+        wanted: usize,
+    },
+}
+
+/// Settings of all sessions.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    /// Which driver; none: the best one that works here.
+    pub io: Option<IoKind>,
+    /// The largest datagram to receive, bytes of UDP payload.
+    pub datagram_max: usize,
+    /// What a session may receive beyond what was taken from it, bytes.
+    pub room_bytes: u64,
+    /// Cipher suite to offer.
+    pub suite: Suite,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self { io: None, datagram_max: DATAGRAM_MAX, room_bytes: 64 << 20, suite: Suite::Aes128Gcm }
+    }
+}
+
+/// The client's clock.
+#[must_use]
+pub fn now() -> Instant {
+    Instant::from_nanos(monotonic_nanoseconds())
+}
+
+struct Peer {
+    edge: EdgeAddress,
+    session: ClientSession,
+    /// Counted in sessions that were replaced.
+    before: ClientStats,
+}
+
+/// Sessions and the driver they share.
+pub struct Connections {
+    driver: Driver,
+    peers: Vec<Peer>,
+    access: Access,
+    config: ConnectionConfig,
+}
+
+impl Connections {
+    /// Begins a session with every edge of `edges`; an edge named twice gets two.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub fn open(
+        edges: &[EdgeAddress],
+        access: Access,
+        config: ConnectionConfig,
+    ) -> Result<Self, ConnectionError> {
+        if edges.len() > SESSIONS_MAX {
+            return Err(ConnectionError::TooMany { wanted: edges.len() });
+        }
+        let (kind, reason) = probe::choose(config.io)?;
+        tracing::debug!(io = io_name(kind), %reason, "driver chosen");
+        let sockets = edges.iter().map(socket_towards).collect::<Result<Vec<_>, _>>()?;
+        let driver = Driver::new(kind, sockets, DriverConfig::CLIENT)?;
+        let mut peers = Vec::with_capacity(edges.len());
+        for (index, edge) in edges.iter().enumerate() {
+            let session = begin(edge, index, &access, &config, None)?;
+            peers.push(Peer { edge: *edge, session, before: ClientStats::default() });
+        }
+        Ok(Self { driver, peers, access, config })
+    }
+
+    /// The driver in use, as it is called on command lines.
+    #[must_use]
+    pub fn io(&self) -> &'static str {
+        io_name(self.driver.kind())
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether there is no session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// The edge of session `index`.
+    #[must_use]
+    pub fn edge(&self, index: usize) -> &EdgeAddress {
+        &self.peers[index].edge
+    }
+
+    /// Session `index`.
+    pub fn session(&mut self, index: usize) -> &mut ClientSession {
+        &mut self.peers[index].session
+    }
+
+    /// What session `index` and those before it in its place counted.
+    #[must_use]
+    pub fn stats(&self, index: usize) -> ClientStats {
+        sum(&self.peers[index].before, self.peers[index].session.stats())
+    }
+
+    /// Ends a [`Connections::turn`] from another thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.driver.waker()
+    }
+
+    /// Puts a new session in the place of one that has ended.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub fn reopen(&mut self, index: usize) -> Result<(), ConnectionError> {
+        let before = self.stats(index);
+        let peer = &mut self.peers[index];
+        let rtt = peer.session.rtt();
+        let session = begin(&peer.edge, index, &self.access, &self.config, rtt)?;
+        *peer = Peer { edge: peer.edge, session, before };
+        Ok(())
+    }
+
+    /// Sends what sessions want to send, then waits for datagrams or a timer, at most `limit`.
+    ///
+    /// # Errors
+    /// When the driver fails as a whole.
+    pub fn turn(&mut self, limit: Duration) -> Result<(), ConnectionError> {
+        let all_queued = self.transmit();
+        let start = now();
+        let timers = self.peers.iter().filter_map(|peer| peer.session.poll_timeout());
+        let first = timers.min().unwrap_or(Instant::FAR_FUTURE);
+        let wait = first.saturating_since(start).min(limit);
+        // What found no buffer goes out as soon as this turn has freed some.
+        let wait = if all_queued { wait } else { Duration::ZERO };
+        let peers = &mut self.peers;
+        self.driver.turn(Some(wait), &mut |received| {
+            let Some(peer) = peers.get_mut(usize::from(received.socket)) else { return };
+            if received.from == peer.edge.address {
+                peer.session.handle_datagram(now(), received.ecn, received.bytes);
+            }
+        })?;
+        while let Some(failure) = self.driver.take_failure() {
+            // A lost request is repeated by its timer; the reason may help to find why nothing comes.
+            tracing::debug!(?failure, "a datagram was not sent");
+        }
+        let end = now();
+        for peer in &mut self.peers {
+            if peer.session.poll_timeout().is_some_and(|at| at <= end) {
+                peer.session.handle_timeout(end);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next thing that happened to any session.
+    pub fn poll_event(&mut self) -> Option<(usize, ClientEvent)> {
+        let mut peers = self.peers.iter_mut().enumerate();
+        peers.find_map(|(index, peer)| peer.session.poll_event().map(|event| (index, event)))
+    }
+
+    /// Says goodbye to all edges. A CLOSE that gets lost costs the edge an idle timeout, no more.
+    pub fn close(&mut self) {
+        self.peers.iter_mut().for_each(|peer| peer.session.close());
+        self.transmit();
+        if let Err(error) = self.driver.turn(Some(Duration::ZERO), &mut |_| ()) {
+            tracing::debug!(%error, "could not say goodbye");
+        }
+    }
+
+    /// Queues what sessions want to send; false when buffers ran out before the last session was asked.
+    fn transmit(&mut self) -> bool {
+        let at = now();
+        for (socket, peer) in (0..).zip(&mut self.peers) {
+            loop {
+                let Some(mut buffer) = self.driver.send_buffer() else { return false };
+                let Some(len) = peer.session.poll_transmit(at, &mut buffer) else { break };
+                self.driver.send(buffer, len, len, socket, peer.edge.address, 0);
+            }
+        }
+        true
+    }
+}
+
+fn io_name(kind: IoKind) -> &'static str {
+    match kind {
+        IoKind::Ring => "ring",
+        IoKind::Mmsg => "mmsg",
+    }
+}
+
+fn socket_towards(edge: &EdgeAddress) -> Result<UdpSocket, SysError> {
+    let any = match edge.address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let config = UdpConfig {
+        reuse_port: false,
+        gro: true,
+        count_overflow: true,
+        receive_buffer_bytes: SOCKET_BUFFER_BYTES,
+        send_buffer_bytes: 0,
+    };
+    UdpSocket::bind(any, &config)
+}
+
+fn begin(
+    edge: &EdgeAddress,
+    index: usize,
+    access: &Access,
+    config: &ConnectionConfig,
+    rtt_hint: Option<Duration>,
+) -> Result<ClientSession, ConnectionError> {
+    let seed = fresh_seed().map_err(ConnectionError::Randomness)?;
+    let config = ClientConfig {
+        suite: config.suite,
+        edge_public: edge.public_key,
+        secret: StaticSecret::new(*access.secret()),
+        token: access.token().to_vec(),
+        datagram_max: config.datagram_max,
+        sender_index: u32::try_from(index).unwrap_or(u32::MAX),
+        room_bytes: config.room_bytes,
+        rtt_hint,
+        epoch_packets: EPOCH_PACKETS,
+    };
+    ClientSession::new(config, seed, now()).map_err(ConnectionError::Session)
+}
+
+fn sum(a: &ClientStats, b: &ClientStats) -> ClientStats {
+    ClientStats {
+        datagrams_in: a.datagrams_in + b.datagrams_in,
+        bytes_in: a.bytes_in + b.bytes_in,
+        datagrams_out: a.datagrams_out + b.datagrams_out,
+        data_bytes: a.data_bytes + b.data_bytes,
+        duplicate_bytes: a.duplicate_bytes + b.duplicate_bytes,
+        repair_bytes: a.repair_bytes + b.repair_bytes,
+        requests: a.requests + b.requests,
+        reports: a.reports + b.reports,
+        dropped: a.dropped + b.dropped,
+        timeouts: a.timeouts + b.timeouts,
+        handshakes: a.handshakes + b.handshakes,
+        datagram_bytes: a.datagram_bytes.max(b.datagram_bytes),
+    }
+}

@@ -1,0 +1,229 @@
+//! The sessions of one fetch, kept alive: reconnects what was lost, gives up what refuses for good.
+
+use super::error::FetchError;
+use crate::connection::{Connections, now};
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::session::client::{ClientEvent, Fetched};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::wire::code::Code;
+use segcast_proto::wire::pulse::PulseReply;
+
+/// The first wait before a lost session is begun again; doubled up to the last.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LAST: Duration = Duration::from_secs(2);
+/// Sessions closed for breaking the protocol before the edge is given up: a bug is on one side, and it stays.
+const VIOLATIONS_MAX: u32 = 3;
+
+/// How it stands with one edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// The first handshake.
+    Connecting,
+    Open,
+    /// Nothing has come for a while; the session tries again by itself.
+    Unresponsive,
+    /// Begins again at this time, after this.
+    Waiting(Instant, String),
+    /// Never again.
+    Refused(Code),
+}
+
+struct Edge {
+    state: State,
+    retry: Duration,
+    violations: u32,
+    data_bytes: u64,
+}
+
+/// What a fetch needs to know of its edges.
+#[derive(Debug)]
+pub(super) enum EdgeEvent {
+    /// It can be asked.
+    Opened,
+    /// It does not answer; what it owes may come elsewhere sooner.
+    Silent,
+    /// Its session is gone with all it owed; another one will begin.
+    Lost,
+    /// It will not be asked again.
+    GivenUp,
+    /// It sent a complete object.
+    Object(Box<Fetched>),
+    /// It cannot deliver an object.
+    ObjectRefused(ObjectNumber, Code, Duration),
+    /// It answered a pulse.
+    Pulse(PulseReply),
+}
+
+/// Sessions with all edges.
+pub(super) struct Edges {
+    connections: Connections,
+    edges: Vec<Edge>,
+    patience: Duration,
+    progress: Instant,
+}
+
+impl Edges {
+    pub(super) fn new(connections: Connections, patience: Duration) -> Self {
+        let edge =
+            || Edge { state: State::Connecting, retry: RETRY_FIRST, violations: 0, data_bytes: 0 };
+        let edges = (0..connections.len()).map(|_| edge()).collect();
+        Self { connections, edges, patience, progress: now() }
+    }
+
+    pub(super) fn connections(&mut self) -> &mut Connections {
+        &mut self.connections
+    }
+
+    /// Edges with an open session.
+    pub(super) fn open(&self) -> usize {
+        self.edges.iter().filter(|edge| edge.state == State::Open).count()
+    }
+
+    pub(super) fn is_open(&self, index: usize) -> bool {
+        self.edges[index].state == State::Open
+    }
+
+    /// Something was achieved: patience begins anew.
+    pub(super) fn note_progress(&mut self) {
+        self.progress = now();
+    }
+
+    /// One turn of the sessions; what happened is added to `events`.
+    pub(super) fn turn(
+        &mut self,
+        limit: Duration,
+        events: &mut Vec<(usize, EdgeEvent)>,
+    ) -> Result<(), FetchError> {
+        let at = now();
+        let mut wait = limit;
+        for index in 0..self.edges.len() {
+            if let State::Waiting(until, _) = self.edges[index].state {
+                if until <= at {
+                    self.connections.reopen(index)?;
+                    self.edges[index].state = State::Connecting;
+                } else {
+                    wait = wait.min(until.saturating_since(at));
+                }
+            }
+        }
+        self.connections.turn(wait)?;
+        while let Some((index, event)) = self.connections.poll_event() {
+            if let Some(event) = self.translate(index, event) {
+                events.push((index, event));
+            }
+        }
+        for index in 0..self.edges.len() {
+            let bytes = self.connections.stats(index).data_bytes;
+            if bytes > self.edges[index].data_bytes {
+                self.edges[index].data_bytes = bytes;
+                self.progress = now();
+            }
+        }
+        self.judge()
+    }
+
+    /// Gives an edge up for a reason that its session does not know.
+    pub(super) fn give_up(&mut self, index: usize, code: Code) {
+        self.edges[index].state = State::Refused(code);
+        self.connections.session(index).close();
+    }
+
+    fn translate(&mut self, index: usize, event: ClientEvent) -> Option<EdgeEvent> {
+        let address = self.connections.edge(index).address;
+        let edge = &mut self.edges[index];
+        if matches!(edge.state, State::Refused(_)) {
+            return None;
+        }
+        match event {
+            ClientEvent::Open => {
+                edge.state = State::Open;
+                edge.retry = RETRY_FIRST;
+                Some(EdgeEvent::Opened)
+            }
+            ClientEvent::Unresponsive => {
+                tracing::debug!(edge = %address, "no answer, connecting again");
+                edge.state = State::Unresponsive;
+                Some(EdgeEvent::Silent)
+            }
+            ClientEvent::TimedOut => Some(edge.wait(Duration::ZERO, "no answer".into())),
+            ClientEvent::Refused { code, retry_after } => {
+                Some(edge.ended(code, retry_after, code.to_string()))
+            }
+            ClientEvent::Closed { code, reason } => {
+                tracing::debug!(edge = %address, %code, reason, "session closed");
+                Some(edge.ended(code, Duration::ZERO, format!("{code} {reason}")))
+            }
+            ClientEvent::Object(fetched) => Some(EdgeEvent::Object(fetched)),
+            ClientEvent::ObjectRefused { object, code, retry_after, .. } => {
+                Some(EdgeEvent::ObjectRefused(object, code, retry_after))
+            }
+            ClientEvent::PulseReply { reply, .. } => Some(EdgeEvent::Pulse(reply)),
+        }
+    }
+
+    /// Ends the fetch when no edge is left, or none got anywhere for too long.
+    fn judge(&self) -> Result<(), FetchError> {
+        let refused: Vec<_> = (0..self.edges.len())
+            .filter_map(|index| match self.edges[index].state {
+                State::Refused(code) => Some((self.connections.edge(index).address, code)),
+                _ => None,
+            })
+            .collect();
+        if refused.len() == self.edges.len() {
+            return Err(FetchError::Refused(refused));
+        }
+        if now().saturating_since(self.progress) > self.patience {
+            let state = |index: usize| {
+                (self.connections.edge(index).address, self.edges[index].state.to_string())
+            };
+            let edges = (0..self.edges.len()).map(state).collect();
+            return Err(FetchError::NoProgress { patience: self.patience, edges });
+        }
+        Ok(())
+    }
+}
+
+impl Edge {
+    fn wait(&mut self, at_least: Duration, why: String) -> EdgeEvent {
+        self.state = State::Waiting(now() + self.retry.max(at_least), why);
+        self.retry = (self.retry * 2).min(RETRY_LAST);
+        EdgeEvent::Lost
+    }
+
+    /// The session ended with `code`: for good, or to be begun again?
+    fn ended(&mut self, code: Code, retry_after: Duration, why: String) -> EdgeEvent {
+        if matches!(code, Code::ProtocolViolation | Code::LyingReport) {
+            self.violations += 1;
+        }
+        if is_final(code) || self.violations >= VIOLATIONS_MAX {
+            self.state = State::Refused(code);
+            return EdgeEvent::GivenUp;
+        }
+        self.wait(retry_after, why)
+    }
+}
+
+/// Whether trying the same again can never help (section 14, "what a client does").
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TokenInvalid
+            | Code::TokenExpired
+            | Code::TokenNotYetValid
+            | Code::TokenUnknownIssuer
+            | Code::TokenWrongKey
+            | Code::TokenEnded
+    )
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("does not answer"),
+            Self::Open => f.write_str("connected, but sends nothing"),
+            Self::Unresponsive => f.write_str("stopped answering"),
+            Self::Waiting(_, why) => f.write_str(why),
+            Self::Refused(code) => write!(f, "refused: {code}"),
+        }
+    }
+}

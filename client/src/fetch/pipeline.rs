@@ -1,0 +1,196 @@
+//! Joins a schedule to the sessions: turns asks into requests and events into what the schedule knows.
+
+use super::edges::{EdgeEvent, Edges};
+use super::error::{FetchError, Reason};
+use super::schedule::Schedule;
+use crate::connection::now;
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::limits::REQUESTS_MAX;
+use segcast_proto::session::client::{self, Fetched};
+use segcast_proto::time::Duration;
+use segcast_proto::wire::code::Code;
+
+/// A request that the session has no room for is tried again after this.
+const FULL_WAIT: Duration = Duration::from_millis(5);
+/// An edge that says "later" without saying when is asked again after this.
+const LATER: Duration = Duration::from_millis(100);
+
+/// What the numbers of a schedule mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// Number n is manifest page n + first.
+    Pages {
+        /// The first page.
+        first: u16,
+    },
+    /// Number n is segment n, of so many bytes.
+    Segments {
+        /// Bytes of a segment.
+        bytes: u32,
+    },
+}
+
+impl Numbering {
+    fn object(self, number: u32) -> ObjectNumber {
+        match self {
+            Self::Pages { first } => ObjectNumber(ObjectNumber::page(first).0 + number),
+            Self::Segments { .. } => ObjectNumber(number),
+        }
+    }
+
+    fn number(self, object: ObjectNumber) -> Option<u32> {
+        match self {
+            Self::Pages { first } => object.as_page()?.checked_sub(first).map(u32::from),
+            Self::Segments { .. } => object.as_segment(),
+        }
+    }
+
+    fn len(self) -> Option<u32> {
+        match self {
+            Self::Pages { .. } => None,
+            Self::Segments { bytes } => Some(bytes),
+        }
+    }
+
+    fn name(self, number: u32) -> String {
+        match self {
+            Self::Pages { first } => format!("manifest page {}", u32::from(first) + number),
+            Self::Segments { .. } => format!("segment {number}"),
+        }
+    }
+}
+
+/// A complete object that an edge sent, not yet verified.
+pub(super) struct Arrived {
+    pub(super) number: u32,
+    pub(super) edge: usize,
+    pub(super) fetched: Box<Fetched>,
+}
+
+/// One schedule at work.
+pub(super) struct Pipeline {
+    pub(super) schedule: Schedule,
+    numbering: Numbering,
+    handle: u32,
+}
+
+impl Pipeline {
+    /// Begins with the edges that are open already.
+    pub(super) fn new(
+        mut schedule: Schedule,
+        numbering: Numbering,
+        handle: u32,
+        edges: &mut Edges,
+    ) -> Self {
+        for index in 0..edges.connections().len() {
+            if edges.is_open(index) {
+                schedule.opened(index, REQUESTS_MAX as u32);
+            }
+        }
+        Self { schedule, numbering, handle }
+    }
+
+    /// Asks for as much as edges and window allow.
+    pub(super) fn pump(&mut self, edges: &mut Edges) {
+        let at = now();
+        for index in 0..edges.connections().len() {
+            let busy = self.schedule.outstanding(index) > 0;
+            let total = edges.connections().stats(index).data_bytes;
+            let rtt = edges.connections().session(index).rtt();
+            let meter = self.schedule.meter(index);
+            meter.observe(at, total, busy);
+            meter.set_rtt(rtt.unwrap_or(Duration::ZERO));
+        }
+        for overdue in self.schedule.take_overdue(at) {
+            let object = self.numbering.object(overdue.segment);
+            edges.connections().session(overdue.edge).cancel(self.handle, object);
+        }
+        while let Some(ask) = self.schedule.ask(at) {
+            let object = self.numbering.object(ask.segment);
+            let session = edges.connections().session(ask.edge);
+            match session.fetch(at, self.handle, object, self.numbering.len(), ask.expected) {
+                Ok(()) => {}
+                Err(client::FetchError::Ended) => self.schedule.lost(ask.edge),
+                Err(error) => {
+                    tracing::debug!(%error, object = object.0, "request postponed");
+                    self.schedule.postponed(ask.segment, ask.edge, at + FULL_WAIT);
+                }
+            }
+        }
+    }
+
+    /// Takes an event in; gives back an object that must now be verified.
+    pub(super) fn on_event(
+        &mut self,
+        edges: &mut Edges,
+        index: usize,
+        event: EdgeEvent,
+    ) -> Result<Option<Arrived>, FetchError> {
+        match event {
+            EdgeEvent::Opened => self.schedule.opened(index, REQUESTS_MAX as u32),
+            EdgeEvent::Lost => self.schedule.lost(index),
+            EdgeEvent::GivenUp => self.schedule.ban(index),
+            EdgeEvent::Silent => self.on_silent(edges, index),
+            EdgeEvent::Pulse(reply) => {
+                let queue = Duration::from_millis(u64::from(reply.queue_ms));
+                self.schedule.meter(index).set_queue(queue);
+            }
+            EdgeEvent::ObjectRefused(object, code, after) => {
+                if let Some(number) = self.numbering.number(object) {
+                    self.on_refused(edges, index, number, code, after)?;
+                }
+            }
+            EdgeEvent::Object(fetched) => {
+                let number = self.numbering.number(fetched.object);
+                let number = number.filter(|number| self.schedule.arrived(*number, index));
+                return Ok(number.map(|number| Arrived { number, edge: index, fetched }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of `number` were wrong: another edge is asked.
+    pub(super) fn on_wrong(&mut self, number: u32) -> Result<Option<usize>, FetchError> {
+        let (edge, another) = self.schedule.wrong(number);
+        if another { Ok(edge) } else { Err(self.no_edge_left(number, Reason::WrongBytes)) }
+    }
+
+    /// `index` does not answer. Where others can help, they get what it owes; else its session goes on trying.
+    fn on_silent(&mut self, edges: &mut Edges, index: usize) {
+        if edges.open() == 0 {
+            return;
+        }
+        for number in self.schedule.owed_by(index) {
+            let object = self.numbering.object(number);
+            edges.connections().session(index).cancel(self.handle, object);
+        }
+        self.schedule.lost(index);
+    }
+
+    fn on_refused(
+        &mut self,
+        edges: &mut Edges,
+        index: usize,
+        number: u32,
+        code: Code,
+        after: Duration,
+    ) -> Result<(), FetchError> {
+        let edge = edges.connections().edge(index).address;
+        tracing::debug!(%edge, %code, number, "request refused");
+        let later = matches!(code, Code::TooManyRequests | Code::Busy);
+        if later || !after.is_zero() {
+            self.schedule.postponed(number, index, now() + after.max(LATER));
+            return Ok(());
+        }
+        let another = self.schedule.refused(number, index);
+        if code == Code::UnknownSet {
+            self.schedule.ban(index);
+            edges.give_up(index, code);
+        }
+        if another { Ok(()) } else { Err(self.no_edge_left(number, Reason::Code(code))) }
+    }
+
+    fn no_edge_left(&self, number: u32, last: Reason) -> FetchError {
+        FetchError::NoEdgeLeft { object: self.numbering.name(number), last }
+    }
+}

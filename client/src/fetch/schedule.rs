@@ -1,0 +1,309 @@
+//! Which segment is asked of which edge, and what follows from each answer. No sockets, no clock.
+//!
+//! Segments go out in order, each to the edge that is expected to have it here soonest. An answer
+//! that fails (refused, wrong bytes, overdue) sends the segment to another edge; when no edge is left
+//! to ask, the fetch ends with the last reason.
+
+use super::meter::{Meter, RATE_UNKNOWN};
+use crate::file::Bitmap;
+use segcast_proto::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Edges in one fetch: the width of a segment's exclusion mask.
+pub const EDGES_MAX: usize = 64;
+/// An edge is kept busy this far ahead.
+const HORIZON: Duration = Duration::from_millis(100);
+/// A segment is asked of another edge after this many times the time it was expected to take…
+const OVERDUE_FACTOR: u32 = 4;
+/// …but never before this.
+const OVERDUE_FLOOR: Duration = Duration::from_secs(1);
+/// Segments to be asked for again that are looked at for each request.
+const CANDIDATES: usize = 64;
+/// Segments in memory at once, whatever the window in bytes: enough for every edge's 64 requests.
+const WINDOW_MAX: usize = 64 * EDGES_MAX;
+
+/// One segment asked of one edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The segment.
+    pub segment: u32,
+    /// The edge, by its place in the list.
+    pub edge: usize,
+    /// When it is expected to be here, from now.
+    pub expected: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Edge {
+    meter: Meter,
+    open: bool,
+    /// Never asked again.
+    banned: bool,
+    outstanding: u32,
+    requests_max: u32,
+    hold_until: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    edge: usize,
+    since: Instant,
+    expected: Duration,
+}
+
+/// The state of a fetch, segment by segment.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    have: Bitmap,
+    /// Numbers below this were asked for at least once, or were there from the start.
+    next: u32,
+    again: BTreeSet<u32>,
+    flying: BTreeMap<u32, Flight>,
+    /// Handed over for verification, by the edge that sent it.
+    checking: HashMap<u32, usize>,
+    /// Edges that cannot serve a segment: never asked for it again.
+    excluded: HashMap<u32, u64>,
+    /// Edges that let a segment wait: asked for it again only when no other can be.
+    avoided: HashMap<u32, u64>,
+    edges: Vec<Edge>,
+    segment_bytes: u64,
+    /// Segments that may be flying or being checked at once.
+    window: usize,
+}
+
+impl Schedule {
+    /// A fetch of `segments` segments from `edges` edges, holding at most `window_bytes` in memory
+    /// (two segments at least).
+    #[must_use]
+    pub fn new(segments: u32, segment_bytes: u32, edges: usize, window_bytes: u64) -> Self {
+        assert!((1..=EDGES_MAX).contains(&edges), "1 to {EDGES_MAX} edges");
+        let segment_bytes = u64::from(segment_bytes);
+        let window = usize::try_from(window_bytes / segment_bytes.max(1)).unwrap_or(usize::MAX);
+        Self {
+            have: Bitmap::new(segments),
+            next: 0,
+            again: BTreeSet::new(),
+            flying: BTreeMap::new(),
+            checking: HashMap::new(),
+            excluded: HashMap::new(),
+            avoided: HashMap::new(),
+            edges: vec![Edge::default(); edges],
+            segment_bytes,
+            window: window.clamp(2, WINDOW_MAX),
+        }
+    }
+
+    /// The part file is said to hold `segment`: it is not asked for unless [`Schedule::recheck_failed`].
+    pub fn assume(&mut self, segment: u32) {
+        self.have.insert(segment);
+    }
+
+    /// What the part file was said to hold is not that segment.
+    pub fn recheck_failed(&mut self, segment: u32) {
+        if self.have.remove(segment) {
+            self.again.insert(segment);
+        }
+    }
+
+    /// A session with `edge` is open, with `requests_max` requests allowed at once.
+    pub fn opened(&mut self, edge: usize, requests_max: u32) {
+        self.edges[edge].open = true;
+        self.edges[edge].requests_max = requests_max;
+    }
+
+    /// The session with `edge` is gone: what it owed is asked for again.
+    pub fn lost(&mut self, edge: usize) {
+        self.edges[edge].open = false;
+        self.edges[edge].outstanding = 0;
+        for segment in self.owed_by(edge) {
+            self.flying.remove(&segment);
+            self.again.insert(segment);
+        }
+    }
+
+    /// What is asked of `edge` and has not come.
+    #[must_use]
+    pub fn owed_by(&self, edge: usize) -> Vec<u32> {
+        self.flying.iter().filter(|(_, f)| f.edge == edge).map(|(s, _)| *s).collect()
+    }
+
+    /// `edge` is not to be asked for anything again.
+    pub fn ban(&mut self, edge: usize) {
+        self.lost(edge);
+        self.edges[edge].banned = true;
+    }
+
+    /// Asks nothing of `edge` until `until`.
+    pub fn hold(&mut self, edge: usize, until: Instant) {
+        self.edges[edge].hold_until = until;
+    }
+
+    /// The speed of `edge`, to be kept up to date.
+    pub fn meter(&mut self, edge: usize) -> &mut Meter {
+        &mut self.edges[edge].meter
+    }
+
+    /// Requests outstanding at `edge`.
+    #[must_use]
+    pub fn outstanding(&self, edge: usize) -> u32 {
+        self.edges[edge].outstanding
+    }
+
+    /// Whether any edge may still be asked.
+    #[must_use]
+    pub fn any_edge_left(&self) -> bool {
+        self.edges.iter().any(|edge| !edge.banned)
+    }
+
+    /// The next request to make, if there is one and an edge has room for it.
+    pub fn ask(&mut self, now: Instant) -> Option<Ask> {
+        if self.flying.len() + self.checking.len() >= self.window {
+            return None;
+        }
+        while self.next < self.have.bound() && self.have.contains(self.next) {
+            self.next += 1;
+        }
+        let fresh = (self.next < self.have.bound()).then_some(self.next);
+        let mut candidates = self.again.iter().copied().take(CANDIDATES).chain(fresh);
+        let (segment, expected, edge) = candidates.find_map(|segment| {
+            let excluded = self.excluded.get(&segment).copied().unwrap_or(0);
+            let avoided = self.avoided.get(&segment).copied().unwrap_or(0);
+            let best = self.best_edge(excluded | avoided, now);
+            let (expected, edge) = best.or_else(|| self.best_edge(excluded, now))?;
+            Some((segment, expected, edge))
+        })?;
+        if !self.again.remove(&segment) {
+            self.next = segment + 1;
+        }
+        self.edges[edge].outstanding += 1;
+        self.flying.insert(segment, Flight { edge, since: now, expected });
+        Some(Ask { segment, edge, expected })
+    }
+
+    fn best_edge(&self, excluded: u64, now: Instant) -> Option<(Duration, usize)> {
+        let unknown = self.edges.iter().filter_map(|e| e.meter.rate()).max();
+        let unknown = unknown.unwrap_or(RATE_UNKNOWN);
+        let able = self.edges.iter().enumerate().filter(|(index, edge)| {
+            let waiting = u64::from(edge.outstanding) * self.segment_bytes;
+            let pipeline = edge.meter.pipeline(HORIZON, unknown).max(2 * self.segment_bytes);
+            edge.open
+                && !edge.banned
+                && excluded >> index & 1 == 0
+                && edge.hold_until <= now
+                && edge.outstanding < edge.requests_max
+                && waiting < pipeline
+        });
+        able.map(|(index, edge)| {
+            let waiting = u64::from(edge.outstanding) * self.segment_bytes;
+            (edge.meter.expected(waiting, self.segment_bytes, unknown), index)
+        })
+        .min()
+    }
+
+    /// `edge` has delivered `segment`, which is now being checked. False: it is not wanted (any more).
+    pub fn arrived(&mut self, segment: u32, edge: usize) -> bool {
+        if self.flying.get(&segment).is_none_or(|flight| flight.edge != edge) {
+            return false;
+        }
+        self.land(segment);
+        self.checking.insert(segment, edge);
+        true
+    }
+
+    /// The bytes of `segment` were right and are written.
+    pub fn verified(&mut self, segment: u32) {
+        self.checking.remove(&segment);
+        self.excluded.remove(&segment);
+        self.avoided.remove(&segment);
+        self.have.insert(segment);
+    }
+
+    /// The bytes of `segment` were not what the manifest says: which edge sent them, and whether
+    /// another one is left to ask.
+    pub fn wrong(&mut self, segment: u32) -> (Option<usize>, bool) {
+        let edge = self.checking.remove(&segment);
+        (edge, self.exclude(segment, edge))
+    }
+
+    /// `edge` cannot deliver `segment`. False: no other edge is left to ask.
+    pub fn refused(&mut self, segment: u32, edge: usize) -> bool {
+        if self.flying.get(&segment).is_some_and(|flight| flight.edge == edge) {
+            self.land(segment);
+        }
+        self.exclude(segment, Some(edge))
+    }
+
+    /// `edge` cannot deliver `segment` now, but may later.
+    pub fn postponed(&mut self, segment: u32, edge: usize, until: Instant) {
+        if self.flying.get(&segment).is_some_and(|flight| flight.edge == edge) {
+            self.land(segment);
+            self.again.insert(segment);
+        }
+        self.hold(edge, until);
+    }
+
+    /// Takes back requests that have taken far longer than expected, where another edge could serve them.
+    pub fn take_overdue(&mut self, now: Instant) -> Vec<Ask> {
+        let overdue: Vec<Ask> = self
+            .flying
+            .iter()
+            .filter(|(_, f)| {
+                let patience = (f.expected * OVERDUE_FACTOR).max(OVERDUE_FLOOR);
+                now.saturating_since(f.since) > patience
+            })
+            .map(|(s, f)| Ask { segment: *s, edge: f.edge, expected: f.expected })
+            .filter(|ask| {
+                let mask = self.excluded.get(&ask.segment).copied().unwrap_or(0);
+                self.best_edge(mask | 1 << ask.edge, now).is_some()
+            })
+            .collect();
+        for ask in &overdue {
+            self.land(ask.segment);
+            self.again.insert(ask.segment);
+            *self.avoided.entry(ask.segment).or_insert(0) |= 1 << ask.edge;
+        }
+        overdue
+    }
+
+    fn land(&mut self, segment: u32) {
+        if let Some(flight) = self.flying.remove(&segment) {
+            let outstanding = &mut self.edges[flight.edge].outstanding;
+            *outstanding = outstanding.saturating_sub(1);
+        }
+    }
+
+    fn exclude(&mut self, segment: u32, edge: Option<usize>) -> bool {
+        let mask = self.excluded.entry(segment).or_insert(0);
+        *mask |= edge.map_or(0, |edge| 1 << edge);
+        let mask = *mask;
+        self.again.insert(segment);
+        self.edges.iter().enumerate().any(|(i, edge)| !edge.banned && mask >> i & 1 == 0)
+    }
+
+    /// Whether every segment is there and checked.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.have.is_full()
+    }
+
+    /// Segments that are there.
+    #[must_use]
+    pub fn have(&self) -> u32 {
+        self.have.count()
+    }
+
+    /// Segments in memory at once, at most.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// Segments handed over and not yet judged.
+    #[must_use]
+    pub fn checking(&self) -> usize {
+        self.checking.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

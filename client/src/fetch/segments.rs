@@ -1,0 +1,266 @@
+//! The main part of a fetch: segments, from request to file.
+
+use super::Fetch;
+use super::catalog::TURN;
+use super::edges::{EdgeEvent, Edges};
+use super::error::FetchError;
+use super::pipeline::{Arrived, Numbering, Pipeline};
+use super::report::{EdgeShare, Phase, Progress, Report, Times};
+use super::schedule::Schedule;
+use super::title::Title;
+use super::worker::{Job, Outcome, Worker};
+use crate::connection::now;
+use crate::file::{Bitmap, Identity, PartFile};
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::time::{Duration, Instant};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Segments of an earlier part file that are read back at once.
+const RECHECKS: usize = 4;
+/// With several edges: how often each is asked for its queue.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
+
+/// What one edge did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    segments: u32,
+    wrong: u32,
+}
+
+/// All segments of a title on their way.
+pub(super) struct Segments {
+    pipeline: Pipeline,
+    worker: Option<Worker>,
+    identity: Identity,
+    handle: u32,
+    /// Still to be read back, and how many are being.
+    rechecks: VecDeque<u32>,
+    rechecking: usize,
+    /// Who sent what is being verified.
+    senders: HashMap<u32, usize>,
+    shares: Vec<Share>,
+    resumed: u32,
+    first_byte: Times,
+    segment_time: Times,
+    first_of_all: Option<Instant>,
+    progress_every: Duration,
+    progress_at: Instant,
+    pulse_at: Instant,
+}
+
+impl Segments {
+    pub(super) fn begin(
+        fetch: &mut Fetch,
+        title: &Arc<Title>,
+        part: PartFile,
+        claimed: &Bitmap,
+    ) -> Result<Self, FetchError> {
+        let identity = *part.identity();
+        let edges = fetch.edges.connections().len();
+        let (bytes, window) = (identity.segment_bytes, fetch.config.window_bytes);
+        let mut schedule = Schedule::new(identity.segments, bytes, edges, window);
+        claimed.iter().for_each(|segment| schedule.assume(segment));
+        let numbering = Numbering::Segments { bytes };
+        let pipeline = Pipeline::new(schedule, numbering, fetch.handle, &mut fetch.edges);
+        let depth = pipeline.schedule.window() + RECHECKS;
+        let waker = fetch.edges.connections().waker();
+        let wake = Box::new(move || waker.wake());
+        let worker = Worker::start(title.clone(), part, depth, wake).map_err(FetchError::Thread)?;
+        let rechecks =
+            if fetch.config.trust_part { VecDeque::new() } else { claimed.iter().collect() };
+        Ok(Self {
+            pipeline,
+            worker: Some(worker),
+            identity,
+            handle: fetch.handle,
+            rechecks,
+            rechecking: 0,
+            senders: HashMap::new(),
+            shares: vec![Share::default(); edges],
+            resumed: claimed.count(),
+            first_byte: Times::default(),
+            segment_time: Times::default(),
+            first_of_all: None,
+            progress_every: fetch.config.progress_every,
+            progress_at: Instant::ZERO,
+            pulse_at: Instant::ZERO,
+        })
+    }
+
+    /// Runs until every segment is in the part file and checked.
+    pub(super) fn run(
+        &mut self,
+        edges: &mut Edges,
+        progress: &mut dyn FnMut(&Progress),
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), FetchError> {
+        let mut events = Vec::new();
+        while !self.is_complete() {
+            if stop() {
+                return Err(self.stopped());
+            }
+            self.submit_rechecks();
+            self.pipeline.pump(edges);
+            self.pulse(edges);
+            edges.turn(TURN, &mut events)?;
+            for (index, event) in events.drain(..) {
+                self.on_event(edges, index, event)?;
+            }
+            while let Some(outcome) = self.worker.as_ref().and_then(Worker::poll) {
+                edges.note_progress();
+                self.on_outcome(edges, outcome)?;
+            }
+            if now() >= self.progress_at {
+                self.progress_at = now() + self.progress_every;
+                progress(&self.progress(Phase::Fetching, edges.open()));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.pipeline.schedule.is_complete() && self.rechecks.is_empty() && self.rechecking == 0
+    }
+
+    fn stopped(&self) -> FetchError {
+        let have = self.pipeline.schedule.have();
+        FetchError::Stopped { have, segments: self.identity.segments }
+    }
+
+    /// Ends the thread and takes the part file back.
+    pub(super) fn end(&mut self) -> Result<PartFile, FetchError> {
+        let worker = self.worker.take().and_then(Worker::stop);
+        worker.ok_or_else(|| FetchError::Thread(std::io::Error::other("it ended early")))
+    }
+
+    fn submit_rechecks(&mut self) {
+        while self.rechecking < RECHECKS {
+            let Some(segment) = self.rechecks.pop_front() else { return };
+            let job = Job::Recheck { segment };
+            if self.worker.as_ref().is_some_and(|worker| worker.submit(job).is_ok()) {
+                self.rechecking += 1;
+            } else {
+                self.rechecks.push_front(segment);
+                return;
+            }
+        }
+    }
+
+    /// Among several edges: asks each for its load, so that the choice is not by the past alone.
+    fn pulse(&mut self, edges: &mut Edges) {
+        let at = now();
+        if edges.connections().len() < 2 || at < self.pulse_at {
+            return;
+        }
+        self.pulse_at = at + PULSE_EVERY;
+        for index in 0..edges.connections().len() {
+            if edges.is_open(index) {
+                edges.connections().session(index).pulse(self.handle, ObjectNumber(0));
+            }
+        }
+    }
+
+    fn on_event(
+        &mut self,
+        edges: &mut Edges,
+        index: usize,
+        event: EdgeEvent,
+    ) -> Result<(), FetchError> {
+        let Some(arrived) = self.pipeline.on_event(edges, index, event)? else { return Ok(()) };
+        let Arrived { number, edge, fetched } = arrived;
+        self.first_byte.record(fetched.first_byte.saturating_since(fetched.asked));
+        self.segment_time.record(fetched.complete.saturating_since(fetched.asked));
+        self.first_of_all.get_or_insert(fetched.first_byte);
+        self.senders.insert(number, edge);
+        let job = Job::Write { segment: number, stored: fetched.bytes };
+        let submitted = self.worker.as_ref().is_some_and(|worker| worker.submit(job).is_ok());
+        // The schedule's window is smaller than the worker's depth, so only a dead thread refuses.
+        if submitted {
+            Ok(())
+        } else {
+            Err(FetchError::Thread(std::io::Error::other("it ended early")))
+        }
+    }
+
+    fn on_outcome(&mut self, edges: &mut Edges, outcome: Outcome) -> Result<(), FetchError> {
+        match outcome {
+            Outcome::Written { segment } => {
+                if let Some(edge) = self.senders.remove(&segment) {
+                    self.shares[edge].segments += 1;
+                }
+                self.pipeline.schedule.verified(segment);
+            }
+            Outcome::Wrong { segment } => {
+                if let Some(index) = self.senders.remove(&segment) {
+                    self.shares[index].wrong += 1;
+                    let edge = edges.connections().edge(index).address;
+                    tracing::warn!(%edge, segment, "wrong bytes: not written, another edge is asked");
+                }
+                self.pipeline.on_wrong(segment)?;
+            }
+            Outcome::Rechecked { segment, good } => {
+                self.rechecking -= 1;
+                if !good {
+                    tracing::warn!(
+                        segment,
+                        "the part file does not hold this segment: fetched again"
+                    );
+                    self.resumed = self.resumed.saturating_sub(1);
+                    self.pipeline.schedule.recheck_failed(segment);
+                }
+            }
+            Outcome::Failed(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn progress(&self, phase: Phase, edges_open: usize) -> Progress {
+        let total = self.identity.length;
+        let have = u64::from(self.pipeline.schedule.have());
+        let bytes = (have * u64::from(self.identity.segment_bytes)).min(total);
+        let rechecking = self.rechecks.len() + self.rechecking;
+        let rechecking = u32::try_from(rechecking).unwrap_or(u32::MAX);
+        Progress { phase, bytes, total, edges_open, rechecking }
+    }
+
+    pub(super) fn report(&self, edges: &mut Edges, title: &Title, begun: Instant) -> Report {
+        let elapsed = now().saturating_since(begun).as_secs_f64();
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (mut data, mut repair, mut datagram_bytes) = (0, 0, 0);
+        let mut shares = Vec::new();
+        for (index, share) in self.shares.iter().enumerate() {
+            let stats = edges.connections().stats(index);
+            data += stats.data_bytes;
+            repair += stats.repair_bytes;
+            datagram_bytes = datagram_bytes.max(stats.datagram_bytes);
+            shares.push(EdgeShare {
+                address: edges.connections().edge(index).address,
+                segments: share.segments,
+                bytes: stats.data_bytes,
+                wrong: share.wrong,
+                rtt_us: edges.connections().session(index).rtt().map(micros),
+                handshakes: stats.handshakes,
+            });
+        }
+        let fetched = self.identity.segments.saturating_sub(self.resumed);
+        let fetched = u64::from(fetched) * u64::from(self.identity.segment_bytes);
+        let description = title.manifest().root().description();
+        Report {
+            set: description.set.to_string(),
+            name: description.name.clone(),
+            bytes: self.identity.length,
+            segments: self.identity.segments,
+            resumed_segments: self.resumed,
+            seconds: elapsed,
+            goodput_bytes_per_second: fetched.min(self.identity.length) as f64 / elapsed,
+            start_us: self.first_of_all.map_or(0, |at| micros(at.saturating_since(begun))),
+            first_byte: self.first_byte.quantiles(),
+            segment_time: self.segment_time.quantiles(),
+            retransmitted_share: if data == 0 { 0.0 } else { repair as f64 / data as f64 },
+            datagram_bytes,
+            io: edges.connections().io().to_string(),
+            edges: shares,
+        }
+    }
+}

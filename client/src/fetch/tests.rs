@@ -1,0 +1,198 @@
+//! Whole fetches from edges inside the test: good ones, lying ones, damaged ones, dying ones.
+
+use super::*;
+use crate::testing::edge::{Edge, Faults, access};
+use crate::testing::{self, Packed, SEGMENT};
+use segcast_proto::wire::code::Code;
+use std::path::Path;
+
+const LOOPBACK: &str = "127.0.0.1:0";
+
+fn good(packed: &Packed) -> Edge {
+    Edge::start(packed.clone(), Faults::default(), LOOPBACK)
+}
+
+fn fetch(edges: &[&Edge], output: &Path) -> Result<Report, FetchError> {
+    let edges: Vec<EdgeAddress> = edges.iter().map(|edge| edge.address()).collect();
+    let config = FetchConfig::default();
+    let fetch = Fetch::start(&edges, access(), None, output.to_owned(), config)?;
+    fetch.run(&mut |_| (), &AtomicBool::new(false))
+}
+
+/// A window of so many segments, and progress told at every turn: the fetch cannot outrun the test.
+fn slow(window: u64) -> FetchConfig {
+    let window_bytes = window * SEGMENT as u64;
+    FetchConfig { window_bytes, progress_every: Duration::ZERO, ..FetchConfig::default() }
+}
+
+struct Place {
+    _folder: tempfile::TempDir,
+    output: PathBuf,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("film");
+    Place { _folder: folder, output }
+}
+
+#[test]
+fn titles_of_every_odd_length_arrive_as_they_were() {
+    let segment = SEGMENT as u64;
+    for length in [0, 1, segment, segment + 1, 40 * segment + 7] {
+        let packed = testing::title(length, true);
+        let (edge, place) = (good(&packed), place());
+        let report = fetch(&[&edge], &place.output).unwrap();
+        assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain, "{length} bytes");
+        assert_eq!(report.bytes, length);
+        assert_eq!(report.segment_time.count, u64::from(report.segments));
+    }
+}
+
+#[test]
+fn ipv6_and_clear_sets_work_alike() {
+    let packed = testing::title(3 * SEGMENT as u64, false);
+    let place = place();
+    let edge = Edge::start(packed.clone(), Faults::default(), "[::1]:0");
+    fetch(&[&edge], &place.output).unwrap();
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn wrong_bytes_are_never_written_and_another_edge_has_the_right_ones() {
+    let packed = testing::title(6 * SEGMENT as u64, true);
+    let place = place();
+    let faults = Faults { wrong: Some(3), ..Faults::default() };
+    let (liar, honest) = (Edge::start(packed.clone(), faults, LOOPBACK), good(&packed));
+    let refused = fetch(&[&liar], &place.output).unwrap_err();
+    let FetchError::NoEdgeLeft { last, .. } = refused else { panic!("{refused}") };
+    assert_eq!(last, Reason::WrongBytes);
+    assert!(!place.output.exists());
+    let part = std::fs::read(place.output.with_extension("part")).unwrap();
+    assert!(part[3 * SEGMENT..4 * SEGMENT].iter().all(|byte| *byte == 0), "wrong bytes written");
+    // The same output goes on from what was right.
+    let report = fetch(&[&liar, &honest], &place.output).unwrap();
+    assert!(report.resumed_segments > 0, "{report:?}");
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn a_damaged_segment_comes_from_another_edge() {
+    let packed = testing::title(6 * SEGMENT as u64, true);
+    let place = place();
+    let faults = Faults { damaged: Some(2), ..Faults::default() };
+    let (damaged, whole) = (Edge::start(packed.clone(), faults, LOOPBACK), good(&packed));
+    let refused = fetch(&[&damaged], &place.output).unwrap_err();
+    let FetchError::NoEdgeLeft { last, object } = refused else { panic!("{refused}") };
+    assert_eq!((last, object.as_str()), (Reason::Code(Code::SegmentUnavailable), "segment 2"));
+    fetch(&[&damaged, &whole], &place.output).unwrap();
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn an_edge_without_the_set_is_left_alone() {
+    let packed = testing::title(6 * SEGMENT as u64, true);
+    let place = place();
+    let empty = Edge::start(packed.clone(), Faults { empty: true, ..Faults::default() }, LOOPBACK);
+    let refused = fetch(&[&empty], &place.output).unwrap_err();
+    assert!(refused.to_string().contains("UNKNOWN_SET"), "{refused}");
+    let whole = good(&packed);
+    fetch(&[&empty, &whole], &place.output).unwrap();
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn an_edge_that_crashes_and_comes_back_costs_only_time() {
+    let packed = testing::title(300 * SEGMENT as u64, true);
+    let place = place();
+    let edge = good(&packed);
+    let target = edge.address();
+    let config = slow(4);
+    let fetch = Fetch::start(&[target], access(), None, place.output.clone(), config).unwrap();
+    let mut running = Some(edge);
+    let mut restarts = 0;
+    let mut progress = |at: &Progress| {
+        if at.bytes > 0 && at.bytes < at.total && restarts == 0 {
+            running = None;
+            running =
+                Some(Edge::start(packed.clone(), Faults::default(), &target.address.to_string()));
+            restarts += 1;
+        }
+    };
+    let report = fetch.run(&mut progress, &AtomicBool::new(false)).unwrap();
+    assert_eq!(restarts, 1, "the title was too short for the test");
+    assert!(report.edges[0].handshakes > 1, "{report:?}");
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn a_stopped_fetch_goes_on_from_what_it_had() {
+    let packed = testing::title(200 * SEGMENT as u64, true);
+    let (edge, place) = (good(&packed), place());
+    let config = slow(2);
+    let stop = AtomicBool::new(false);
+    let begun = Fetch::start(&[edge.address()], access(), None, place.output.clone(), config);
+    let stopped = begun.unwrap().run(
+        &mut |at| {
+            if at.bytes > 0 {
+                stop.store(true, Ordering::Relaxed);
+            }
+        },
+        &stop,
+    );
+    let Err(FetchError::Stopped { have, segments: 200 }) = stopped else { panic!("{stopped:?}") };
+    assert!(have > 0 && have < 200, "{have}");
+    let report = fetch(&[&edge], &place.output).unwrap();
+    assert!(report.resumed_segments >= have, "{report:?}");
+    assert_eq!(report.edges[0].segments + report.resumed_segments, 200);
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn damage_to_the_part_file_is_found_and_fetched_again() {
+    use std::os::unix::fs::FileExt;
+    let packed = testing::title(6 * SEGMENT as u64, true);
+    let place = place();
+    let faults = Faults { damaged: Some(5), ..Faults::default() };
+    let damaged = Edge::start(packed.clone(), faults, LOOPBACK);
+    fetch(&[&damaged], &place.output).unwrap_err();
+    let part = std::fs::File::options().write(true).open(place.output.with_extension("part"));
+    part.unwrap().write_all_at(b"scribble", 10).unwrap();
+    fetch(&[&good(&packed)], &place.output).unwrap();
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn silence_ends_the_fetch_when_patience_does() {
+    let packed = testing::title(SEGMENT as u64, true);
+    let edge = good(&packed);
+    let mut nobody = edge.address();
+    drop(edge);
+    nobody.public_key[0] ^= 1;
+    let place = place();
+    let config = FetchConfig { patience: Duration::from_millis(300), ..FetchConfig::default() };
+    let fetch = Fetch::start(&[nobody], access(), None, place.output.clone(), config).unwrap();
+    let silent = fetch.run(&mut |_| (), &AtomicBool::new(false)).unwrap_err();
+    assert!(matches!(silent, FetchError::NoProgress { .. }), "{silent}");
+    assert!(silent.to_string().contains("does not answer"), "{silent}");
+}
+
+#[test]
+fn two_edges_share_the_work_and_one_that_dies_is_replaced() {
+    let packed = testing::title(300 * SEGMENT as u64, true);
+    let place = place();
+    let (one, two) = (good(&packed), good(&packed));
+    let mut dying = Some(one);
+    let edges = [dying.as_ref().unwrap().address(), two.address()];
+    let config = slow(8);
+    let fetch = Fetch::start(&edges, access(), None, place.output.clone(), config).unwrap();
+    let mut progress = |at: &Progress| {
+        if at.bytes > 0 {
+            dying = None;
+        }
+    };
+    let report = fetch.run(&mut progress, &AtomicBool::new(false)).unwrap();
+    assert!(two.sent() > 0);
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+    assert_eq!(report.edges.iter().map(|edge| edge.segments).sum::<u32>(), 300);
+}
