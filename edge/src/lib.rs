@@ -5,7 +5,22 @@
 //! reading cold segments) happens on other threads and reaches a shard by bounded queues.
 #![forbid(unsafe_code)]
 
+mod addresses;
+mod admin;
+mod board;
 /// The configuration and its errors.
 pub mod config;
+mod exit;
+mod keyfiles;
 /// Every bound of the edge.
 pub mod limits;
+mod metric;
+mod populate;
+mod record;
+mod server;
+mod shard;
+
+pub use addresses::AddressError;
+pub use exit::Exit;
+pub use keyfiles::KeyError;
+pub use server::{Alone, Handle, Server, StartError, Supervisor, run};

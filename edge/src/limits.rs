@@ -35,6 +35,11 @@ pub const SEND_SLAB_MIN: u64 = 4 * SEND_BUFFER_BYTES as u64;
 /// The largest send slab; beyond the last-level cache it only costs memory bandwidth.
 pub const SEND_SLAB_MAX: u64 = 64 << 20;
 
+/// Wanted of the kernel for each socket: a burst of 2000 small datagrams (each is counted with its 2 KiB buffer).
+pub const SOCKET_RECEIVE_BYTES: usize = 4 << 20;
+/// Wanted of the kernel for each socket: 32 trains with the kernel's overhead.
+pub const SOCKET_SEND_BYTES: usize = 4 << 20;
+
 /// A client sends at most 1440 bytes at once in version 1 (HELLO 1200, REQUEST with 64 ranges 560); rounded up to half a page.
 pub const RECEIVE_BUFFER_BYTES: usize = 2048;
 /// The least that lets one turn take a burst.
@@ -49,10 +54,31 @@ pub const MAIL_PER_TURN: usize = 256;
 /// The longest sleep of a shard: counters and flags are looked at twice a second even when nothing comes.
 pub const TURN_MAX: Duration = Duration::from_millis(500);
 
-/// Stray datagrams and handed-over HELLOs in a shard's mailbox, at most 2 KiB each: 2 MiB a shard.
-pub const MAILBOX: usize = 1024;
-/// Populate requests of one shard that are under way.
+/// While all send buffers are in flight, a shard looks again after this time at the latest, should no completion come.
+pub const BUFFER_WAIT_MAX: Duration = Duration::from_millis(10);
+/// And not sooner than this, so that a due timer does not make it spin.
+pub const BUFFER_WAIT_MIN: Duration = Duration::from_micros(200);
+/// Turns in which a stopping shard lets its last trains leave, and the wait of each: 40 ms.
+pub const FLUSH_TURNS: usize = 4;
+/// See [`FLUSH_TURNS`].
+pub const FLUSH_WAIT: Duration = Duration::from_millis(10);
+
+/// Addresses served on: each costs a descriptor in every shard.
+pub const ADDRESSES_MAX: usize = 256;
+
+/// Stray datagrams in a shard's mailbox, 2 KiB each: 1 MiB a shard. With steering they are rare.
+pub const MAILBOX_STRAYS: usize = 512;
+/// Handed-over handshakes in a shard's mailbox, at most 2 KiB each. At 250 µs a handshake a quarter of a second's work.
+pub const MAILBOX_HANDOFFS: usize = 1024;
+/// What a mailbox holds when it is full: strays and handshakes of 2 KiB, and small change.
+pub const MAILBOX_BYTES: u64 =
+    ((MAILBOX_STRAYS + MAILBOX_HANDOFFS) * 2048 + POPULATE_QUEUE * 32) as u64;
+/// Reloads, drains and stops in a shard's mailbox.
+pub const MAILBOX_CONTROL: usize = 16;
+/// Objects that one shard has asked to be read in and that were not answered yet. More wait in the shard.
 pub const POPULATE_QUEUE: usize = 1024;
+/// Objects that wait in a shard to be asked for, 8 bytes each; those beyond are refused as unavailable.
+pub const POPULATE_BACKLOG: usize = 64 * 1024;
 /// Threads that populate.
 pub const POPULATE_THREADS_MAX: u16 = 64;
 /// How long a segment found resident is taken to stay so. Linux' reclaim needs two passes over an inactive page;
@@ -60,6 +86,9 @@ pub const POPULATE_THREADS_MAX: u16 = 64;
 pub const RESIDENT_TRUST: Duration = Duration::from_secs(10);
 /// Objects of which a shard remembers that they are resident; 16 bytes each, 1 MiB a shard.
 pub const RESIDENT_OBJECTS: usize = 1 << 16;
+
+/// What that table takes: 16 bytes and their alignment for each.
+pub const RESIDENT_BYTES: u64 = RESIDENT_OBJECTS as u64 * 16;
 
 /// Records of closed sessions that wait for the side thread, some 200 bytes each.
 pub const RECORDS: usize = 4096;
@@ -70,7 +99,9 @@ pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections to the admin address at once.
 pub const ADMIN_CONNECTIONS: usize = 64;
 
+/// Reports of shards, signals and orders that wait for the thread that runs the server: a shard sends three in
+/// its life, people send few signals.
+pub const REPORTS: usize = 4096;
+
 /// Files that are read as center keys.
 pub const CENTER_KEYS_MAX: usize = 256;
-/// A key file: one line.
-pub const KEY_FILE_BYTES: u64 = 4096;

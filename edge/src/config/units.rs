@@ -98,19 +98,19 @@ pub(super) fn rate(text: &str) -> Result<u64, Problem> {
     amount(text, "a rate", "10 Gbit/s", RATES, &[BYTE_RATE_HINTS, RATE_HINTS])
 }
 
-/// The longest exact form of a duration, as `duration` reads it.
+/// A duration in its largest whole unit, as a configuration takes it.
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
     show(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX), TIMES, "")
 }
 
-/// The longest exact form of a size.
+/// A size in its largest whole unit.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
     show(bytes, SIZES, " ")
 }
 
-/// The longest exact form of a rate.
+/// A rate in its largest whole unit.
 #[must_use]
 pub fn show_rate(bits: u64) -> String {
     show(bits, RATES, " ")

@@ -1,0 +1,213 @@
+//! The parts of a server, made from its configuration: sockets, drivers, endpoints, and what they cost.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use segcast_proto::handshake::EdgeIdentity;
+use segcast_proto::session::server::EndpointConfig;
+use segcast_proto::wire::packet_type::PacketType;
+use segcast_sysio::driver::DriverConfig;
+use segcast_sysio::probe::{self, IoKind};
+use segcast_sysio::rlimit::{self, Limit};
+use segcast_sysio::udp::steering::{Steering, bind_reuseport_group};
+use segcast_sysio::udp::{UdpConfig, UdpSocket};
+
+use super::StartError;
+use crate::addresses;
+use crate::config::{Config, Cookie, Io, RateCap, show_size};
+use crate::limits;
+
+/// Where the clear header names the shard (PROTOCOL.md section 1): the low byte of the receiver index.
+const STEERING: Steering =
+    Steering { type_offset: 1, hashed_type: PacketType::Hello as u8, shard_offset: 7 };
+
+/// Shards and the core of each.
+pub(super) fn shards(config: &Config) -> Result<Vec<Option<usize>>, StartError> {
+    let cores = segcast_sysio::cpu::allowed_cores().map_err(|e| StartError::system("cores", e))?;
+    let wanted = if config.shards == 0 { cores.len().max(1) } else { usize::from(config.shards) };
+    let count = wanted.min(usize::from(limits::SHARDS_MAX));
+    if config.pin && count > cores.len() {
+        tracing::warn!(shards = count, cores = cores.len(), "several shards share a core");
+    }
+    let core = |shard| config.pin.then(|| cores.get(shard % cores.len().max(1)).copied()).flatten();
+    Ok((0..count).map(core).collect())
+}
+
+/// The driver that this kernel allows, and why.
+pub(super) fn io(config: &Config) -> Result<IoKind, StartError> {
+    let wanted = match config.io {
+        Io::Auto => None,
+        Io::Ring => Some(IoKind::Ring),
+        Io::Mmsg => Some(IoKind::Mmsg),
+    };
+    let (kind, reason) = probe::choose(wanted).map_err(StartError::Network)?;
+    tracing::info!(io = ?kind, %reason, "driver chosen");
+    Ok(kind)
+}
+
+/// Raises what a process may raise by itself; what remains is reported where it matters.
+pub(super) fn raise_limits() {
+    for limit in [Limit::OpenFiles, Limit::LockedMemory] {
+        if let Err(error) = rlimit::raise_soft_to_hard(limit) {
+            tracing::warn!(?limit, %error, "a limit cannot be raised");
+        }
+    }
+}
+
+/// The addresses that are served, and for each shard its sockets in the order of the addresses.
+pub(super) fn bind(
+    config: &Config,
+    shards: usize,
+) -> Result<(Vec<SocketAddr>, Vec<Vec<UdpSocket>>), StartError> {
+    let options = UdpConfig {
+        count_overflow: true,
+        receive_buffer_bytes: limits::SOCKET_RECEIVE_BYTES,
+        send_buffer_bytes: limits::SOCKET_SEND_BYTES,
+        ..UdpConfig::default()
+    };
+    let mut bound = Vec::new();
+    let mut sockets: Vec<Vec<UdpSocket>> = (0..shards).map(|_| Vec::new()).collect();
+    for address in addresses::expand(&config.listen)? {
+        refuse_foreign_group(address)?;
+        let group = bind_reuseport_group(address, shards, STEERING, &options)
+            .map_err(StartError::Network)?;
+        if let Some(first) = group.first() {
+            bound.push(first.local_addr());
+            warn_small_buffers(first);
+        }
+        for (list, socket) in sockets.iter_mut().zip(group) {
+            list.push(socket);
+        }
+    }
+    Ok((bound, sockets))
+}
+
+/// Another process of the same user with a reuseport group on this address would share our datagrams without a
+/// word. A plain socket finds out.
+fn refuse_foreign_group(address: SocketAddr) -> Result<(), StartError> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    UdpSocket::bind(address, &UdpConfig::default()).map(drop).map_err(StartError::Network)
+}
+
+fn warn_small_buffers(socket: &UdpSocket) {
+    for (name, sysctl, got, wanted) in [
+        (
+            "receive",
+            "net.core.rmem_max",
+            socket.receive_buffer_bytes(),
+            limits::SOCKET_RECEIVE_BYTES,
+        ),
+        ("send", "net.core.wmem_max", socket.send_buffer_bytes(), limits::SOCKET_SEND_BYTES),
+    ] {
+        if got < wanted {
+            let address = socket.local_addr();
+            tracing::warn!(%address, buffer = name, got, wanted, "small socket buffer: raise {sysctl}");
+        }
+    }
+}
+
+/// The driver's sizes.
+pub(super) fn driver(config: &Config) -> DriverConfig {
+    let send_buffers = config.send_slab.0 / limits::SEND_BUFFER_BYTES as u64;
+    DriverConfig {
+        receive_buffers: config.receive_buffers,
+        receive_buffer_bytes: limits::RECEIVE_BUFFER_BYTES as u32,
+        send_buffers: u16::try_from(send_buffers).unwrap_or(u16::MAX),
+        send_buffer_bytes: limits::SEND_BUFFER_BYTES as u32,
+        gso: config.gso,
+    }
+}
+
+/// One shard's endpoint: its equal part of what the configuration grants the whole edge.
+pub(super) fn endpoint(
+    config: &Config,
+    identity: &Arc<EdgeIdentity>,
+    shard: u8,
+    shards: u8,
+) -> EndpointConfig {
+    let part = |whole: u32| whole.div_ceil(u32::from(shards.max(1)));
+    EndpointConfig {
+        shard,
+        shards,
+        sessions_max: part(config.sessions_max),
+        pending_max: part(config.pending_max),
+        sessions_per_client: config.sessions_per_client,
+        idle_timeout: config.idle_timeout,
+        datagram_max: usize::try_from(config.datagram_max.0).unwrap_or(usize::MAX),
+        egress_bytes_per_second: match config.egress_max {
+            RateCap::Unlimited => None,
+            RateCap::BitsPerSecond(bits) => Some((bits / 8 / u64::from(shards.max(1))).max(1)),
+        },
+        requests_per_second: config.requests_per_second,
+        cookie_always: config.cookie == Cookie::Always,
+        ..EndpointConfig::new(Arc::clone(identity))
+    }
+}
+
+/// Writes what the edge may come to hold in memory, part by part.
+pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64) {
+    let shards = shards as u64;
+    let slabs = shards * config.send_slab.0;
+    let receive = shards * u64::from(config.receive_buffers) * limits::RECEIVE_BUFFER_BYTES as u64;
+    let sessions = u64::from(config.sessions_max) * limits::SESSION_BYTES;
+    let pending = u64::from(config.pending_max) * limits::PENDING_BYTES;
+    let mail = shards * limits::MAILBOX_BYTES;
+    let residency = shards * limits::RESIDENT_BYTES;
+    let total = slabs + receive + sessions + pending + mail + residency + page_bytes;
+    tracing::info!(
+        send_slabs = show_size(slabs),
+        receive_buffers = show_size(receive),
+        idle_sessions = show_size(sessions),
+        pending_handshakes = show_size(pending),
+        mailboxes = show_size(mail),
+        residency = show_size(residency),
+        manifest_pages = show_size(page_bytes),
+        total_bytes = total,
+        "memory budget, beside the page cache that holds segments and the work of sending sessions"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use segcast_proto::handshake::StaticSecret;
+
+    fn identity() -> Arc<EdgeIdentity> {
+        Arc::new(EdgeIdentity::new(StaticSecret::new([7; 32])))
+    }
+
+    #[test]
+    fn every_shard_takes_its_equal_part() {
+        let config = Config {
+            sessions_max: 10,
+            pending_max: 9,
+            egress_max: RateCap::BitsPerSecond(8_000_000),
+            ..Config::default()
+        };
+        let endpoint = endpoint(&config, &identity(), 1, 4);
+        assert_eq!((endpoint.sessions_max, endpoint.pending_max), (3, 3));
+        assert_eq!(endpoint.egress_bytes_per_second, Some(250_000));
+        assert_eq!((endpoint.shard, endpoint.shards), (1, 4));
+    }
+
+    #[test]
+    fn the_default_slab_is_sixteen_trains() {
+        assert_eq!(driver(&Config::default()).send_buffers, 16);
+    }
+
+    #[test]
+    fn every_shard_has_a_socket_for_every_address_in_the_same_order() {
+        let listen = ["127.0.0.1:0", "[::1]:0"].map(|text| text.parse().expect(text)).to_vec();
+        let config = Config { listen, ..Config::default() };
+        let (addresses, sockets) = bind(&config, 3).expect("loopback");
+        assert_eq!(sockets.len(), 3);
+        for list in &sockets {
+            assert_eq!(list.iter().map(UdpSocket::local_addr).collect::<Vec<_>>(), addresses);
+        }
+        // The port is ours now, and a second edge is told so.
+        let config = Config { listen: addresses, ..Config::default() };
+        assert!(matches!(bind(&config, 3), Err(StartError::Network(_))));
+    }
+}

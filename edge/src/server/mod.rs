@@ -1,0 +1,248 @@
+//! A whole edge: started, reloaded, drained, joined. `segcast edge` runs one per process; tests and
+//! `segcast demo` run them in theirs.
+
+mod build;
+mod error;
+mod run;
+mod serve;
+mod supervisor;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use segcast_proto::handshake::EdgeIdentity;
+use segcast_proto::token::Keyring;
+use segcast_store::{Options, Store};
+use segcast_sysio::probe::IoKind;
+use segcast_sysio::udp::UdpSocket;
+
+use crate::admin::Side;
+use crate::board::Board;
+use crate::config::{Admin, Config};
+use crate::keyfiles::{self, KeyError};
+use crate::limits;
+use crate::populate::Pool;
+use crate::shard::control::{Control, Report};
+use crate::shard::mail::Mailbox;
+use crate::shard::{self, Setup};
+
+pub use error::StartError;
+pub use run::run;
+pub use supervisor::{Alone, Supervisor};
+
+/// A running edge. Dropping it stops it at once; [`Server::join`] ends it in order.
+pub struct Server {
+    config: Config,
+    addresses: Vec<SocketAddr>,
+    identity: Arc<EdgeIdentity>,
+    store: Store,
+    board: Arc<Board>,
+    mailboxes: Arc<[Mailbox]>,
+    shards: Vec<JoinHandle<()>>,
+    reports: Receiver<Report>,
+    sender: Sender<Report>,
+    side: Side,
+    populate: Pool,
+}
+
+/// Ends a [`Server`] from another thread.
+#[derive(Clone, Debug)]
+pub struct Handle(Sender<Report>);
+
+impl Handle {
+    /// Refuses new sessions, finishes and closes the others; [`Server::join`] then returns.
+    pub fn drain(&self) {
+        // When nobody listens the server has ended already.
+        let _ = self.0.send(Report::DrainWanted);
+    }
+
+    /// Tells the server of a signal to its process.
+    fn signal(&self, signal: i32) -> bool {
+        self.0.send(Report::Signal(signal)).is_ok()
+    }
+}
+
+impl Server {
+    /// Starts an edge and returns when every shard serves.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        config.check(&std::collections::BTreeMap::new())?;
+        build::raise_limits();
+        let identity = Arc::new(EdgeIdentity::new(keyfiles::edge_secret(&config.key_file)?));
+        let keyring = Arc::new(keyring(&config)?);
+        let store = Store::open(&config.store, &Options::default())?;
+        for damage in store.damage() {
+            tracing::error!(%damage, "the store is damaged: this part is not served");
+        }
+        let cores = build::shards(&config)?;
+        let io = build::io(&config)?;
+        let admin = admin_listener(&config)?;
+        let (addresses, sockets) = build::bind(&config, cores.len())?;
+
+        let board = Arc::new(Board::new(cores.len()));
+        board.set_store_open();
+        board.set_log_client_address(config.log_client_address);
+        let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
+        let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
+        let populate =
+            Pool::start(config.populate_threads, Arc::clone(&mailboxes)).map_err(no_thread)?;
+        let (sender, reports) = bounded(limits::REPORTS);
+        let catalogue = store.catalogue();
+        build::log_memory_budget(&config, cores.len(), catalogue.page_bytes());
+
+        let mut server = Self {
+            config,
+            addresses,
+            identity,
+            store,
+            board,
+            mailboxes,
+            shards: Vec::new(),
+            reports,
+            sender,
+            side,
+            populate,
+        };
+        server.spawn_shards(io, &cores, sockets, keyring)?;
+        server.wait_until_serving()?;
+        tracing::info!(
+            addresses = ?server.addresses,
+            shards = cores.len(),
+            sets = catalogue.sets().len(),
+            admin = ?server.side.address(),
+            "serving"
+        );
+        Ok(server)
+    }
+
+    /// Starts a shard on each of `cores` with its sockets; each knows how many there are.
+    fn spawn_shards(
+        &mut self,
+        io: IoKind,
+        cores: &[Option<usize>],
+        sockets: Vec<Vec<UdpSocket>>,
+        keyring: Arc<Keyring>,
+    ) -> Result<(), StartError> {
+        let shards = u8::try_from(cores.len()).expect("SHARDS_MAX fits");
+        let sets = Arc::new(self.config.sets.clone());
+        let shared_secret = random()?;
+        for ((shard, core), sockets) in (0..).zip(cores).zip(sockets) {
+            let setup = Setup {
+                shard,
+                core: *core,
+                io,
+                sockets,
+                driver: build::driver(&self.config),
+                endpoint: build::endpoint(&self.config, &self.identity, shard, shards),
+                keyring: Arc::clone(&keyring),
+                shared_secret,
+                seed: random()?,
+                catalogue: self.store.catalogue(),
+                sets: Arc::clone(&sets),
+                mailboxes: Arc::clone(&self.mailboxes),
+                populate: self.populate.queue(),
+                board: Arc::clone(&self.board),
+                reports: self.sender.clone(),
+            };
+            self.shards.push(shard::spawn(setup).map_err(no_thread)?);
+        }
+        Ok(())
+    }
+
+    fn wait_until_serving(&self) -> Result<(), StartError> {
+        let mut serving = 0;
+        while serving < self.shards.len() {
+            match self.reports.recv() {
+                Ok(Report::Serving) => serving += 1,
+                Ok(Report::Ended { shard, failure }) => {
+                    let reason = failure.unwrap_or_else(|| "it has ended".to_owned());
+                    return Err(StartError::Shard { shard, reason });
+                }
+                // Nobody has a handle yet, and a shard reports in order.
+                Ok(Report::Drained | Report::Signal(_) | Report::DrainWanted) | Err(_) => {
+                    return Err(StartError::system("start", "an unexpected report"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses that are served, wildcards and ports resolved.
+    #[must_use]
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where metrics and health are served.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.side.address()
+    }
+
+    /// The edge's public key, which clients must know.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; 32] {
+        *self.identity.public()
+    }
+
+    /// Something that ends the server from another thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(self.sender.clone())
+    }
+
+    /// Begins a drain; see [`Handle::drain`].
+    pub fn drain(&self) {
+        self.handle().drain();
+    }
+
+    /// Takes over what can change while the edge serves: center keys (their files are read again), sets, and the
+    /// settings of logs and drain. Returns the keys of `new` that need a restart.
+    ///
+    /// # Errors
+    /// [`KeyError`]; everything then stays as it was.
+    pub fn reload(&mut self, new: &Config) -> Result<Vec<&'static str>, KeyError> {
+        let keyring = Arc::new(keyring(new)?);
+        let sets = Arc::new(new.sets.clone());
+        let catalogue = self.store.catalogue();
+        self.tell(&Control::Reload { keyring, catalogue, sets });
+        self.board.set_log_client_address(new.log_client_address);
+        let restart = self.config.restart_keys(new);
+        self.config.center_keys.clone_from(&new.center_keys);
+        self.config.sets.clone_from(&new.sets);
+        self.config.log_level = new.log_level;
+        self.config.log_client_address = new.log_client_address;
+        self.config.drain_timeout = new.drain_timeout;
+        Ok(restart)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn keyring(config: &Config) -> Result<Keyring, KeyError> {
+    Ok(Keyring::new(keyfiles::centers(&config.center_keys)?))
+}
+
+fn admin_listener(config: &Config) -> Result<Option<TcpListener>, StartError> {
+    let Admin::Listen(address) = config.admin else { return Ok(None) };
+    let listener = TcpListener::bind(address);
+    listener.map(Some).map_err(|reason| StartError::Admin { address, reason })
+}
+
+fn no_thread(error: std::io::Error) -> StartError {
+    StartError::system("cannot start a thread", error)
+}
+
+fn random() -> Result<[u8; 32], StartError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|e| StartError::system("no randomness", e))?;
+    Ok(bytes)
+}

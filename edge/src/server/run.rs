@@ -1,0 +1,53 @@
+//! The process of an edge: configuration, start, signals, end.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Handle, Server, StartError, Supervisor};
+use crate::config::ConfigSource;
+use crate::exit::Exit;
+
+/// The signal that reads the configuration again.
+pub(super) const RELOAD: i32 = SIGHUP;
+
+/// Runs an edge until it has drained or failed. SIGHUP reloads; SIGTERM and SIGINT drain, a second one stops at
+/// once. Errors are logged.
+pub fn run(source: &ConfigSource, supervisor: &dyn Supervisor) -> Exit {
+    // Before anything is started, so that no signal finds the default action.
+    let signals = match Signals::new([RELOAD, SIGTERM, SIGINT]) {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be handled");
+            return Exit::Runtime;
+        }
+    };
+    let started = source.load().map_err(StartError::from).and_then(Server::start);
+    let server = match started {
+        Ok(server) => server,
+        Err(error) => {
+            tracing::error!(%error, "the edge does not start");
+            return error.exit();
+        }
+    };
+    let closer = signals.handle();
+    let handle = server.handle();
+    let listener = std::thread::Builder::new()
+        .name("segcast-signals".to_owned())
+        .spawn(move || listen(signals, &handle));
+    if let Err(error) = listener {
+        tracing::error!(%error, "signals cannot be handled");
+        return Exit::Runtime;
+    }
+    supervisor.ready(&server);
+    let exit = server.serve(supervisor, Some(source));
+    closer.close();
+    exit
+}
+
+fn listen(mut signals: Signals, handle: &Handle) {
+    for signal in signals.forever() {
+        if !handle.signal(signal) {
+            return;
+        }
+    }
+}

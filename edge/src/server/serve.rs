@@ -1,0 +1,115 @@
+//! A running server's own thread: reports of shards, signals, reloads, and the end.
+
+use std::time::{Duration, Instant};
+
+use super::{Alone, Server, StartError, Supervisor, run};
+use crate::config::{ConfigSource, show_duration};
+use crate::exit::Exit;
+use crate::shard::control::{Control, Report};
+
+impl Server {
+    /// Serves until a drain has ended or something has failed, then stops everything.
+    pub fn join(self) -> Exit {
+        self.serve(&Alone, None)
+    }
+
+    /// [`Server::join`] with somebody to tell, and signals that mean something.
+    pub(super) fn serve(
+        mut self,
+        supervisor: &dyn Supervisor,
+        source: Option<&ConfigSource>,
+    ) -> Exit {
+        let mut drained = 0;
+        let mut end: Option<Instant> = None;
+        let exit = loop {
+            match self.next_report(end) {
+                Ok(Report::Drained) => {
+                    drained += 1;
+                    if drained == self.shards.len() {
+                        tracing::info!("drained");
+                        break Exit::Ok;
+                    }
+                }
+                Ok(Report::Ended { shard, failure }) => {
+                    tracing::error!(shard, reason = failure.as_deref(), "a shard has ended");
+                    break Exit::Runtime;
+                }
+                Ok(Report::Signal(signal)) if signal == run::RELOAD => {
+                    if let Some(source) = source {
+                        self.reload_from(source, supervisor);
+                    }
+                }
+                Ok(Report::Signal(_)) if end.is_some() => {
+                    tracing::warn!("a second signal: stopping at once");
+                    break Exit::Runtime;
+                }
+                Ok(Report::Signal(_) | Report::DrainWanted) => {
+                    if end.is_none() {
+                        end = Some(self.begin_drain(supervisor));
+                    }
+                }
+                Ok(Report::Serving) => {}
+                Err(()) => {
+                    tracing::warn!("drain_timeout is over: the sessions that are left are cut off");
+                    break Exit::Runtime;
+                }
+            }
+        };
+        self.stop();
+        exit
+    }
+
+    /// The next report; an error when `end` has come.
+    fn next_report(&self, end: Option<Instant>) -> Result<Report, ()> {
+        let Some(end) = end else { return self.reports.recv().map_err(|_| ()) };
+        self.reports.recv_deadline(end).map_err(|_| ())
+    }
+
+    fn begin_drain(&self, supervisor: &dyn Supervisor) -> Instant {
+        let timeout: Duration = self.config.drain_timeout;
+        tracing::info!(timeout = show_duration(timeout), "draining");
+        supervisor.stopping();
+        self.board.set_draining();
+        self.tell(&Control::Drain);
+        Instant::now() + timeout
+    }
+
+    fn reload_from(&mut self, source: &ConfigSource, supervisor: &dyn Supervisor) {
+        supervisor.reloading();
+        match source.load().map_err(StartError::from) {
+            Ok(new) => match self.reload(&new) {
+                Ok(restart) => {
+                    supervisor.log_level(new.log_level);
+                    tracing::info!("reloaded");
+                    if !restart.is_empty() {
+                        tracing::warn!(keys = ?restart, "these keys have changed and need a restart");
+                    }
+                }
+                Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
+            },
+            Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
+        }
+        supervisor.ready(self);
+    }
+
+    pub(super) fn tell(&self, control: &Control) {
+        for (shard, mailbox) in self.mailboxes.iter().enumerate() {
+            if !mailbox.post_control(control.clone()) {
+                tracing::error!(shard, "a shard does not take orders any more");
+            }
+        }
+    }
+
+    /// Stops every shard, all at once: a socket of a group is never closed alone.
+    pub(super) fn stop(&mut self) {
+        if self.shards.is_empty() {
+            return;
+        }
+        self.tell(&Control::Stop);
+        for shard in self.shards.drain(..) {
+            // Its failure was reported already.
+            let _ = shard.join();
+        }
+        self.side.stop();
+    }
+}

@@ -1,0 +1,29 @@
+//! Who started the edge, and wants to know how it goes: systemd, by way of the command line.
+
+use super::Server;
+use crate::config::LogLevel;
+
+/// Told of the stages of a server's life, on the thread that runs it.
+pub trait Supervisor {
+    /// Every shard serves; also after a reload.
+    fn ready(&self, server: &Server) {
+        let _ = server;
+    }
+
+    /// The configuration is being read again.
+    fn reloading(&self) {}
+
+    /// A drain has begun.
+    fn stopping(&self) {}
+
+    /// The level of the log shall change.
+    fn log_level(&self, level: LogLevel) {
+        let _ = level;
+    }
+}
+
+/// Nobody is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Supervisor for Alone {}

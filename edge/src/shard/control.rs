@@ -1,0 +1,46 @@
+//! What the server tells its shards, and what they tell it.
+
+use std::sync::Arc;
+
+use segcast_proto::token::Keyring;
+use segcast_store::Catalogue;
+
+use crate::config::Sets;
+
+/// To a shard.
+#[derive(Clone)]
+pub(crate) enum Control {
+    /// New center keys and sets.
+    Reload {
+        /// Every center that is accepted.
+        keyring: Arc<Keyring>,
+        /// What is stored.
+        catalogue: Catalogue,
+        /// What of it is served.
+        sets: Arc<Sets>,
+    },
+    /// Refuse new sessions, finish and close the others.
+    Drain,
+    /// Leave the loop. Only when all shards are told at once: a socket is never closed alone.
+    Stop,
+}
+
+/// To the server.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// The shard serves.
+    Serving,
+    /// No session is left.
+    Drained,
+    /// The loop has ended; with a reason when it was not asked to.
+    Ended {
+        /// Which shard.
+        shard: u8,
+        /// What failed.
+        failure: Option<String>,
+    },
+    /// A signal for the process (signal(7)).
+    Signal(i32),
+    /// The owner wants a drain.
+    DrainWanted,
+}

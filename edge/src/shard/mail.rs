@@ -1,0 +1,167 @@
+//! A shard's mailbox: bounded queues that other threads fill, and the waker that ends the shard's sleep.
+//!
+//! Posting takes no lock. A waker is called only by the first post after the shard has looked, so that a
+//! burst costs one system call.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::session::server::{Handoff, Path};
+use segcast_sysio::driver::Waker;
+
+use super::control::Control;
+use crate::limits;
+
+/// A datagram that the kernel gave to a shard it does not belong to.
+pub(crate) struct Stray {
+    pub(crate) path: Path,
+    len: usize,
+    bytes: [u8; limits::RECEIVE_BUFFER_BYTES],
+}
+
+impl Stray {
+    /// A copy of `datagram`; `None` when it is larger than any that a client sends.
+    pub(crate) fn new(path: Path, datagram: &[u8]) -> Option<Self> {
+        let mut bytes = [0; limits::RECEIVE_BUFFER_BYTES];
+        bytes.get_mut(..datagram.len())?.copy_from_slice(datagram);
+        Some(Self { path, len: datagram.len(), bytes })
+    }
+
+    pub(crate) fn datagram(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+}
+
+/// An object that was asked for is in memory, or cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Populated {
+    pub(crate) set: u32,
+    pub(crate) object: ObjectNumber,
+    pub(crate) ready: bool,
+}
+
+/// What other threads tell a shard.
+pub(crate) struct Mailbox {
+    strays: ArrayQueue<Stray>,
+    handoffs: ArrayQueue<Box<Handoff>>,
+    populated: ArrayQueue<Populated>,
+    control: ArrayQueue<Control>,
+    /// Set by a post, cleared by the shard before it looks.
+    posted: AtomicBool,
+    waker: OnceLock<Waker>,
+}
+
+impl Mailbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            strays: ArrayQueue::new(limits::MAILBOX_STRAYS),
+            handoffs: ArrayQueue::new(limits::MAILBOX_HANDOFFS),
+            populated: ArrayQueue::new(limits::POPULATE_QUEUE),
+            control: ArrayQueue::new(limits::MAILBOX_CONTROL),
+            posted: AtomicBool::new(false),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// Called by the shard once its driver exists.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        let _ = self.waker.set(waker);
+    }
+
+    /// False: full, and the datagram is lost.
+    pub(crate) fn post_stray(&self, stray: Stray) -> bool {
+        self.after_push(self.strays.push(stray).is_ok())
+    }
+
+    /// False: full, and the handshake is lost.
+    pub(crate) fn post_handoff(&self, handoff: Box<Handoff>) -> bool {
+        self.after_push(self.handoffs.push(handoff).is_ok())
+    }
+
+    /// False: full. A shard has no more objects under way than fit, so this does not happen.
+    pub(crate) fn post_populated(&self, populated: Populated) -> bool {
+        self.after_push(self.populated.push(populated).is_ok())
+    }
+
+    /// False: full, because the shard no longer looks.
+    pub(crate) fn post_control(&self, control: Control) -> bool {
+        self.after_push(self.control.push(control).is_ok())
+    }
+
+    fn after_push(&self, pushed: bool) -> bool {
+        if pushed
+            && !self.posted.swap(true, Ordering::AcqRel)
+            && let Some(waker) = self.waker.get()
+        {
+            waker.wake();
+        }
+        pushed
+    }
+
+    /// Whether something was posted since the last call; the shard then looks into every queue.
+    pub(crate) fn take_posted(&self) -> bool {
+        self.posted.load(Ordering::Relaxed) && self.posted.swap(false, Ordering::AcqRel)
+    }
+
+    /// What a turn could not take stays for the next one.
+    pub(crate) fn look_again(&self) {
+        self.posted.store(true, Ordering::Release);
+    }
+
+    /// Whether the shard must not sleep.
+    pub(crate) fn is_posted(&self) -> bool {
+        self.posted.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take_stray(&self) -> Option<Stray> {
+        self.strays.pop()
+    }
+
+    pub(crate) fn take_handoff(&self) -> Option<Box<Handoff>> {
+        self.handoffs.pop()
+    }
+
+    pub(crate) fn take_populated(&self) -> Option<Populated> {
+        self.populated.pop()
+    }
+
+    pub(crate) fn take_control(&self) -> Option<Control> {
+        self.control.pop()
+    }
+
+    /// Datagrams that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.strays.len() + self.handoffs.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> Path {
+        Path { socket: 0, remote: std::net::SocketAddr::from(([127, 0, 0, 1], 9)) }
+    }
+
+    #[test]
+    fn a_full_mailbox_refuses_and_keeps_what_it_has() {
+        let mailbox = Mailbox::new();
+        for number in 0..limits::MAILBOX_STRAYS {
+            let stray = Stray::new(path(), &number.to_be_bytes()).expect("small");
+            assert!(mailbox.post_stray(stray));
+        }
+        assert!(!mailbox.post_stray(Stray::new(path(), b"one too many").expect("small")));
+        assert!(mailbox.take_posted() && !mailbox.take_posted());
+        let mut first = mailbox.take_stray().expect("first");
+        assert_eq!(first.datagram(), 0usize.to_be_bytes());
+        assert_eq!(mailbox.queued(), limits::MAILBOX_STRAYS - 1);
+    }
+
+    #[test]
+    fn a_datagram_larger_than_a_receive_buffer_is_no_stray() {
+        assert!(Stray::new(path(), &[0; limits::RECEIVE_BUFFER_BYTES]).is_some());
+        assert!(Stray::new(path(), &[0; limits::RECEIVE_BUFFER_BYTES + 1]).is_none());
+    }
+}

@@ -1,0 +1,249 @@
+//! A shard: one thread, its sockets, its sessions. No lock and no allocation on the data path; everything in
+//! a turn is bounded.
+//!
+//! One turn: the driver sends what was queued, waits, and hands over what came; the mailbox is emptied; timers
+//! fire; trains are sealed into free send buffers; failures go back to the endpoint; counters are published.
+
+pub(crate) mod control;
+pub(crate) mod core;
+pub(crate) mod mail;
+mod publish;
+pub(crate) mod source;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::Sender;
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
+use segcast_proto::time::Instant;
+use segcast_proto::token::Keyring;
+use segcast_store::Catalogue;
+use segcast_sysio::driver::{Driver, DriverConfig, FailureKind};
+use segcast_sysio::probe::IoKind;
+use segcast_sysio::udp::UdpSocket;
+use segcast_sysio::{SysError, clock, cpu};
+
+use crate::board::Board;
+use crate::config::Sets;
+use crate::limits;
+use crate::metric::Metric;
+use crate::populate;
+use control::Report;
+use core::Core;
+use mail::Mailbox;
+use source::Source;
+
+/// What a shard is made of.
+pub(crate) struct Setup {
+    pub(crate) shard: u8,
+    /// The core to stay on.
+    pub(crate) core: Option<usize>,
+    pub(crate) io: IoKind,
+    /// One for each address, in the same order on all shards.
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) driver: DriverConfig,
+    pub(crate) endpoint: EndpointConfig,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) shared_secret: [u8; 32],
+    pub(crate) seed: [u8; 32],
+    pub(crate) catalogue: Catalogue,
+    pub(crate) sets: Arc<Sets>,
+    pub(crate) mailboxes: Arc<[Mailbox]>,
+    pub(crate) populate: Arc<populate::Queue>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) reports: Sender<Report>,
+}
+
+/// Whether there is more to send than a turn could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backlog {
+    /// Nothing before the next timer or datagram.
+    None,
+    /// The turn's budget is used up.
+    Budget,
+    /// All send buffers are in flight.
+    Buffers,
+}
+
+/// Starts a shard. It reports [`Report::Serving`] and, in the end, [`Report::Ended`].
+///
+/// # Errors
+/// When the thread cannot be made.
+pub(crate) fn spawn(setup: Setup) -> std::io::Result<JoinHandle<()>> {
+    let name = format!("segcast-{}", setup.shard);
+    std::thread::Builder::new().name(name).spawn(move || {
+        let mut end = End {
+            shard: setup.shard,
+            reports: setup.reports.clone(),
+            board: Arc::clone(&setup.board),
+            failure: Some("it has panicked".to_owned()),
+        };
+        end.failure = Shard::new(setup).and_then(Shard::run).err().map(|error| error.to_string());
+    })
+}
+
+/// Reports the end of a shard however it comes.
+struct End {
+    shard: u8,
+    reports: Sender<Report>,
+    board: Arc<Board>,
+    failure: Option<String>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let failure = self.failure.take();
+        if failure.is_some() {
+            self.board.set_failed();
+        }
+        // Nobody listens any more only when the process ends.
+        let _ = self.reports.send(Report::Ended { shard: self.shard, failure });
+    }
+}
+
+/// Now, on the clock of all shards.
+pub(crate) fn now() -> Instant {
+    Instant::from_nanos(clock::monotonic_nanoseconds())
+}
+
+struct Shard {
+    driver: Driver,
+    core: Core,
+    backlog: Backlog,
+    drained: bool,
+    reports: Sender<Report>,
+}
+
+impl Shard {
+    fn new(setup: Setup) -> Result<Self, SysError> {
+        if let Some(core) = setup.core {
+            cpu::pin_current_thread(core)?;
+        }
+        let shard = setup.shard;
+        let driver = Driver::new(setup.io, setup.sockets, setup.driver)?;
+        if let Some(mailbox) = setup.mailboxes.get(usize::from(shard)) {
+            mailbox.set_waker(driver.waker());
+        }
+        let Setup { endpoint, keyring, shared_secret, seed, .. } = setup;
+        let endpoint = Endpoint::new(endpoint, keyring, shared_secret, seed, now());
+        let core = Core::new(
+            shard,
+            endpoint,
+            Source::new(setup.catalogue, &setup.sets),
+            setup.mailboxes,
+            setup.populate,
+            setup.board,
+        );
+        Ok(Self { driver, core, backlog: Backlog::None, drained: false, reports: setup.reports })
+    }
+
+    fn run(mut self) -> Result<(), SysError> {
+        self.core.board.set_ready(usize::from(self.core.shard));
+        let _ = self.reports.send(Report::Serving);
+        while !self.core.stopping {
+            self.turn()?;
+        }
+        self.flush()
+    }
+
+    fn turn(&mut self) -> Result<(), SysError> {
+        let timeout = self.timeout();
+        let core = &mut self.core;
+        self.driver.turn(Some(timeout), &mut |received| {
+            let path = Path { socket: received.socket, remote: received.from };
+            core.receive(path, received.bytes);
+        })?;
+        self.core.begin(now());
+        self.core.take_mail();
+        self.core.timers();
+        self.transmit();
+        self.failures();
+        self.core.events();
+        self.core.publish(self.driver.stats());
+        self.report_drained();
+        Ok(())
+    }
+
+    /// How long the next wait may last.
+    fn timeout(&self) -> Duration {
+        if self.backlog == Backlog::Budget || self.core.must_not_sleep() {
+            return Duration::ZERO;
+        }
+        let now = now();
+        let due = self.core.endpoint.poll_timeout();
+        let wait = due.map_or(limits::TURN_MAX, |due| due.saturating_since(now));
+        match self.backlog {
+            // The driver also returns when a buffer comes back; a due timer alone must not spin.
+            Backlog::Buffers => wait.clamp(limits::BUFFER_WAIT_MIN, limits::BUFFER_WAIT_MAX),
+            _ => wait.min(limits::TURN_MAX),
+        }
+    }
+
+    /// Seals trains into free buffers until there is nothing to send or the budget ends.
+    fn transmit(&mut self) {
+        self.backlog = Backlog::Budget;
+        for _ in 0..limits::TRAINS_PER_TURN {
+            let Some(mut buffer) = self.driver.send_buffer() else {
+                self.core.count(Metric::NoSendBuffer);
+                self.backlog = Backlog::Buffers;
+                return;
+            };
+            let now = now();
+            let Core { endpoint, source, .. } = &mut self.core;
+            let Some(transmit) = endpoint.poll_transmit(now, source, &mut buffer) else {
+                self.driver.release(buffer);
+                self.backlog = Backlog::None;
+                return;
+            };
+            // What was sealed from a page that could not be read is zeros: it must not go out.
+            if let Some((set, object)) = transmit.data
+                && source.faulted(set, object)
+            {
+                self.driver.release(buffer);
+                self.object_faulted(now, set, object);
+                continue;
+            }
+            let Path { socket, remote } = transmit.path;
+            let ticket = transmit.ticket.to_bits();
+            self.driver.send(buffer, transmit.len, transmit.datagram_bytes, socket, remote, ticket);
+        }
+    }
+
+    #[cold]
+    fn object_faulted(&mut self, now: Instant, set: u32, object: ObjectNumber) {
+        let name = self.core.source.name(set);
+        tracing::error!(set = ?name, segment = object.0, "a segment cannot be read from its file");
+        self.core.count(Metric::FaultedTrains);
+        self.core.endpoint.object_failed(now, set, object);
+    }
+
+    fn failures(&mut self) {
+        while let Some(failure) = self.driver.take_failure() {
+            let kind = match failure.kind {
+                FailureKind::TooLarge => SendFailure::TooLarge,
+                FailureKind::NoBuffers | FailureKind::Other(_) => SendFailure::Other,
+            };
+            let ticket = SendTicket::from_bits(failure.ticket);
+            self.core.endpoint.handle_send_failure(self.core.now, ticket, kind);
+        }
+    }
+
+    fn report_drained(&mut self) {
+        let idle = self.backlog == Backlog::None && self.core.endpoint.sessions() == 0;
+        if self.core.draining && idle && !self.drained {
+            self.drained = true;
+            let _ = self.reports.send(Report::Drained);
+        }
+    }
+
+    /// Gives the last trains the time of a few turns to leave.
+    fn flush(&mut self) -> Result<(), SysError> {
+        for _ in 0..limits::FLUSH_TURNS {
+            self.driver.turn(Some(limits::FLUSH_WAIT), &mut |_| {})?;
+        }
+        self.core.publish(self.driver.stats());
+        Ok(())
+    }
+}

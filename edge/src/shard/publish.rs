@@ -1,0 +1,68 @@
+//! Puts the numbers of the endpoint and of the driver into the shard's column.
+
+use segcast_proto::session::server::Counters;
+use segcast_sysio::driver::DriverStats;
+
+use super::core::Core;
+use crate::board::Values;
+use crate::metric::{self, Metric};
+
+impl Core {
+    /// Publishes everything that has changed.
+    pub(super) fn publish(&mut self, driver: DriverStats) {
+        from_endpoint(self.endpoint.counters(), &mut self.values);
+        from_driver(&driver, &mut self.values);
+        self.values[Metric::Sessions as usize] = self.endpoint.sessions() as u64;
+        self.values[Metric::Pending as usize] = self.endpoint.pending() as u64;
+        self.gauges();
+        self.board.publish(usize::from(self.shard), &self.values, &mut self.published);
+    }
+}
+
+fn from_endpoint(counters: &Counters, values: &mut Values) {
+    for (metric, value) in [
+        (Metric::DataBytes, counters.data_bytes),
+        (Metric::RetransmittedBytes, counters.repaired_bytes),
+        (Metric::Handshakes, counters.handshakes),
+        (Metric::Cookies, counters.cookies),
+        (Metric::Accepted, counters.welcomes),
+        (Metric::Refused, counters.refusals),
+        (Metric::SessionsOpened, counters.sessions_opened),
+        (Metric::Requests, counters.requests),
+        (Metric::RequestsRefused, counters.requests_refused),
+        (Metric::Reports, counters.reports),
+        (Metric::Skipped, counters.skipped),
+        (Metric::Challenges, counters.challenges),
+        (Metric::PathChanges, counters.path_changes),
+        (Metric::SizeRaised, counters.size_raised),
+        (Metric::SizeReset, counters.size_reset),
+        (Metric::Waits, counters.waits),
+        (Metric::ObjectsFailed, counters.objects_failed),
+    ] {
+        values[metric as usize] = value;
+    }
+    for (number, value) in counters.dropped.iter().enumerate() {
+        values[metric::dropped_at(number)] = *value;
+    }
+}
+
+fn from_driver(stats: &DriverStats, values: &mut Values) {
+    for (metric, value) in [
+        (Metric::DatagramsReceived, stats.datagrams_in),
+        (Metric::BytesReceived, stats.bytes_in),
+        (Metric::ReceiveOverflow, stats.receive_overflow),
+        (Metric::Truncated, stats.truncated),
+        (Metric::ReceiveErrors, stats.receive_errors),
+        (Metric::ReceiveBuffersExhausted, stats.receive_buffers_exhausted),
+        (Metric::DatagramsSent, stats.datagrams_out),
+        (Metric::BytesSent, stats.bytes_out),
+        (Metric::TrainsSent, stats.trains_out),
+        (Metric::GsoRefused, stats.gso_refused),
+        (Metric::FailedTooLarge, stats.failed_too_large),
+        (Metric::FailedNoBuffers, stats.failed_no_buffers),
+        (Metric::FailedOther, stats.failed_other),
+        (Metric::SystemCalls, stats.system_calls),
+    ] {
+        values[metric as usize] = value;
+    }
+}

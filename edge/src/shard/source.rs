@@ -1,0 +1,198 @@
+//! The store as the endpoint sees it: stable set numbers, and never a page fault that waits for a disk.
+//!
+//! Whether a segment is resident costs a system call (mincore(2)), so the answer is kept for a while in a small
+//! direct-mapped table. A wrong guess costs a wait, never wrong bytes.
+
+use std::cell::{Cell, RefCell};
+
+use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::session::server::{Object, SegmentSource};
+use segcast_proto::time::Instant;
+use segcast_store::{Catalogue, Stored};
+
+use crate::config::Sets;
+use crate::limits;
+
+/// A set that was ever served; its number never changes while the process lives.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    set: SetId,
+    /// Its index in the catalogue's present snapshot, if it is stored and served.
+    index: Option<u32>,
+}
+
+/// One shard's view of the store.
+pub(crate) struct Source {
+    catalogue: Catalogue,
+    known: Vec<Known>,
+    /// Positions in `known`, by name.
+    by_name: Vec<(SetId, u32)>,
+    resident: RefCell<Residency>,
+    now: Cell<Instant>,
+}
+
+impl Source {
+    pub(crate) fn new(catalogue: Catalogue, sets: &Sets) -> Self {
+        let mut source = Self {
+            catalogue: Catalogue::default(),
+            known: Vec::new(),
+            by_name: Vec::new(),
+            resident: RefCell::new(Residency::new()),
+            now: Cell::new(Instant::ZERO),
+        };
+        source.reload(catalogue, sets);
+        source
+    }
+
+    /// Shows another snapshot. Sets keep their numbers; those that are gone or no longer served are absent.
+    pub(crate) fn reload(&mut self, catalogue: Catalogue, sets: &Sets) {
+        self.known.iter_mut().for_each(|known| known.index = None);
+        let old = self.by_name.len();
+        for (index, info) in (0..).zip(catalogue.sets()) {
+            if !sets.contains(&info.set) {
+                continue;
+            }
+            let index = Some(index);
+            let found = self.by_name[..old].binary_search_by_key(&info.set, |entry| entry.0);
+            match found.ok().and_then(|at| self.known.get_mut(self.by_name[at].1 as usize)) {
+                Some(known) => known.index = index,
+                None => {
+                    let number = u32::try_from(self.known.len()).expect("a store has few sets");
+                    self.by_name.push((info.set, number));
+                    self.known.push(Known { set: info.set, index });
+                }
+            }
+        }
+        self.by_name.sort_unstable();
+        self.catalogue = catalogue;
+    }
+
+    /// The time against which residency is judged; once per turn.
+    pub(crate) fn set_now(&self, now: Instant) {
+        self.now.set(now);
+    }
+
+    /// The catalogue and the set's index in it.
+    pub(crate) fn locate(&self, set: u32) -> Option<(&Catalogue, u32)> {
+        let index = self.known.get(set as usize)?.index?;
+        Some((&self.catalogue, index))
+    }
+
+    /// The name of a set, for messages.
+    pub(crate) fn name(&self, set: u32) -> Option<SetId> {
+        self.known.get(set as usize).map(|known| known.set)
+    }
+
+    /// The object was read in just now.
+    pub(crate) fn set_resident(&self, set: u32, object: ObjectNumber) {
+        self.resident.borrow_mut().insert(set, object, self.now.get());
+    }
+
+    /// Whether the object was damaged while it was read: what was sealed from it must not be sent.
+    pub(crate) fn faulted(&self, set: u32, object: ObjectNumber) -> bool {
+        // The mark is one load; the pages are looked up only in a file that ever faulted.
+        self.locate(set).is_some_and(|(catalogue, index)| {
+            catalogue.mark(index, object) != 0 && catalogue.faulted(index, object)
+        })
+    }
+}
+
+impl SegmentSource for Source {
+    fn find_set(&self, id: &SetId) -> Option<u32> {
+        let at = self.by_name.binary_search_by_key(id, |entry| entry.0).ok()?;
+        let (_, number) = *self.by_name.get(at)?;
+        self.locate(number).map(|_| number)
+    }
+
+    fn object(&self, set: u32, object: ObjectNumber) -> Object<'_> {
+        let Some((catalogue, index)) = self.locate(set) else { return Object::Absent };
+        match catalogue.object(index, object) {
+            Stored::Page(bytes) => Object::Ready(bytes),
+            Stored::Segment(bytes) => {
+                let now = self.now.get();
+                let mut resident = self.resident.borrow_mut();
+                if resident.contains(set, object, now) {
+                    return Object::Ready(bytes);
+                }
+                if catalogue.is_resident(index, object) {
+                    resident.insert(set, object, now);
+                    return Object::Ready(bytes);
+                }
+                Object::NotResident { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
+            }
+            Stored::PastEnd => Object::PastEnd,
+            Stored::Absent => Object::Absent,
+            Stored::Damaged => Object::Damaged,
+        }
+    }
+}
+
+/// Objects that were resident a short time ago: a direct-mapped table, so that it never grows.
+struct Residency {
+    entries: Box<[Entry]>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    set: u32,
+    object: ObjectNumber,
+    until: Instant,
+}
+
+impl Residency {
+    fn new() -> Self {
+        let empty = Entry { set: 0, object: ObjectNumber(0), until: Instant::ZERO };
+        Self { entries: vec![empty; limits::RESIDENT_OBJECTS].into_boxed_slice() }
+    }
+
+    /// Neighbouring segments of a set have neighbouring entries; sets begin at scattered ones.
+    fn place(set: u32, object: ObjectNumber) -> usize {
+        let hash = set.wrapping_mul(0x9E37_79B1).wrapping_add(object.0);
+        hash as usize % limits::RESIDENT_OBJECTS
+    }
+
+    fn contains(&self, set: u32, object: ObjectNumber, now: Instant) -> bool {
+        let entry = &self.entries[Self::place(set, object)];
+        entry.set == set && entry.object == object && now < entry.until
+    }
+
+    fn insert(&mut self, set: u32, object: ObjectNumber, now: Instant) {
+        let until = now + limits::RESIDENT_TRUST;
+        self.entries[Self::place(set, object)] = Entry { set, object, until };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn residency_is_trusted_for_a_while_and_per_object() {
+        let mut residency = Residency::new();
+        let now = Instant::from_nanos(1);
+        assert!(!residency.contains(0, ObjectNumber(0), now));
+        residency.insert(0, ObjectNumber(0), now);
+        assert!(residency.contains(0, ObjectNumber(0), now));
+        assert!(!residency.contains(1, ObjectNumber(0), now));
+        assert!(!residency.contains(0, ObjectNumber(1), now));
+        assert!(!residency.contains(0, ObjectNumber(0), now + limits::RESIDENT_TRUST));
+    }
+
+    #[test]
+    fn two_objects_of_one_place_displace_each_other() {
+        let mut residency = Residency::new();
+        let (one, two) = (ObjectNumber(5), ObjectNumber(5 + limits::RESIDENT_OBJECTS as u32));
+        residency.insert(0, one, Instant::ZERO);
+        residency.insert(0, two, Instant::ZERO);
+        assert!(residency.contains(0, two, Instant::ZERO));
+        assert!(!residency.contains(0, one, Instant::ZERO));
+    }
+
+    #[test]
+    fn an_empty_store_has_nothing() {
+        let source = Source::new(Catalogue::default(), &Sets::All);
+        assert_eq!(source.find_set(&SetId([1; 16])), None);
+        assert_eq!(source.object(0, ObjectNumber(0)), Object::Absent);
+        assert!(!source.faulted(0, ObjectNumber(0)));
+    }
+}
