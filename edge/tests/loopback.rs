@@ -1,0 +1,236 @@
+//! The whole edge on loopback, with real sockets: both drivers, both families, every order it takes.
+
+#[path = "common/client.rs"]
+mod client;
+#[path = "common/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use client::{Client, end, http, metric, segment_file, wait_for};
+use segcast_edge::config::{Io, Sets};
+use segcast_edge::{Server, StartError};
+use segcast_proto::crypto::sign::SigningKey;
+use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::session::client::ClientEvent;
+use segcast_proto::wire::code::Code;
+use world::{SEGMENT, SEGMENTS, World, page};
+
+/// One client per family fetches everything that the store has.
+fn everything_arrives_unaltered(io: Io) {
+    let world = World::new();
+    let server = Server::start(world.config(io)).expect("start");
+    for (number, address) in (1..).zip(server.local_addresses().to_vec()) {
+        let mut client = Client::new(&world, &world.center, &server, address, number);
+        client.fetch_everything();
+        client.finish();
+    }
+    wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 2);
+    let sent = metric(&server, "segcast_edge_data_bytes_total");
+    assert!(sent >= 2 * u64::from(SEGMENT) * u64::from(SEGMENTS), "{sent}");
+    end(server);
+}
+
+#[test]
+fn everything_arrives_by_the_mmsg_driver() {
+    everything_arrives_unaltered(Io::Mmsg);
+}
+
+#[test]
+fn everything_arrives_by_the_ring_driver() {
+    match segcast_sysio::probe::choose(Some(segcast_sysio::probe::IoKind::Ring)) {
+        Ok(_) => everything_arrives_unaltered(Io::Ring),
+        Err(error) => eprintln!("not tested, this kernel allows no ring: {error}"),
+    }
+}
+
+#[test]
+fn many_clients_are_spread_over_the_shards_and_all_served() {
+    let world = World::new();
+    let server = Server::start(world.config(Io::Auto)).expect("start");
+    let address = server.local_addresses()[0];
+    std::thread::scope(|scope| {
+        for number in 1..=16 {
+            let (world, server) = (&world, &server);
+            scope.spawn(move || {
+                let mut client = Client::new(world, &world.center, server, address, number);
+                client.fetch_everything();
+                client.finish();
+            });
+        }
+    });
+    wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 16);
+    assert_eq!(metric(&server, "segcast_edge_sessions_opened_total"), 16);
+    // The kernel spreads HELLOs by address, the edge by client key: that all 16 agree has odds of 2^-16.
+    assert!(metric(&server, "segcast_edge_mail_total{kind=\"handoff\"}") > 0);
+    end(server);
+}
+
+#[test]
+fn a_token_of_a_stranger_is_refused_and_a_reload_makes_a_friend_of_him() {
+    let world = World::new();
+    let mut server = Server::start(world.config(Io::Auto)).expect("start");
+    let address = server.local_addresses()[0];
+    let stranger = SigningKey::from_seed(&[9; 32]);
+    let refused = |server: &Server, number| {
+        let mut client = Client::new(&world, &stranger, server, address, number);
+        client.fetch(ObjectNumber(0), Some(SEGMENT));
+        match client.event() {
+            ClientEvent::Refused { code, .. } => Some(code),
+            ClientEvent::Open => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(&server, 1), Some(Code::TokenUnknownIssuer));
+
+    // A mistake changes nothing.
+    let broken = world.path("centers").join("broken.pub");
+    std::fs::write(&broken, "segcast-center-public:AA\n").expect("write");
+    world.trust("two", &stranger);
+    let error = server.reload(&world.config(Io::Auto)).expect_err("broken key").to_string();
+    assert!(error.contains("broken.pub"), "{error}");
+    assert_eq!(refused(&server, 2), Some(Code::TokenUnknownIssuer));
+
+    std::fs::remove_file(broken).expect("remove");
+    let restart = server.reload(&world.config(Io::Mmsg)).expect("reload");
+    assert_eq!(restart, ["io"]);
+    // Orders reach the shards before what is received later; their turn may still be under way.
+    let accepted = (3..100).find(|&number| {
+        std::thread::sleep(Duration::from_millis(10));
+        refused(&server, number).is_none()
+    });
+    assert!(accepted.is_some());
+    end(server);
+}
+
+#[test]
+fn a_set_that_is_no_longer_served_is_unknown() {
+    let world = World::new();
+    let config = world.config(Io::Auto);
+    let other = Sets::Only([SetId([1; 16])].into());
+    let mut server = Server::start(config.clone()).expect("start");
+    let address = server.local_addresses()[0];
+    let mut client = Client::new(&world, &world.center, &server, address, 1);
+    client.fetch_everything();
+    server.reload(&segcast_edge::config::Config { sets: other, ..config }).expect("reload");
+    loop {
+        client.fetch(ObjectNumber(0), Some(SEGMENT));
+        match client.event() {
+            ClientEvent::ObjectRefused { code, .. } => {
+                assert_eq!(code, Code::UnknownSet);
+                break;
+            }
+            // The shard had not taken the order yet.
+            ClientEvent::Object(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    end(server);
+}
+
+#[test]
+fn a_drain_refuses_newcomers_closes_sessions_and_ends() {
+    let world = World::new();
+    let server = Server::start(world.config(Io::Auto)).expect("start");
+    let (address, admin) = (server.local_addresses()[0], server.admin_address().expect("admin"));
+    assert_eq!(http(admin, "/readyz").0, 200);
+    let mut old = Client::new(&world, &world.center, &server, address, 1);
+    old.fetch_everything();
+    server.drain();
+    let mut new = Client::new(&world, &world.center, &server, address, 2);
+    let ending = std::thread::spawn(move || server.join());
+    let code = loop {
+        match old.event() {
+            ClientEvent::Closed { code, .. } => break code,
+            ClientEvent::Unresponsive => panic!("the edge went without a word"),
+            _ => {}
+        }
+    };
+    assert_eq!(code, Code::Draining);
+    assert_eq!(ending.join().expect("join"), segcast_edge::Exit::Ok);
+    // The newcomer met a draining edge or none; never an open one.
+    new.fetch(ObjectNumber(0), Some(SEGMENT));
+    assert!(!new.session.is_open());
+}
+
+#[test]
+fn a_segment_file_cut_short_costs_its_segments_and_nothing_else() {
+    let world = World::new();
+    let server = Server::start(world.config(Io::Auto)).expect("start");
+    let address = server.local_addresses()[0];
+    let mut client = Client::new(&world, &world.center, &server, address, 1);
+    // Now every segment counts as resident, and the shard reads it without asking.
+    client.fetch_everything();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(segment_file(&world.path("store")))
+        .expect("file");
+    file.set_len(0).expect("cut");
+    client.fetch(ObjectNumber(3), Some(SEGMENT));
+    match client.event() {
+        ClientEvent::ObjectRefused { code, .. } => assert_eq!(code, Code::SegmentUnavailable),
+        other => panic!("{other:?}"),
+    }
+    client.fetch(ObjectNumber::page(1), None);
+    match client.event() {
+        ClientEvent::Object(fetched) => assert_eq!(fetched.bytes, page(1)),
+        other => panic!("{other:?}"),
+    }
+    wait_for(&server, "segcast_edge_faulted_trains_total", |n| n > 0);
+    let admin = server.admin_address().expect("admin");
+    assert_eq!(http(admin, "/healthz").0, 200);
+    end(server);
+}
+
+#[test]
+fn cold_segments_are_read_in_by_the_helper_and_then_served() {
+    use rustix::fs::{Advice, fadvise, fstatfs};
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let world = World::new();
+    let file = std::fs::File::open(segment_file(&world.path("store"))).expect("file");
+    if fstatfs(&file).is_ok_and(|fs| fs.f_type as u64 == TMPFS_MAGIC) {
+        eprintln!("not tested: a tmpfs has no disk to read from");
+        return;
+    }
+    let server = Server::start(world.config(Io::Auto)).expect("start");
+    // Committed data is on the disk, so the page cache can let go of it. After the start, which may read ahead.
+    fadvise(&file, 0, None, Advice::DontNeed).expect("fadvise");
+    let address = server.local_addresses()[0];
+    let mut client = Client::new(&world, &world.center, &server, address, 1);
+    client.fetch_everything();
+    wait_for(&server, "segcast_edge_populated_total{result=\"ready\"}", |n| n > 0);
+    wait_for(&server, "segcast_edge_populate_waiting", |n| n == 0);
+    assert_eq!(metric(&server, "segcast_edge_populated_total{result=\"failed\"}"), 0);
+    end(server);
+}
+
+#[test]
+fn a_second_edge_on_the_same_address_or_store_is_refused_by_name() {
+    let world = World::new();
+    let config = world.config(Io::Auto);
+    let server = Server::start(config.clone()).expect("start");
+    let error = Server::start(config).err().expect("the store is taken");
+    assert!(matches!(&error, StartError::Store(_)) && error.exit() == segcast_edge::Exit::Store);
+    let pid = std::process::id().to_string();
+    assert!(error.to_string().contains(&pid), "{error}");
+
+    let other = World::new();
+    let listen = server.local_addresses().to_vec();
+    let config = segcast_edge::config::Config { listen, ..other.config(Io::Auto) };
+    let error = Server::start(config).err().expect("the address is taken");
+    assert!(matches!(&error, StartError::Network(_)), "{error}");
+    end(server);
+}
+
+#[test]
+fn a_dropped_server_leaves_nothing_behind() {
+    let world = World::new();
+    let config = world.config(Io::Auto);
+    let server = Server::start(config.clone()).expect("start");
+    let listen = server.local_addresses().to_vec();
+    drop(server);
+    let config = segcast_edge::config::Config { listen: listen.clone(), ..config };
+    let server = Server::start(config).expect("start again, on the same addresses and store");
+    assert_eq!(server.local_addresses(), listen);
+    end(server);
+}

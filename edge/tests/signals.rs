@@ -1,0 +1,96 @@
+//! The process of an edge: its signals, of which only one test sends any, and its exit statuses.
+
+#[path = "common/world.rs"]
+mod world;
+
+use std::sync::mpsc::{Sender, channel};
+
+use rustix::process::{Signal, getpid, kill_process};
+use segcast_edge::config::{ConfigSource, Io, LogLevel};
+use segcast_edge::{Exit, Server, Supervisor, run};
+use world::{PATIENCE, World};
+
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Ready,
+    Reloading,
+    LogLevel(LogLevel),
+    Stopping,
+}
+
+struct Listener(Sender<Told>);
+
+impl Listener {
+    fn told(&self, told: Told) {
+        self.0.send(told).expect("the test listens");
+    }
+}
+
+impl Supervisor for Listener {
+    fn ready(&self, server: &Server) {
+        assert_eq!(server.local_addresses().len(), 2);
+        self.told(Told::Ready);
+    }
+
+    fn reloading(&self) {
+        self.told(Told::Reloading);
+    }
+
+    fn stopping(&self) {
+        self.told(Told::Stopping);
+    }
+
+    fn log_level(&self, level: LogLevel) {
+        self.told(Told::LogLevel(level));
+    }
+}
+
+#[test]
+fn hup_reloads_or_keeps_what_there_was_and_term_drains() {
+    let world = World::new();
+    let path = world.path("edge.toml");
+    let text = world.config(Io::Auto).to_toml();
+    std::fs::write(&path, &text).expect("write");
+    let source = ConfigSource { file: Some(path.clone()), ..ConfigSource::default() };
+    let (sender, told) = channel();
+    let running = std::thread::spawn(move || run(&source, &Listener(sender)));
+    let next = || told.recv_timeout(PATIENCE).expect("the edge says something");
+    let signal = |signal| kill_process(getpid(), signal).expect("our own process");
+    assert_eq!(next(), Told::Ready);
+
+    std::fs::write(&path, text.replace("\"info\"", "\"debug\"")).expect("write");
+    signal(Signal::HUP);
+    assert_eq!(
+        (next(), next(), next()),
+        (Told::Reloading, Told::LogLevel(LogLevel::Debug), Told::Ready)
+    );
+
+    std::fs::write(&path, "log_level = \"loud\"\n").expect("write");
+    signal(Signal::HUP);
+    assert_eq!((next(), next()), (Told::Reloading, Told::Ready));
+
+    signal(Signal::TERM);
+    assert_eq!(next(), Told::Stopping);
+    assert_eq!(running.join().expect("no panic"), Exit::Ok);
+}
+
+#[test]
+fn a_start_that_fails_has_its_own_exit_status() {
+    let world = World::new();
+    let path = world.path("edge.toml");
+    let start = |text: String| {
+        std::fs::write(&path, text).expect("write");
+        run(
+            &ConfigSource { file: Some(path.clone()), ..ConfigSource::default() },
+            &segcast_edge::Alone,
+        )
+    };
+    let good = world.config(Io::Auto).to_toml();
+    assert_eq!(start(good.replace("shards = 2", "shards = two")), Exit::Configuration);
+    assert_eq!(start(good.replace("edge.key", "no.key")), Exit::Keys);
+    assert_eq!(start(good.replace("/store\"", "/no-store\"")), Exit::Store);
+    assert_eq!(
+        start(good.replace("127.0.0.1:0\", \"[::1]", "192.0.2.1:0\", \"[::1]")),
+        Exit::Network
+    );
+}
