@@ -3,7 +3,7 @@
 //! A shard counts in plain integers and publishes once per turn what has changed; each shard's counters have
 //! cache lines of their own. Readers add the shards up; a sum may mix moments of one turn, no more.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
@@ -20,6 +20,8 @@ pub(crate) type Values = [u64; VALUES];
 struct Column {
     values: [AtomicU64; VALUES],
     ready: AtomicBool,
+    /// The shard's thread, 0 before it runs.
+    thread: AtomicI32,
 }
 
 /// The whole process's counters and state.
@@ -38,6 +40,7 @@ impl Board {
         let column = || Column {
             values: std::array::from_fn(|_| AtomicU64::new(0)),
             ready: AtomicBool::new(false),
+            thread: AtomicI32::new(0),
         };
         Self {
             columns: (0..shards).map(|_| CachePadded::new(column())).collect(),
@@ -72,10 +75,19 @@ impl Board {
         self.columns.iter().map(value).fold(0, u64::wrapping_add)
     }
 
+    /// Called by a shard's own thread when it serves.
     pub(crate) fn set_ready(&self, shard: usize) {
         if let Some(column) = self.columns.get(shard) {
+            let thread = rustix::thread::gettid().as_raw_nonzero().get();
+            column.thread.store(thread, Ordering::Relaxed);
             column.ready.store(true, Ordering::Release);
         }
+    }
+
+    /// Page faults in which shards waited for a disk, since they started (proc_pid_stat(5), majflt).
+    pub(crate) fn major_faults(&self) -> u64 {
+        let threads = self.columns.iter().map(|column| column.thread.load(Ordering::Relaxed));
+        threads.filter(|&thread| thread != 0).filter_map(major_faults_of).sum()
     }
 
     pub(crate) fn set_store_open(&self) {
@@ -138,6 +150,14 @@ impl Board {
     }
 }
 
+/// Of one thread of this process.
+fn major_faults_of(thread: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    // The name in parentheses may hold anything; what follows it are field 3 and on.
+    let (_, fields) = text.rsplit_once(')')?;
+    fields.split_whitespace().nth(12 - 3)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,5 +191,15 @@ mod tests {
         assert!(board.healthy());
         board.set_failed();
         assert!(!board.healthy() && board.not_ready().is_some());
+    }
+
+    #[test]
+    fn the_faults_of_this_very_thread_can_be_read() {
+        let board = Board::new(1);
+        assert_eq!(board.major_faults(), 0);
+        board.set_ready(0);
+        let own = rustix::thread::gettid().as_raw_nonzero().get();
+        assert!(major_faults_of(own).is_some());
+        assert_eq!(major_faults_of(i32::MAX), None);
     }
 }

@@ -23,4 +23,4 @@ mod shard;
 pub use addresses::AddressError;
 pub use exit::Exit;
 pub use keyfiles::KeyError;
-pub use server::{Alone, Handle, Server, StartError, Supervisor, run};
+pub use server::{Alone, Handle, Server, StartError, Supervisor, check, run};

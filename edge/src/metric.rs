@@ -126,6 +126,9 @@ impl Collector for BoardCollector {
         }
         self.dropped(&mut encoder)?;
         self.closed(&mut encoder)?;
+        let help = "Page faults in which a shard waited for a disk";
+        let faults = encoder.encode_descriptor("major_faults", help, None, MetricType::Counter)?;
+        one(faults, MetricType::Counter, self.0.major_faults())?;
         state(&mut encoder, "shards", "Serving threads", self.0.shards() as u64)?;
         let ready = u64::from(self.0.not_ready().is_none());
         state(&mut encoder, "ready", "1 when new clients are welcome", ready)?;

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use rustix::process::{Signal, getpid, kill_process};
 use segcast_edge::config::{ConfigSource, Io, LogLevel};
-use segcast_edge::{Exit, Server, Supervisor, run};
+use segcast_edge::{Exit, Server, Supervisor, check, run};
 use world::{PATIENCE, World};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -93,4 +93,16 @@ fn a_start_that_fails_has_its_own_exit_status() {
         start(good.replace("127.0.0.1:0\", \"[::1]", "192.0.2.1:0\", \"[::1]")),
         Exit::Network
     );
+}
+
+#[test]
+fn a_check_finds_what_is_missing_and_disturbs_nobody() {
+    let world = World::new();
+    let config = world.config(Io::Auto);
+    let server = Server::start(config.clone()).expect("start");
+    assert_eq!(check(&config).expect("all is there"), config.listen);
+    std::fs::remove_file(world.path("edge.key")).expect("remove");
+    assert_eq!(check(&config).expect_err("no key").exit(), Exit::Keys);
+    server.drain();
+    assert_eq!(server.join(), Exit::Ok);
 }

@@ -193,6 +193,7 @@ mod tests {
         assert!(text.contains("\nsegcast_edge_mail_total{kind=\"stray\"} 6\n"), "{text}");
         assert!(text.contains("\nsegcast_edge_mail_total{kind=\"handoff\"} 0\n"), "{text}");
         assert!(text.contains("\nsegcast_edge_shards 2\n"), "{text}");
+        assert!(text.contains("\nsegcast_edge_major_faults_total "), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 

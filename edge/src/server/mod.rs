@@ -2,6 +2,7 @@
 //! `segcast demo` run them in theirs.
 
 mod build;
+mod check;
 mod error;
 mod run;
 mod serve;
@@ -28,6 +29,7 @@ use crate::shard::control::{Control, Report};
 use crate::shard::mail::Mailbox;
 use crate::shard::{self, Setup};
 
+pub use check::check;
 pub use error::StartError;
 pub use run::run;
 pub use supervisor::{Alone, Supervisor};

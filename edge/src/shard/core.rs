@@ -121,24 +121,28 @@ impl Core {
             self.populated(populated);
         }
         let unix = clock::unix_seconds();
-        for _ in 0..limits::MAIL_PER_TURN {
-            if let Some(handoff) = mailbox.take_handoff() {
-                self.endpoint.handle_handoff(self.now, unix, *handoff);
-            } else if let Some(mut stray) = mailbox.take_stray() {
-                let path = stray.path;
-                // Whatever its disposition, it does not travel twice.
-                let _ = self.endpoint.handle_datagram(
-                    self.now,
-                    unix,
-                    path,
-                    stray.datagram(),
-                    &self.source,
-                );
-            } else {
-                return;
-            }
+        let mut taken = 0;
+        while taken < limits::HANDOFFS_PER_TURN
+            && let Some(handoff) = mailbox.take_handoff()
+        {
+            self.endpoint.handle_handoff(self.now, unix, *handoff);
+            taken += 1;
         }
-        mailbox.look_again();
+        let mut more = taken == limits::HANDOFFS_PER_TURN;
+        taken = 0;
+        while taken < limits::STRAYS_PER_TURN
+            && let Some(mut stray) = mailbox.take_stray()
+        {
+            let path = stray.path;
+            // Whatever its disposition, it does not travel twice.
+            let _ =
+                self.endpoint.handle_datagram(self.now, unix, path, stray.datagram(), &self.source);
+            taken += 1;
+        }
+        more |= taken == limits::STRAYS_PER_TURN;
+        if more {
+            mailbox.look_again();
+        }
     }
 
     fn obey(&mut self, control: Control) {
@@ -239,5 +243,101 @@ impl Core {
         self.values[Metric::MailQueued as usize] = queued as u64;
         let waiting = self.backlog.len() + self.under_way;
         self.values[Metric::PopulateWaiting as usize] = waiting as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sets;
+    use crate::populate::Pool;
+    use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
+    use segcast_proto::session::server::{DropReason, EndpointConfig};
+    use segcast_proto::token::Keyring;
+    use segcast_store::Catalogue;
+
+    const PATH: Path = Path {
+        socket: 0,
+        remote: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(
+            std::net::Ipv4Addr::LOCALHOST,
+            9,
+        )),
+    };
+
+    /// Both shards of an edge without threads, and the threads that read segments in.
+    fn shards() -> (Pool, [Core; 2]) {
+        let mailboxes: Arc<[Mailbox]> = (0..2).map(|_| Mailbox::new()).collect();
+        let pool = Pool::start(1, Arc::clone(&mailboxes)).expect("thread");
+        let identity = Arc::new(EdgeIdentity::new(StaticSecret::new([1; 32])));
+        let board = Arc::new(Board::new(2));
+        let shard = |shard| {
+            let config =
+                EndpointConfig { shard, shards: 2, ..EndpointConfig::new(Arc::clone(&identity)) };
+            let endpoint =
+                Endpoint::new(config, Arc::new(Keyring::new([])), [2; 32], [shard; 32], now());
+            let source = Source::new(Catalogue::default(), &Sets::All);
+            let mailboxes = Arc::clone(&mailboxes);
+            Core::new(shard, endpoint, source, mailboxes, pool.queue(), Arc::clone(&board))
+        };
+        let cores = [shard(0), shard(1)];
+        (pool, cores)
+    }
+
+    /// A REPORT for slot 0 of a shard, of no session.
+    fn report_for(shard: u8) -> [u8; 48] {
+        let mut packet = [0; 48];
+        packet[..8].copy_from_slice(&[0x10, 0x21, 0, 0, 0, 0, 0, shard]);
+        packet
+    }
+
+    #[test]
+    fn a_stray_crosses_to_its_shard_once() {
+        let (_pool, [mut zero, mut one]) = shards();
+        zero.receive(PATH, &mut report_for(1));
+        assert_eq!(zero.values[Metric::MailStray as usize], 1);
+        assert!(one.must_not_sleep());
+        one.take_mail();
+        assert!(!one.must_not_sleep());
+        assert_eq!(one.endpoint.counters().dropped_for(DropReason::UnknownSession), 1);
+        assert!(!zero.must_not_sleep(), "nothing comes back");
+    }
+
+    #[test]
+    fn strays_beyond_the_mailbox_are_dropped_and_counted_and_the_rest_is_taken_in_bounded_turns() {
+        let (_pool, [mut zero, mut one]) = shards();
+        let extra = 3;
+        for _ in 0..limits::MAILBOX_STRAYS + extra {
+            zero.receive(PATH, &mut report_for(1));
+        }
+        assert_eq!(zero.values[Metric::MailStrayDropped as usize], extra as u64);
+        let mut turns = 0;
+        while one.must_not_sleep() {
+            one.take_mail();
+            turns += 1;
+        }
+        assert_eq!(turns, limits::MAILBOX_STRAYS / limits::STRAYS_PER_TURN + 1);
+        let taken = one.endpoint.counters().dropped_for(DropReason::UnknownSession);
+        assert_eq!(taken, limits::MAILBOX_STRAYS as u64);
+    }
+
+    #[test]
+    fn an_object_of_a_set_that_is_gone_is_not_asked_for() {
+        let (_pool, [mut zero, _one]) = shards();
+        zero.need(7, ObjectNumber(0));
+        zero.events();
+        zero.gauges();
+        assert_eq!(zero.values[Metric::PopulateWaiting as usize], 0);
+        assert_eq!(zero.endpoint.counters().objects_failed, 1);
+    }
+
+    #[test]
+    fn orders_are_obeyed() {
+        let (_pool, [mut zero, _one]) = shards();
+        let mailboxes = Arc::clone(&zero.mailboxes);
+        assert!(
+            mailboxes[0].post_control(Control::Drain) && mailboxes[0].post_control(Control::Stop)
+        );
+        zero.take_mail();
+        assert!(zero.draining && zero.stopping && zero.must_not_sleep());
     }
 }
