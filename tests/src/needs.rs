@@ -146,12 +146,16 @@ pub fn main(trials: Vec<Trial>) -> ! {
     libtest_mimic::run(&arguments, trials).exit()
 }
 
-/// The `segcast` binary of this build's profile, built first if it is not up to date.
+/// The `segcast` binary of this build's profile, built first if it is not up to date; or the one
+/// that `SEGCAST_BINARY` names, as it is.
 ///
 /// # Panics
 /// When cargo cannot build it.
 #[must_use]
 pub fn segcast_binary() -> PathBuf {
+    if let Some(given) = std::env::var_os("SEGCAST_BINARY") {
+        return given.into();
+    }
     let test = std::env::current_exe().expect("this program has a path");
     // target/<profile>/deps/<test>-<hash>
     let folder = test.parent().and_then(|deps| deps.parent()).expect("built by cargo");
