@@ -190,7 +190,7 @@ impl World {
             sessions: None,
         };
         let config = ClientConfig {
-            suite: if number % 2 == 0 { Suite::Aes128Gcm } else { Suite::Aes256Gcm },
+            suite: if number.is_multiple_of(2) { Suite::Aes128Gcm } else { Suite::Aes256Gcm },
             edge_public: *self.identity.public(),
             secret,
             token: mint(&claims, center).expect("a token that fits"),
@@ -302,20 +302,20 @@ impl World {
 
     fn deliver(&mut self, mut flight: Flight) {
         if flight.to_server {
-            self.to_server(flight);
+            self.arrive_at_server(flight);
         } else if let Some(viewer) = self.viewers.iter_mut().find(|v| v.address == flight.address) {
             viewer.session.handle_datagram(self.now, 0, &mut flight.bytes);
         }
     }
 
-    fn to_server(&mut self, flight: Flight) {
+    fn arrive_at_server(&mut self, flight: Flight) {
         let (now, path) = (self.now, Path { socket: 0, remote: flight.address });
         let unix = EPOCH + now.as_nanos() / 1_000_000_000;
         let sealed = flight.bytes.get(1).is_some_and(|&kind| kind >= 0x10);
         // The kernel's hash for HELLOs, the receiver index for the rest.
         let shards = self.shards.len();
         let mut shard = usize::from(flight.address.port()) % shards;
-        if sealed && flight.packet % 7 != 0 {
+        if sealed && !flight.packet.is_multiple_of(7) {
             shard = flight.bytes.get(7).map_or(0, |&byte| usize::from(byte)) % shards;
         }
         for _ in 0..3 {
@@ -357,7 +357,9 @@ impl World {
         let now = self.now;
         while let Some(sent) = self.shards[shard].poll_transmit(now, &self.source, &mut out) {
             self.datagrams += sent.datagrams as u64;
-            if sent.datagram_bytes > self.scenario.path_datagram && self.scenario.seed % 2 == 0 {
+            if sent.datagram_bytes > self.scenario.path_datagram
+                && self.scenario.seed.is_multiple_of(2)
+            {
                 // A first hop that knows its size: the send itself fails.
                 let failure = SendFailure::TooLarge;
                 self.shards[shard].handle_send_failure(now, sent.ticket, failure);
