@@ -4,5 +4,4 @@
 pub mod emulator;
 pub mod flows;
 pub mod needs;
-/// Both ends of the protocol in virtual time.
 pub mod sim;
