@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use client::{Client, end, http, metric, segment_file, wait_for};
-use segcast_edge::config::{Io, Sets};
+use segcast_edge::config::{Config, Cookie, Io, RateCap, Sets, Size};
 use segcast_edge::{Server, StartError};
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::ids::{ObjectNumber, SetId};
@@ -42,6 +42,57 @@ fn everything_arrives_by_the_ring_driver() {
         Ok(_) => everything_arrives_unaltered(Io::Ring),
         Err(error) => eprintln!("not tested, this kernel allows no ring: {error}"),
     }
+}
+
+#[test]
+fn settings_reach_the_shards() {
+    let world = World::new();
+    let config = Config {
+        cookie: Cookie::Always,
+        gso: false,
+        datagram_max: Size(1200),
+        egress_max: RateCap::BitsPerSecond(2_000_000_000),
+        shards: 3,
+        ..world.config(Io::Auto)
+    };
+    let server = Server::start(config).expect("start");
+    let mut client = Client::new(&world, &world.center, &server, server.local_addresses()[0], 1);
+    client.fetch_everything();
+    assert_eq!(client.session.stats().datagram_bytes, 1200);
+    client.finish();
+    wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 1);
+    assert!(metric(&server, "segcast_edge_cookies_total") > 0);
+    assert_eq!(metric(&server, "segcast_edge_sent_trains_total"), 0);
+    assert_eq!(metric(&server, "segcast_edge_shards"), 3);
+    end(server);
+}
+
+#[test]
+fn sessions_beyond_the_limits_are_refused_with_the_reason() {
+    let world = World::new();
+    let config =
+        Config { sessions_max: 3, sessions_per_client: 1, shards: 1, ..world.config(Io::Auto) };
+    let server = Server::start(config).expect("start");
+    let address = server.local_addresses()[0];
+    let open = |number| {
+        let mut client = Client::new(&world, &world.center, &server, address, number);
+        // A session begins with its first sealed packet, here a REQUEST.
+        client.fetch(ObjectNumber::page(0), None);
+        loop {
+            match client.event() {
+                ClientEvent::Open => {}
+                ClientEvent::Object(_) => return Ok(client),
+                ClientEvent::Refused { code, .. } => return Err(code),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let mut sessions: Vec<_> = (1..=2).map(|number| open(number).expect("room")).collect();
+    assert_eq!(open(1).err(), Some(Code::TooManySessions));
+    sessions.push(open(3).expect("room"));
+    assert_eq!(open(4).err(), Some(Code::Busy));
+    sessions.iter_mut().for_each(Client::finish);
+    end(server);
 }
 
 #[test]
@@ -112,7 +163,7 @@ fn a_set_that_is_no_longer_served_is_unknown() {
     let address = server.local_addresses()[0];
     let mut client = Client::new(&world, &world.center, &server, address, 1);
     client.fetch_everything();
-    server.reload(&segcast_edge::config::Config { sets: other, ..config }).expect("reload");
+    server.reload(&Config { sets: other, ..config }).expect("reload");
     loop {
         client.fetch(ObjectNumber(0), Some(SEGMENT));
         match client.event() {
@@ -216,7 +267,7 @@ fn a_second_edge_on_the_same_address_or_store_is_refused_by_name() {
 
     let other = World::new();
     let listen = server.local_addresses().to_vec();
-    let config = segcast_edge::config::Config { listen, ..other.config(Io::Auto) };
+    let config = Config { listen, ..other.config(Io::Auto) };
     let error = Server::start(config).err().expect("the address is taken");
     assert!(matches!(&error, StartError::Network(_)), "{error}");
     end(server);
@@ -229,7 +280,7 @@ fn a_dropped_server_leaves_nothing_behind() {
     let server = Server::start(config.clone()).expect("start");
     let listen = server.local_addresses().to_vec();
     drop(server);
-    let config = segcast_edge::config::Config { listen: listen.clone(), ..config };
+    let config = Config { listen: listen.clone(), ..config };
     let server = Server::start(config).expect("start again, on the same addresses and store");
     assert_eq!(server.local_addresses(), listen);
     end(server);
