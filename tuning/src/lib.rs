@@ -33,6 +33,7 @@ mod tests {
         assert_eq!(values("LimitMEMLOCK"), ["infinity"]);
         let filter = values("SystemCallFilter");
         assert!(filter.contains(&"io_uring_setup io_uring_enter io_uring_register"));
+        assert!(filter.contains(&"mincore epoll_pwait2"));
         let position = |needle: &str| filter.iter().position(|line| line.contains(needle));
         assert!(position("sched_setaffinity") > position("@resources"), "the later line wins");
         assert_eq!(values("RestrictAddressFamilies"), ["AF_INET AF_INET6 AF_UNIX AF_NETLINK"]);
