@@ -28,6 +28,8 @@ pub(crate) struct Core {
     pub(super) board: Arc<Board>,
     /// The time of this turn; the wire's time is read afresh for each train.
     pub(super) now: Instant,
+    /// Unix time of the last turn, seconds: at most a sleep old, and tokens allow 30 s.
+    unix: u64,
     pub(super) draining: bool,
     pub(super) stopping: bool,
     mailboxes: Arc<[Mailbox]>,
@@ -57,6 +59,7 @@ impl Core {
             source,
             board,
             now,
+            unix: clock::unix_seconds(),
             draining: false,
             stopping: false,
             mailboxes,
@@ -76,6 +79,7 @@ impl Core {
     /// The time of a new turn.
     pub(super) fn begin(&mut self, now: Instant) {
         self.now = now;
+        self.unix = clock::unix_seconds();
         self.source.set_now(now);
         self.count(Metric::Turns);
     }
@@ -83,8 +87,7 @@ impl Core {
     /// One received datagram.
     pub(super) fn receive(&mut self, path: Path, datagram: &mut [u8]) {
         let now = now();
-        let unix = clock::unix_seconds();
-        match self.endpoint.handle_datagram(now, unix, path, datagram, &self.source) {
+        match self.endpoint.handle_datagram(now, self.unix, path, datagram, &self.source) {
             Disposition::Done | Disposition::Dropped(_) => {}
             Disposition::Stray { shard } => {
                 let posted =
@@ -120,12 +123,11 @@ impl Core {
         while let Some(populated) = mailbox.take_populated() {
             self.populated(populated);
         }
-        let unix = clock::unix_seconds();
         let mut taken = 0;
         while taken < limits::HANDOFFS_PER_TURN
             && let Some(handoff) = mailbox.take_handoff()
         {
-            self.endpoint.handle_handoff(self.now, unix, *handoff);
+            self.endpoint.handle_handoff(self.now, self.unix, *handoff);
             taken += 1;
         }
         let mut more = taken == limits::HANDOFFS_PER_TURN;
@@ -135,8 +137,13 @@ impl Core {
         {
             let path = stray.path;
             // Whatever its disposition, it does not travel twice.
-            let _ =
-                self.endpoint.handle_datagram(self.now, unix, path, stray.datagram(), &self.source);
+            let _ = self.endpoint.handle_datagram(
+                self.now,
+                self.unix,
+                path,
+                stray.datagram(),
+                &self.source,
+            );
             taken += 1;
         }
         more |= taken == limits::STRAYS_PER_TURN;
