@@ -336,7 +336,7 @@ impl Sender {
     }
 
     fn train_bytes(&self) -> u64 {
-        train_bytes(self.pacing_rate(), self.datagram) as u64
+        train_bytes(self.pacing_rate(), self.model.min_rtt(), self.datagram) as u64
     }
 
     /// A report is false if it says what cannot be. Returns its highest number.

@@ -3,7 +3,7 @@
 //! `high` is the long-term bound: what the path was found to hold when it was probed. `low` and `rate_low` are
 //! the short-term bounds, set in any round with losses between probes, and lifted at the next probe.
 
-use super::params::{BETA, BETA_ECN, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE};
+use super::params::{BETA, BETA_ECN, BETA_HIGH, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE};
 use super::{LostTrain, Model, Phase, Report};
 use crate::congestion::units::scale;
 use crate::time::Instant;
@@ -141,7 +141,7 @@ impl Model {
         self.cycle.stop_sampling();
         if !app_limited {
             let least = scale(self.bdp().min(self.window), BETA);
-            self.bound.high = in_flight.max(least).max(self.floor());
+            self.bound.high = scale(in_flight, BETA_HIGH).max(least).max(self.floor());
         }
         if self.phase == Phase::Up {
             self.go_down(now);

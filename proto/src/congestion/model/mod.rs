@@ -231,7 +231,7 @@ impl Model {
     }
 
     fn train(&self) -> u64 {
-        train_bytes(self.pacing_rate, self.datagram as usize) as u64
+        train_bytes(self.pacing_rate, self.min_rtt.get(), self.datagram as usize) as u64
     }
 
     fn floor(&self) -> u64 {
@@ -243,9 +243,15 @@ impl Model {
             Phase::Startup => params::STARTUP_GAIN,
             Phase::Drain => params::DRAIN_GAIN,
             Phase::Down => params::DOWN_GAIN,
-            Phase::Up => params::UP_GAIN,
+            Phase::Up => self.up_gain(),
             Phase::Cruise | Phase::Refill | Phase::ProbeRtt => 1.0,
         }
+    }
+
+    fn up_gain(&self) -> f64 {
+        let datagrams = (self.bdp() as f64 / self.datagram as f64).max(1.0);
+        let (least, most) = params::UP_GAIN_RANGE;
+        1.0 + (params::UP_GAIN / datagrams.sqrt()).clamp(least, most)
     }
 
     fn window_gain(&self) -> f64 {

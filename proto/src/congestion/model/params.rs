@@ -19,10 +19,18 @@ pub(super) const PACING_MARGIN: f64 = 0.99;
 pub(super) const STARTUP_GAIN: f64 = 2.77;
 /// Empties in a round trip or two what startup queued.
 pub(super) const DRAIN_GAIN: f64 = 0.5;
-/// `ProbeBW_DOWN`.
-pub(super) const DOWN_GAIN: f64 = 0.9;
-/// `ProbeBW_UP`.
-pub(super) const UP_GAIN: f64 = 1.25;
+/// `ProbeBW_DOWN`. The draft's 0.9 leaves the queue of two sessions standing so long that they hardly converge.
+pub(super) const DOWN_GAIN: f64 = 0.75;
+/// `ProbeBW_UP`: what is added to 1 is this over the root of the bandwidth-delay product in datagrams, within
+/// [`UP_GAIN_RANGE`]. So the smaller of two sessions gains more by a probe, and shares even out; with the draft's
+/// 1.25 for all they do not within a minute at 40 ms.
+pub(super) const UP_GAIN: f64 = 8.0;
+/// See [`UP_GAIN`].
+pub(super) const UP_GAIN_RANGE: (f64, f64) = (0.25, 0.5);
+/// A probe ends after its first round when so many bandwidth-delay products are in flight …
+pub(super) const UP_IN_FLIGHT: f64 = 1.4;
+/// … and the rate is less than this times what it was before: the probe only queues.
+pub(super) const UP_GROWTH: f64 = 1.08;
 /// Window, in bandwidth-delay products.
 pub(super) const WINDOW_GAIN: f64 = 2.0;
 /// Window while probing up.
@@ -34,6 +42,9 @@ pub(super) const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
 pub(super) const LOSS_THRESHOLD: f64 = 0.02;
 /// What remains of a bound after a round with losses.
 pub(super) const BETA: f64 = 0.7;
+/// What remains, as long-term bound, of what was in flight when a probe found loss. The draft keeps all of it; with
+/// less, and with the bound's additive rise, sessions converge as they do by AIMD.
+pub(super) const BETA_HIGH: f64 = 0.75;
 /// What remains after a round with ECN marks but no loss (RFC 8511).
 pub(super) const BETA_ECN: f64 = 0.85;
 /// The short-term bounds do not fall below what arrived in the round times this: what the threshold tolerates and
@@ -50,10 +61,11 @@ pub(super) const FULL_ROUNDS: u32 = 3;
 /// Startup also ends in a round that lost more than the threshold in at least so many separate holes.
 pub(super) const STARTUP_LOST_RANGES: u32 = 6;
 
-/// Time between two probes for more rate: this, plus up to [`PROBE_WAIT_RANDOM`].
-pub(super) const PROBE_WAIT: Duration = Duration::from_millis(2000);
+/// Time between two probes for more rate: this, plus up to [`PROBE_WAIT_RANDOM`]. The draft has 2 s and 1 s: more
+/// chance keeps sessions that share a path from probing together, which teaches neither of them anything.
+pub(super) const PROBE_WAIT: Duration = Duration::from_millis(1000);
 /// See [`PROBE_WAIT`].
-pub(super) const PROBE_WAIT_RANDOM: Duration = Duration::from_millis(1000);
+pub(super) const PROBE_WAIT_RANDOM: Duration = Duration::from_millis(1500);
 /// … or as many round trips as a Reno flow of the same window would need to grow by its loss, at most so many.
 pub(super) const PROBE_ROUNDS_MAX: u64 = 63;
 

@@ -1,8 +1,9 @@
 //! The probing cycle: down, cruise, refill, up. It finds more rate when there is some, and leaves room for others.
 
 use super::loss_bound::loss_limit;
-use super::params::{PROBE_ROUNDS_MAX, PROBE_WAIT, PROBE_WAIT_RANDOM};
+use super::params::{PROBE_ROUNDS_MAX, PROBE_WAIT, PROBE_WAIT_RANDOM, UP_GROWTH, UP_IN_FLIGHT};
 use super::{Model, Phase, Report};
+use crate::congestion::units::scale;
 use crate::time::{Duration, Instant};
 
 /// Which data the reports at hand are about.
@@ -32,6 +33,8 @@ pub(super) struct Cycle {
     up_delivered: u64,
     /// Delivered bytes for each datagram that the bound rises.
     up_step: u64,
+    /// The rate before probing up.
+    up_from: u64,
     random: u64,
 }
 
@@ -46,6 +49,7 @@ impl Cycle {
             up_rounds: 0,
             up_delivered: 0,
             up_step: u64::MAX,
+            up_from: 0,
             random: seed | 1,
         }
     }
@@ -141,6 +145,7 @@ impl Model {
 
     fn start_up(&mut self, report: &Report) {
         self.cycle.sampling = true;
+        self.cycle.up_from = report.sample.rate.unwrap_or(0);
         self.cycle.feedback = Feedback::ProbeStarting;
         self.start_round();
         self.full.restart(report.sample.rate.unwrap_or(0));
@@ -162,7 +167,11 @@ impl Model {
             self.full.restart(report.sample.rate.unwrap_or(0));
             return false;
         }
-        self.full.now
+        let grew = self.max_rate.get() >= scale(self.cycle.up_from, UP_GROWTH);
+        let only_queues = self.cycle.feedback == Feedback::Probe
+            && !grew
+            && report.in_flight >= self.target(UP_IN_FLIGHT);
+        self.full.now || only_queues
     }
 
     /// Follows what the probe says about the long-term bound.
