@@ -247,3 +247,6 @@ impl Shard {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
