@@ -198,8 +198,13 @@ impl Sender {
             self.room = report.room_bytes;
             self.hear(now);
         }
+        let before = self.pacing_rate();
         self.model.on_report(&digest, self.delivery.delivered);
-        self.pacer.shorten(now, self.rtt.smoothed());
+        // Only a rate that rose shortens a wait: under a cap lower than a datagram in a round trip, every wait is
+        // longer than that, and is meant to be.
+        if self.pacing_rate() > before {
+            self.pacer.shorten(now, self.rtt.smoothed());
+        }
         Ok(outcome)
     }
 
@@ -467,3 +472,6 @@ impl Sender {
         (quarter * (1 << self.reorder_shift)).min(self.rtt.smoothed().max(REORDER_MIN))
     }
 }
+
+#[cfg(test)]
+mod tests;
