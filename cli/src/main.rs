@@ -1,4 +1,56 @@
 //! Segcast, the one binary.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod commands;
+mod exit_code;
+mod failure;
+mod interrupt;
+mod logging;
+mod terminal;
+mod units;
+
+use clap::{Parser, Subcommand};
+
+/// Deliver large files fast: fixed-size encrypted segments over UDP.
+#[derive(Debug, Parser)]
+#[command(name = "segcast", version, after_help = exit_code::HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work: pack, serve, fetch and measure, all on this machine in one command
+    Demo(commands::demo::DemoArgs),
+    /// Cut, encrypt and sign a title, and put it into a store
+    Pack(commands::pack::PackArgs),
+    /// Serve a store
+    Edge(commands::edge::EdgeArgs),
+    /// Let a client fetch titles: make a token, and the grant file that carries it
+    Token(commands::token::TokenArgs),
+    /// Fetch a title into a file
+    Get(commands::get::GetArgs),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Pack(args) => commands::pack::run(&args),
+        Command::Edge(args) => commands::edge::run(&args),
+        Command::Token(args) => commands::token::run(&args),
+        Command::Get(args) => commands::get::run(&args),
+    };
+    result.unwrap_or_else(|error| failure::report(&error)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,174 @@
+//! The demo's edge: this very program as `segcast edge`, in a process of its own, so that its processor
+//! time can be told from the clients'.
+
+use crate::commands::io::IoArg;
+use anyhow::Context;
+use segcast_proto::keytext::{self, KeyKind};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Time for the edge to say where it listens.
+const START: Duration = Duration::from_secs(20);
+/// Time for it to end when asked to, before it is killed.
+const END: Duration = Duration::from_secs(3);
+/// Lines of its log that are shown when something failed.
+const LOG_LINES: usize = 5;
+
+/// A running edge; killed when dropped.
+pub(super) struct EdgeProcess {
+    child: Child,
+    address: SocketAddr,
+    public_key: [u8; 32],
+    log: PathBuf,
+}
+
+impl EdgeProcess {
+    /// Starts an edge on the store and keys in `folder`, on a free port of the loopback.
+    pub(super) fn start(folder: &Path, io: IoArg) -> anyhow::Result<Self> {
+        let log = folder.join("edge.log");
+        let program = std::env::current_exe().context("could not find this program's file")?;
+        let child = Command::new(program)
+            .arg("edge")
+            .args(["--listen", "127.0.0.1:0", "--admin", "off", "--drain-timeout", "1s"])
+            .args(["--io", io.word(), "--log-level", "info", "--until-stdin-closes"])
+            .arg("--store")
+            .arg(folder.join("store"))
+            .arg("--keys")
+            .arg(folder.join("keys"))
+            .env_clear()
+            // Ctrl-C in the terminal is for this process, which then ends the edge.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).context("could not make the edge's log")?)
+            .spawn()
+            .context("could not start the edge")?;
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut edge = Self { child, address, public_key: [0; 32], log };
+        match edge.read_announcement() {
+            Ok(()) => Ok(edge),
+            Err(error) => Err(edge.explain(error)),
+        }
+    }
+
+    /// Reads the lines that `segcast edge` prints once it serves.
+    fn read_announcement(&mut self) -> anyhow::Result<()> {
+        let stdout = self.child.stdout.take().context("the edge has no standard output")?;
+        let (sender, lines) = mpsc::channel();
+        // A thread, since a pipe has no timeout; it ends with the edge.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let end = Instant::now() + START;
+        let mut found_address = false;
+        loop {
+            let line = lines.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let line = line.map_err(|e| match e {
+                RecvTimeoutError::Timeout => anyhow::anyhow!("the edge does not begin to serve"),
+                RecvTimeoutError::Disconnected => anyhow::anyhow!("the edge did not start"),
+            })?;
+            if let Some(address) = line.strip_prefix("listening on ") {
+                self.address = address.parse().context("the edge named no address")?;
+                found_address = true;
+            } else if let Some(key) = line.strip_prefix("edge key ") {
+                self.public_key = *keytext::parse(KeyKind::EdgePublic, key)?;
+                anyhow::ensure!(found_address, "the edge named no address");
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn public_key(&self) -> &[u8; 32] {
+        &self.public_key
+    }
+
+    /// Processor time of all its threads so far, io_uring's workers among them (proc_pid_stat(5)).
+    pub(super) fn cpu_time(&mut self) -> anyhow::Result<Duration> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+        let ticks = cpu_ticks(&stat).with_context(|| format!("{path}: not as expected"))?;
+        let per_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+    }
+
+    /// Adds the end of the edge's log to an error, if the edge is to blame.
+    pub(super) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let ended = self.child.try_wait().ok().flatten();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
+        match ended {
+            Some(status) => error.context(format!("the edge has ended ({status}):\n  {last}\n")),
+            None => error,
+        }
+    }
+
+    /// Ends the edge as an operator would, and waits for it.
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        // It was told to end with its standard input.
+        drop(self.child.stdin.take());
+        let end = Instant::now() + END;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().context("could not wait for the edge")? {
+                anyhow::ensure!(status.success(), "the edge ended with {status}");
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        anyhow::bail!("the edge did not end within {} s of being asked to", END.as_secs())
+    }
+}
+
+impl Drop for EdgeProcess {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// User and system time, in clock ticks: fields 14 and 15. The name in field 2 may hold anything, so the
+/// fields are counted from its last parenthesis.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_found_behind_any_name() {
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 100 1000 10";
+        assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(cpu_ticks("7 (cut off) S 1"), None);
+    }
+
+    #[test]
+    fn this_process_has_used_some() {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(cpu_ticks(&stat).is_some());
+    }
+}

@@ -1,0 +1,242 @@
+//! `segcast demo`: everything on this machine in one command: pack, serve, fetch, compare, measure.
+//!
+//! The edge is the real one in a process of its own, and the client knows no more than a stranger would:
+//! an address, a public key and a grant file. Whatever the end, the folder and the process are gone.
+
+mod edge_process;
+mod figures;
+mod media;
+
+use super::get::read_access;
+use super::io::IoArg;
+use super::token::fresh_client;
+use crate::exit_code::ExitCode;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::logging::{self, LogArgs};
+use crate::terminal::Meter;
+use crate::units;
+use anyhow::Context;
+use clap::Args;
+use edge_process::EdgeProcess;
+use figures::Figures;
+use media::Media;
+use segcast_center::grant::{Limits, issue_grant, write_grant};
+use segcast_center::ingest::{PackOptions, PackReport, pack_reader};
+use segcast_center::keys::KeyDir;
+use segcast_client::access::{Access, EdgeAddress};
+use segcast_client::connection::ConnectionConfig;
+use segcast_client::fetch::{self, Fetch, FetchConfig, FetchError};
+use segcast_client::load::{self, LoadConfig, LoadError, LoadReport};
+use segcast_store::{Options, Store};
+use segcast_sysio::clock::unix_seconds;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Sessions that the token allows beyond those that measure: the fetch before them, whose end the edge
+/// may not have seen yet.
+const SPARE_SESSIONS: u16 = 4;
+
+/// Arguments of `segcast demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// The title; without one, 256 MiB of seeded pseudorandom bytes are made
+    #[arg(long, value_name = "FILE")]
+    media: Option<PathBuf>,
+    /// Sessions that fetch at once in the measurement
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
+    sessions: u16,
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
+    seconds: f64,
+    /// Which driver moves the datagrams, of edge and clients
+    #[arg(long, value_enum, default_value = "auto")]
+    io: IoArg,
+    /// Print nothing but one JSON object with the figures
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("{text:?}: from 0.1 to 3600 seconds")),
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
+    logging::start(&args.log, "warn")?;
+    let interrupt = Interrupt::install()?;
+    let folder = TempDir::with_prefix("segcast-demo-").context("could not make a folder")?;
+    let demo = Demo { args, interrupt: &interrupt, folder: folder.path() };
+    let result = demo.run();
+    let gone = folder.close().context("could not remove the folder");
+    if interrupt.is_set() {
+        if !args.json {
+            eprintln!("stopped; the edge has ended and all files are removed");
+        }
+        return Err(Interrupted(interrupt.exit_code()).into());
+    }
+    let figures = result?;
+    gone?;
+    if args.json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        println!("\n{}", figures.table());
+    }
+    Ok(ExitCode::Success)
+}
+
+struct Demo<'a> {
+    args: &'a DemoArgs,
+    interrupt: &'a Interrupt,
+    folder: &'a Path,
+}
+
+impl Demo<'_> {
+    fn run(&self) -> anyhow::Result<Figures> {
+        let keys = KeyDir::open(&self.folder.join("keys"))?;
+        let media = Media::open(self.args.media.as_deref())?;
+        let packed = self.pack(&media, &keys)?;
+        let mut edge = self.start_edge()?;
+        let grant = self.grant(&packed, &keys)?;
+        let target = EdgeAddress { address: edge.address(), public_key: *edge.public_key() };
+        let fetched = self.fetch(&media, target, &grant);
+        let fetched = fetched.map_err(|error| edge.explain(error))?;
+        let measured = self.measure(&mut edge, target, &grant);
+        let (load, cpu) = measured.map_err(|error| edge.explain(error))?;
+        edge.stop()?;
+        Ok(Figures::new(self.args, &packed, &fetched, &load, cpu))
+    }
+
+    fn say(&self, what: &str) {
+        if !self.args.json {
+            println!("{what}");
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.interrupt.is_set(), "interrupted");
+        Ok(())
+    }
+
+    fn pack(&self, media: &Media, keys: &KeyDir) -> anyhow::Result<PackReport> {
+        self.say(&format!("1  a title: {media}"));
+        let begun = Instant::now();
+        let options = Options { create: true, ..Options::default() };
+        let store = Store::open(&self.folder.join("store"), &options)?;
+        let reader = media::Stoppable::new(media.reader()?, self.interrupt);
+        let source = (media.label(), media.length());
+        let options = PackOptions { name: media.name(), version: 1, ..PackOptions::default() };
+        let mut meter = Meter::new("   packed", self.args.json);
+        let packed = pack_reader(reader, source, &options, keys, &store, |at| {
+            let length = u128::from(media.length());
+            let done = length * u128::from(at.stored) / u128::from(at.segments.max(1));
+            meter.show(u64::try_from(done).unwrap_or(u64::MAX), media.length(), "");
+        });
+        meter.clear();
+        let packed = packed?;
+        self.say(&format!(
+            "2  packed: {} segments of {}, each encrypted under a key of its own, the manifest signed, in {}",
+            packed.geometry.segments(),
+            units::bytes(packed.geometry.segment_bytes().into()),
+            units::duration(begun.elapsed())
+        ));
+        Ok(packed)
+    }
+
+    fn start_edge(&self) -> anyhow::Result<EdgeProcess> {
+        self.check()?;
+        let edge = EdgeProcess::start(self.folder, self.args.io)?;
+        self.say(&format!(
+            "3  an edge: process {} serves the store on {}; it holds ciphertext only",
+            edge.id(),
+            edge.address()
+        ));
+        Ok(edge)
+    }
+
+    /// The grant, written to a file and read back, as a client gets it.
+    fn grant(&self, packed: &PackReport, keys: &KeyDir) -> anyhow::Result<Access> {
+        let limits = Limits {
+            lifetime: Duration::from_secs(24 * 3600),
+            rate_cap_kbits: None,
+            sessions: Some(self.args.sessions + SPARE_SESSIONS),
+        };
+        let grant = issue_grant(keys, &fresh_client()?, &[packed.set], &limits, unix_seconds())?;
+        let path = self.folder.join("client.grant");
+        write_grant(&path, &grant)?;
+        self.say("4  a grant: a token signed for this client's key, and the title key");
+        read_access(&path, None)
+    }
+
+    fn fetch(
+        &self,
+        media: &Media,
+        edge: EdgeAddress,
+        access: &Access,
+    ) -> anyhow::Result<fetch::Report> {
+        self.check()?;
+        let output = self.folder.join("fetched");
+        let config = FetchConfig { connection: self.connection(), ..FetchConfig::default() };
+        let fetch = Fetch::start(&[edge], access.clone(), None, output.clone(), config)?;
+        let mut meter = Meter::new("   fetched", self.args.json);
+        let report = fetch.run(&mut |at| meter.show(at.bytes, at.total, ""), self.interrupt.flag());
+        meter.clear();
+        let report = match report {
+            Err(FetchError::Stopped { .. }) => anyhow::bail!("interrupted"),
+            other => other?,
+        };
+        media.compare(&output, self.interrupt)?;
+        std::fs::remove_file(&output).context("could not remove the fetched copy")?;
+        self.say(&format!(
+            "5  a client: fetched, verified, decrypted and wrote it in {}, {}; byte for byte the same",
+            units::duration(Duration::from_secs_f64(report.seconds)),
+            units::bit_rate(report.goodput_bytes_per_second)
+        ));
+        Ok(report)
+    }
+
+    fn connection(&self) -> ConnectionConfig {
+        ConnectionConfig { io: self.args.io.kind(), ..ConnectionConfig::default() }
+    }
+
+    /// The load, and the edge's processor time in it.
+    fn measure(
+        &self,
+        edge: &mut EdgeProcess,
+        target: EdgeAddress,
+        access: &Access,
+    ) -> anyhow::Result<(LoadReport, Duration)> {
+        self.check()?;
+        let (sessions, seconds) = (usize::from(self.args.sessions), self.args.seconds);
+        self.say(&format!("6  {sessions} sessions fetch for {seconds} s, every segment verified"));
+        let manifest = fetch::manifest(target, access, self.connection(), self.interrupt.flag())?;
+        let config = LoadConfig {
+            sessions,
+            duration: Duration::from_secs_f64(seconds),
+            connection: self.connection(),
+        };
+        let mut before = Duration::ZERO;
+        let mut failed = None;
+        let mut started = || match edge.cpu_time() {
+            Ok(time) => before = time,
+            Err(error) => failed = Some(error),
+        };
+        let flag = self.interrupt.flag();
+        let load = load::run(target, access, (0, &manifest), &config, &mut started, flag);
+        let load = match load {
+            Err(LoadError::Stopped) => anyhow::bail!("interrupted"),
+            other => other?,
+        };
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let cpu = edge.cpu_time()?.saturating_sub(before);
+        Ok((load, cpu))
+    }
+}

@@ -1,0 +1,256 @@
+//! `segcast edge`: serves a store until it is told to stop.
+//!
+//! The edge's own configuration is the library's: every key of its `default.toml` is a flag here.
+
+use crate::exit_code::ExitCode;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use sd_notify::NotifyState;
+use segcast_center::keys::KeyDir;
+use segcast_edge::config::{ConfigSource, KEYS, LogFormat, LogLevel};
+use segcast_edge::{Exit, Server, Supervisor};
+use segcast_proto::keytext::{self, KeyKind};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
+
+/// Arguments of `segcast edge`.
+#[derive(Args, Debug)]
+pub(crate) struct EdgeArgs {
+    /// Configuration; what is set later wins: defaults < this file < SEGCAST_EDGE_* < flags
+    #[arg(long, value_name = "FILE", env = "SEGCAST_EDGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Say what is wrong with the configuration, or print all of it, and start nothing
+    #[arg(long)]
+    check: bool,
+    /// Directory of keys, as `segcast pack` makes it: stands for --key-file and --center-keys
+    #[arg(long, value_name = "DIR", env = "SEGCAST_KEYS")]
+    keys: Option<PathBuf>,
+    /// End when standard input closes: for a parent that may die
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
+    #[command(flatten)]
+    flags: KeyFlags,
+}
+
+/// A flag for every key of the edge's configuration.
+#[derive(Clone, Debug, Default)]
+struct KeyFlags(Vec<(String, String)>);
+
+impl FromArgMatches for KeyFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for key in KEYS {
+            if let Some(values) = matches.get_many::<String>(key.name) {
+                let values: Vec<&str> = values.map(String::as_str).collect();
+                self.0.push((key.name.to_owned(), values.join(",")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Args for KeyFlags {
+    fn augment_args(command: Command) -> Command {
+        KEYS.iter().fold(command, |command, key| {
+            command.arg(
+                Arg::new(key.name)
+                    .long(key.name.replace('_', "-"))
+                    .help(key.help)
+                    .value_name("VALUE")
+                    .help_heading("Configuration (default.toml explains each)")
+                    .action(ArgAction::Append),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
+    let source = source(args)?;
+    let config = match source.load() {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("error: {errors}");
+            return Ok(ExitCode::Usage);
+        }
+    };
+    if args.check {
+        print!("{}", config.to_toml());
+        return Ok(ExitCode::Success);
+    }
+    let level = start_log(config.log_level, config.log_format);
+    if args.until_stdin_closes {
+        std::thread::Builder::new().name("segcast-parent".into()).spawn(end_with_stdin)?;
+    }
+    let supervisor = Systemd { level, announced: AtomicBool::new(false) };
+    Ok(segcast_edge::run(&source, &supervisor).into())
+}
+
+/// File, environment and flags; `--keys` stands for two flags where they are not given.
+fn source(args: &EdgeArgs) -> anyhow::Result<ConfigSource> {
+    let mut source = ConfigSource { file: args.config.clone(), ..ConfigSource::from_environment() };
+    // Variables of this command itself, not keys of the configuration.
+    source.environment.retain(|(name, _)| name != "SEGCAST_EDGE_CONFIG");
+    source.flags.clone_from(&args.flags.0);
+    if let Some(keys) = &args.keys {
+        if !args.check {
+            KeyDir::open(keys)?.edge()?;
+        }
+        stand_for(&mut source.flags, "key_file", &keys.join("edge.key"));
+        stand_for(&mut source.flags, "center_keys", &keys.join("center.pub"));
+    }
+    Ok(source)
+}
+
+fn stand_for(flags: &mut Vec<(String, String)>, name: &str, path: &Path) {
+    if !flags.iter().any(|(given, _)| given == name) {
+        flags.push((name.to_owned(), path.display().to_string()));
+    }
+}
+
+type Level = reload::Handle<LevelFilter, Registry>;
+
+fn start_log(level: LogLevel, format: LogFormat) -> Level {
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => registry.with(layer.with_target(false).compact()).init(),
+        LogFormat::Json => registry.with(layer.json()).init(),
+    }
+    handle
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Waits for the end of standard input, then asks for a drain as SIGTERM does.
+fn end_with_stdin() {
+    let mut rest = [0; 64];
+    while std::io::stdin().read(&mut rest).is_ok_and(|read| read > 0) {}
+    if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
+        tracing::error!(%error, "standard input has closed, but no signal could be sent");
+    }
+}
+
+/// Tells systemd (sd_notify(3), a no-op elsewhere), and on standard output where the edge serves.
+struct Systemd {
+    level: Level,
+    announced: AtomicBool,
+}
+
+impl Systemd {
+    fn notify(states: &[NotifyState<'_>]) {
+        if let Err(error) = sd_notify::notify(states) {
+            tracing::warn!(%error, "systemd could not be told");
+        }
+    }
+}
+
+impl Supervisor for Systemd {
+    fn ready(&self, server: &Server) {
+        Self::notify(&[NotifyState::Ready]);
+        if self.announced.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let key = keytext::format(KeyKind::EdgePublic, &server.public_key());
+        let mut out = std::io::stdout().lock();
+        // Whoever started the edge may not want to read it.
+        let _ = server
+            .local_addresses()
+            .iter()
+            .try_for_each(|address| writeln!(out, "listening on {address}"))
+            .and_then(|()| writeln!(out, "edge key {}", key.trim_end()))
+            .and_then(|()| out.flush());
+    }
+
+    fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => Self::notify(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::warn!(%error, "systemd could not be told"),
+        }
+    }
+
+    fn stopping(&self) {
+        Self::notify(&[NotifyState::Stopping]);
+    }
+
+    fn log_level(&self, level: LogLevel) {
+        if let Err(error) = self.level.reload(filter(level)) {
+            tracing::warn!(%error, "the log's level stays as it was");
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Ok => Self::Success,
+            Exit::Runtime => Self::Failure,
+            Exit::Configuration => Self::Usage,
+            Exit::Store => Self::LocalFile,
+            Exit::Network => Self::Network,
+            Exit::Keys => Self::NotAllowed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        edge: EdgeArgs,
+    }
+
+    fn parse(line: &str) -> EdgeArgs {
+        Line::try_parse_from(line.split(' ')).map_or_else(|e| panic!("{e}"), |line| line.edge)
+    }
+
+    #[test]
+    fn every_key_is_a_flag_and_lists_may_be_given_twice() {
+        let args = parse("edge --listen 127.0.0.1:1 --listen [::1]:2 --io mmsg");
+        let config = source(&args).unwrap().load().unwrap();
+        assert_eq!(config.listen.len(), 2);
+        assert_eq!(config.io, segcast_edge::config::Io::Mmsg);
+    }
+
+    #[test]
+    fn a_key_directory_stands_for_the_key_files_unless_they_are_given() {
+        let config = source(&parse("edge --check --keys k --key-file own")).unwrap();
+        let config = config.load().unwrap();
+        assert_eq!(config.key_file, Path::new("own"));
+        assert_eq!(config.center_keys, [Path::new("k/center.pub")]);
+    }
+
+    #[test]
+    fn statuses_of_the_edge_keep_their_numbers() {
+        let all = [Exit::Ok, Exit::Runtime, Exit::Configuration, Exit::Store, Exit::Network];
+        for exit in all.into_iter().chain([Exit::Keys]) {
+            assert_eq!(ExitCode::from(exit) as u8, exit as u8);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `segcast get`: fetches a title into a file.
+
+use super::io::IoArg;
+use super::keys::{public_key, read_small};
+use crate::exit_code::ExitCode;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::logging::{self, LogArgs};
+use crate::terminal::Meter;
+use crate::units;
+use anyhow::Context;
+use clap::Args;
+use segcast_client::access::{Access, EdgeAddress};
+use segcast_client::connection::ConnectionConfig;
+use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
+use segcast_proto::grant::{GRANT_MAX, Grant};
+use segcast_proto::ids::SetId;
+use segcast_proto::keytext::{self, KeyKind};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where edges listen unless told otherwise.
+const PORT: u16 = 4870;
+
+/// Arguments of `segcast get`.
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// Edges: host, host:port or IPv6 in brackets with a port. With several, each segment comes from the one that is fastest
+    #[arg(required = true, value_name = "ADDR")]
+    edges: Vec<String>,
+    /// Public key of the edge, or the file that holds it; once for all edges, or once for each in order
+    #[arg(long, required = true, value_name = "KEY|FILE")]
+    edge_key: Vec<String>,
+    /// The grant, as `segcast token` writes it
+    #[arg(long, value_name = "FILE")]
+    grant: PathBuf,
+    /// Where to put the title; while it grows it is FILE.part, and a fetch that was ended goes on from there
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which title, where the grant names several
+    #[arg(long, value_name = "ID")]
+    set: Option<SetId>,
+    /// The client's secret key, where the grant does not hold it
+    #[arg(long, value_name = "FILE")]
+    client_key: Option<PathBuf>,
+    /// Which driver moves the datagrams
+    #[arg(long, value_enum, default_value = "auto")]
+    io: IoArg,
+    /// Replace FILE, and discard a part file that cannot be continued
+    #[arg(long)]
+    force: bool,
+    /// Do not read back what an earlier fetch left
+    #[arg(long)]
+    trust_part: bool,
+    /// Give up when nothing has come for this long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::parse_duration)]
+    patience: Duration,
+    /// Segments in memory at once
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::parse_size)]
+    window: u64,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
+    logging::start(&args.log, "warn")?;
+    let interrupt = Interrupt::install()?;
+    let edges = edges(&args.edges, &args.edge_key)?;
+    let access = read_access(&args.grant, args.client_key.as_deref())?;
+    let config = FetchConfig {
+        connection: ConnectionConfig { io: args.io.kind(), ..ConnectionConfig::default() },
+        window_bytes: args.window,
+        patience: args.patience,
+        trust_part: args.trust_part,
+        replace: args.force,
+        ..FetchConfig::default()
+    };
+    let fetch = Fetch::start(&edges, access, args.set, args.out.clone(), config)?;
+    let mut meter = Meter::new("fetched", args.json);
+    let result = fetch.run(&mut |progress| show(&mut meter, progress), interrupt.flag());
+    meter.clear();
+    match result {
+        Ok(report) if args.json => println!("{}", serde_json::to_string(&report)?),
+        Ok(report) => print!("{}", summary(&report, &args.out)),
+        Err(FetchError::Stopped { have, segments }) => {
+            eprintln!(
+                "stopped: {have} of {segments} segments are kept in {}.part; the same command goes on from there",
+                args.out.display()
+            );
+            return Err(Interrupted(interrupt.exit_code()).into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(ExitCode::Success)
+}
+
+/// Reads a grant file, and the client's key where it lies elsewhere.
+pub(crate) fn read_access(grant: &Path, client_key: Option<&Path>) -> anyhow::Result<Access> {
+    let text = read_small(grant, GRANT_MAX)?;
+    let grant = Grant::from_json(&text).with_context(|| grant.display().to_string())?;
+    let secret = client_key
+        .map(|path| {
+            let text = read_small(path, keytext::TEXT_MAX)?;
+            keytext::parse(KeyKind::ClientSecret, &text).with_context(|| path.display().to_string())
+        })
+        .transpose()?;
+    Ok(Access::new(grant, secret)?)
+}
+
+/// Addresses with their keys: one key for all, or one for each.
+fn edges(addresses: &[String], keys: &[String]) -> anyhow::Result<Vec<EdgeAddress>> {
+    anyhow::ensure!(
+        keys.len() == 1 || keys.len() == addresses.len(),
+        "{} edges and {} keys: give --edge-key once for all, or once for each edge",
+        addresses.len(),
+        keys.len()
+    );
+    let keys = keys.iter().map(|key| public_key(KeyKind::EdgePublic, key));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let pairs = addresses.iter().zip(keys.iter().cycle());
+    pairs.map(|(a, key)| Ok(EdgeAddress { address: resolve(a)?, public_key: *key })).collect()
+}
+
+/// The first address of `text`: HOST, HOST:PORT, IPv6 in brackets or bare.
+fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse() {
+        return Ok(SocketAddr::new(ip, PORT));
+    }
+    let with_port = if text.contains(':') { text.to_owned() } else { format!("{text}:{PORT}") };
+    let mut found = with_port.to_socket_addrs().with_context(|| format!("edge {text}"))?;
+    found.next().with_context(|| format!("edge {text}: the name has no address"))
+}
+
+fn show(meter: &mut Meter, progress: &Progress) {
+    let note = match (progress.phase, progress.edges_open, progress.rechecking) {
+        (Phase::Connecting, ..) => "connecting".to_owned(),
+        (Phase::Finishing, ..) => "finishing".to_owned(),
+        (Phase::Fetching, 0, _) => "no edge answers".to_owned(),
+        (Phase::Fetching, _, 0) => String::new(),
+        (Phase::Fetching, _, left) => format!("{left} segments to read back"),
+    };
+    meter.show(progress.bytes, progress.total, &note);
+}
+
+fn summary(report: &Report, out: &Path) -> String {
+    let us = |us| units::duration(Duration::from_micros(us));
+    let resumed = match report.resumed_segments {
+        0 => String::new(),
+        n => format!(" ({n} were there from an earlier fetch)"),
+    };
+    let mut text = format!(
+        "{}: {}, {} segments{resumed} in {}: {}\n\
+         first byte after {}; a segment took {} (median), {} (99 %); {:.2} % asked for again\n",
+        out.display(),
+        units::bytes(report.bytes),
+        report.segments,
+        units::duration(Duration::from_secs_f64(report.seconds)),
+        units::bit_rate(report.goodput_bytes_per_second),
+        us(report.start_us),
+        us(report.segment_time.p50_us),
+        us(report.segment_time.p99_us),
+        report.retransmitted_share * 100.0,
+    );
+    for edge in report.edges.iter().filter(|_| report.edges.len() > 1) {
+        text += &format!("  {}: {} segments, {} wrong\n", edge.address, edge.segments, edge.wrong);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_are_addressed_in_every_usual_way() {
+        let port = |text: &str| resolve(text).unwrap().to_string();
+        assert_eq!(port("127.0.0.1"), "127.0.0.1:4870");
+        assert_eq!(port("127.0.0.1:9"), "127.0.0.1:9");
+        assert_eq!(port("::1"), "[::1]:4870");
+        assert_eq!(port("[::1]"), "[::1]:4870");
+        assert_eq!(port("[::1]:9"), "[::1]:9");
+        assert!(resolve("127.0.0.1:port").is_err());
+    }
+
+    #[test]
+    fn one_key_serves_all_edges_or_each_has_its_own() {
+        let key = |byte: u8| {
+            let text = keytext::format(KeyKind::EdgePublic, &[byte; 32]);
+            text.trim_end().to_owned()
+        };
+        let two = ["127.0.0.1".to_owned(), "127.0.0.2".to_owned()];
+        let found = edges(&two, &[key(1)]).unwrap();
+        assert!(found.iter().all(|edge| edge.public_key == [1; 32]));
+        let found = edges(&two, &[key(1), key(2)]).unwrap();
+        assert_eq!(found[1].public_key, [2; 32]);
+        assert!(edges(&two, &[key(1), key(2), key(3)]).is_err());
+    }
+}

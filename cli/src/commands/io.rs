@@ -1,0 +1,36 @@
+//! `--io`: which driver moves the datagrams.
+
+use clap::ValueEnum;
+use segcast_sysio::probe::IoKind;
+
+/// Which driver moves the datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IoArg {
+    /// The best one that works here
+    #[default]
+    Auto,
+    /// io_uring
+    Ring,
+    /// recvmmsg and sendmmsg
+    Mmsg,
+}
+
+impl IoArg {
+    /// What the driver's probe takes.
+    pub(crate) fn kind(self) -> Option<IoKind> {
+        match self {
+            Self::Auto => None,
+            Self::Ring => Some(IoKind::Ring),
+            Self::Mmsg => Some(IoKind::Mmsg),
+        }
+    }
+
+    /// As written on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Ring => "ring",
+            Self::Mmsg => "mmsg",
+        }
+    }
+}

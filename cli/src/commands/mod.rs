@@ -1,0 +1,9 @@
+//! The subcommands, one file each.
+
+pub(crate) mod demo;
+pub(crate) mod edge;
+pub(crate) mod get;
+pub(crate) mod io;
+pub(crate) mod keys;
+pub(crate) mod pack;
+pub(crate) mod token;

@@ -1,0 +1,79 @@
+//! `segcast token`: lets a client fetch titles: a signed token and the title keys, in one grant file.
+
+use super::keys::{KeysArg, public_key};
+use crate::exit_code::ExitCode;
+use crate::logging::{self, LogArgs};
+use crate::units;
+use clap::Args;
+use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
+use segcast_center::keys::KeyDir;
+use segcast_proto::handshake::StaticSecret;
+use segcast_proto::ids::SetId;
+use segcast_proto::keytext::KeyKind;
+use segcast_sysio::clock::unix_seconds;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `segcast token`.
+#[derive(Args, Debug)]
+pub(crate) struct TokenArgs {
+    /// A set that may be fetched; up to 16
+    #[arg(long, required = true, value_name = "ID")]
+    set: Vec<SetId>,
+    /// Where to put the grant
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The client's public key, or the file that holds it; without it a key pair is made and its secret
+    /// goes into the grant
+    #[arg(long, value_name = "KEY|FILE")]
+    client_key: Option<String>,
+    #[command(flatten)]
+    keys: KeysArg,
+    /// How long the token is valid
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_duration)]
+    lifetime: Duration,
+    /// The most an edge sends to this client, kbit/s
+    #[arg(long, value_name = "KBIT/S")]
+    rate: Option<u32>,
+    /// Sessions at once; the edge's default unless told otherwise
+    #[arg(long, value_name = "N")]
+    sessions: Option<u16>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
+    logging::start(&args.log, "warn")?;
+    let client = match &args.client_key {
+        Some(key) => Client::Public(public_key(KeyKind::ClientPublic, key)?),
+        None => fresh_client()?,
+    };
+    let limits =
+        Limits { lifetime: args.lifetime, rate_cap_kbits: args.rate, sessions: args.sessions };
+    let keys = KeyDir::open(&args.keys.keys)?;
+    let grant = issue_grant(&keys, &client, &args.set, &limits, unix_seconds())?;
+    write_grant(&args.out, &grant)?;
+    let secret = match client {
+        Client::Public(_) => "the client's own key is needed with it",
+        Client::Secret(_) => "it holds the client's secret key: keep it as secret as the titles",
+    };
+    println!("{}: {} sets for {}; {secret}", args.out.display(), args.set.len(), lifetime(args));
+    Ok(ExitCode::Success)
+}
+
+/// A client whose key pair is made here.
+pub(crate) fn fresh_client() -> anyhow::Result<Client> {
+    let mut secret = zeroize::Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut_slice())
+        .map_err(|e| anyhow::anyhow!("the system gives no randomness: {e}"))?;
+    Ok(Client::Secret(StaticSecret::new(*secret)))
+}
+
+fn lifetime(args: &TokenArgs) -> String {
+    match args.lifetime.as_secs() {
+        s if s % 86_400 == 0 => format!("{} days", s / 86_400),
+        s if s % 3600 == 0 => format!("{} hours", s / 3600),
+        _ => units::duration(args.lifetime),
+    }
+}

@@ -1,0 +1,203 @@
+//! What is said when a command fails: the error with its causes, what to do about it, and an exit code.
+
+use crate::exit_code::ExitCode;
+use segcast_center::keys::KeyFileError;
+use segcast_client::access::AccessError;
+use segcast_client::connection::ConnectionError;
+use segcast_client::fetch::title::TitleError;
+use segcast_client::fetch::{FetchError, Reason};
+use segcast_client::file::FileError;
+use segcast_proto::grant::GrantError;
+use segcast_proto::keytext::KeyTextError;
+use segcast_proto::wire::code::Code;
+
+/// A command was ended by a signal, and has said so itself.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(crate) struct Interrupted(pub(crate) ExitCode);
+
+/// What follows from an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Consequence {
+    pub(crate) code: ExitCode,
+    pub(crate) advice: Option<String>,
+}
+
+impl Consequence {
+    fn new(code: ExitCode, advice: &str) -> Self {
+        Self { code, advice: Some(advice.to_owned()) }
+    }
+
+    fn plain(code: ExitCode) -> Self {
+        Self { code, advice: None }
+    }
+}
+
+/// Prints `error`, its causes and the advice; gives the exit code.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(Interrupted(code)) = error.downcast_ref() {
+        return *code;
+    }
+    let consequence = consequence(error);
+    eprintln!("error: {}", text(error));
+    if let Some(advice) = &consequence.advice {
+        eprintln!("  what to do: {advice}");
+    }
+    consequence.code
+}
+
+/// The error and its causes in one line. A cause that its effect has quoted already is not repeated.
+fn text(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// What follows from `error`: the first of its causes that is known decides.
+pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
+    let known = error.chain().find_map(|cause| {
+        None.or_else(|| cause.downcast_ref().map(fetch))
+            .or_else(|| cause.downcast_ref().map(access))
+            .or_else(|| cause.downcast_ref().map(file))
+            .or_else(|| cause.downcast_ref::<ConnectionError>().map(|_| network()))
+            .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
+            .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))
+            .or_else(|| cause.downcast_ref::<GrantError>().map(|_| keys()))
+            .or_else(|| cause.downcast_ref::<std::io::Error>().map(|_| local()))
+    });
+    known.unwrap_or(Consequence::plain(ExitCode::Failure))
+}
+
+fn network() -> Consequence {
+    Consequence::plain(ExitCode::Network)
+}
+
+fn keys() -> Consequence {
+    Consequence::plain(ExitCode::NotAllowed)
+}
+
+fn local() -> Consequence {
+    Consequence::plain(ExitCode::LocalFile)
+}
+
+fn fetch(error: &FetchError) -> Consequence {
+    match error {
+        FetchError::Access(error) => access(error),
+        FetchError::File(error) => file(error),
+        FetchError::Connection(_) => network(),
+        FetchError::Edges(_) => Consequence::plain(ExitCode::Usage),
+        FetchError::Refused(edges) => {
+            let first = edges.first().map_or(Code::Ok, |(_, code)| *code);
+            let code = if is_token(first) { ExitCode::NotAllowed } else { ExitCode::Network };
+            Consequence::new(code, first.advice())
+        }
+        FetchError::NoProgress { .. } => Consequence::new(
+            ExitCode::Network,
+            "check that the edge runs, that its address and --edge-key are right (a wrong key gets no answer), \
+             and that UDP passes; what has come is kept, the same command goes on from there",
+        ),
+        FetchError::Manifest { .. } => Consequence::new(
+            ExitCode::WrongBytes,
+            "check that the grant comes from the center that packed this set, or use another edge",
+        ),
+        FetchError::Title(TitleError::Manifest(_)) => Consequence::plain(ExitCode::WrongBytes),
+        FetchError::Title(_) => Consequence::new(
+            ExitCode::NotAllowed,
+            "get a grant from the center that packed this set",
+        ),
+        FetchError::NoEdgeLeft { last: Reason::Code(code), .. } => {
+            Consequence::new(ExitCode::Network, code.advice())
+        }
+        FetchError::NoEdgeLeft { last: Reason::WrongBytes, .. } => Consequence::new(
+            ExitCode::WrongBytes,
+            "use another edge: the store of this one holds something else than the center signed; \
+             what was right is kept",
+        ),
+        FetchError::Thread(_) => Consequence::plain(ExitCode::Failure),
+        FetchError::Stopped { .. } => Consequence::plain(ExitCode::Interrupted),
+    }
+}
+
+fn is_token(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TokenInvalid
+            | Code::TokenExpired
+            | Code::TokenNotYetValid
+            | Code::TokenUnknownIssuer
+            | Code::TokenWrongKey
+            | Code::TokenEnded
+    )
+}
+
+fn access(error: &AccessError) -> Consequence {
+    match error {
+        AccessError::NoSecret => Consequence::new(
+            ExitCode::NotAllowed,
+            "give the key that the token was made for with --client-key FILE",
+        ),
+        AccessError::NotGranted { .. } => {
+            Consequence::new(ExitCode::NotAllowed, "get a grant that names the set")
+        }
+        AccessError::Ambiguous { .. } => {
+            Consequence::new(ExitCode::Usage, "say which one with --set ID")
+        }
+    }
+}
+
+fn file(error: &FileError) -> Consequence {
+    let advice = match error {
+        FileError::Exists { .. } => "choose another --out, or replace it with --force",
+        FileError::InUse { .. } => "wait for the other fetch, or choose another --out",
+        FileError::PartWithoutJournal { .. } | FileError::Journal { .. } => {
+            "move it away, choose another --out, or discard it with --force"
+        }
+        FileError::Full { .. } => {
+            "make room, then run the same command again: it goes on from what has come"
+        }
+        FileError::System { .. } => return local(),
+    };
+    Consequence::new(ExitCode::LocalFile, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    fn refused(code: Code) -> anyhow::Error {
+        FetchError::Refused(vec![(([127, 0, 0, 1], 1).into(), code)]).into()
+    }
+
+    #[test]
+    fn the_codes_advice_reaches_the_user() {
+        let found = consequence(&refused(Code::TokenExpired));
+        assert_eq!(found, Consequence::new(ExitCode::NotAllowed, Code::TokenExpired.advice()));
+        assert_eq!(consequence(&refused(Code::Draining)).code, ExitCode::Network);
+    }
+
+    #[test]
+    fn causes_are_found_below_their_context() {
+        let error = Err::<(), _>(FileError::Exists { path: "film".into() })
+            .context("could not fetch")
+            .unwrap_err();
+        assert_eq!(consequence(&error).code, ExitCode::LocalFile);
+        assert_eq!(text(&error), "could not fetch: film exists already");
+    }
+
+    #[test]
+    fn a_cause_that_was_quoted_is_not_repeated() {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = anyhow::Error::from(FileError::Full { path: "film".into(), source });
+        assert_eq!(text(&error).matches("no storage space").count(), 1, "{}", text(&error));
+    }
+
+    #[test]
+    fn anything_else_is_a_plain_failure() {
+        assert_eq!(consequence(&anyhow::anyhow!("odd")), Consequence::plain(ExitCode::Failure));
+    }
+}

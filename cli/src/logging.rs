@@ -1,0 +1,40 @@
+//! Log lines: to standard error, as text or JSON, at a level given by `--log` or `SEGCAST_LOG`.
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogArgs {
+    /// What to log: error, warn, info, debug, trace, or per module, as in `info,segcast_edge=debug`
+    #[arg(long, global = true, env = "SEGCAST_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How log lines look
+    #[arg(long, global = true, env = "SEGCAST_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// Starts logging. `default`: the level when none is asked for.
+///
+/// # Errors
+/// When the filter cannot be read.
+pub(crate) fn start(args: &LogArgs, default: &str) -> anyhow::Result<()> {
+    let filter = args.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|e| anyhow::anyhow!("--log {filter}: {e}; write for example info"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => builder.with_target(false).compact().init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

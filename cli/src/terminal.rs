@@ -1,0 +1,73 @@
+//! How far a long command is: a bar on a terminal, a line a second elsewhere; on standard error, so that
+//! standard output holds results only.
+
+use crate::units;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// Shows how many of how many bytes are done.
+pub(crate) enum Meter {
+    /// A terminal.
+    Bar(ProgressBar),
+    /// A file or a pipe.
+    Lines { what: String, last: Instant, last_bytes: u64 },
+    /// Nobody wants to know.
+    Quiet,
+}
+
+impl Meter {
+    /// `what`: the word before the figures.
+    pub(crate) fn new(what: &str, quiet: bool) -> Self {
+        if quiet {
+            return Self::Quiet;
+        }
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines { what: what.into(), last: Instant::now(), last_bytes: 0 };
+        }
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        let template =
+            "{prefix} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} eta {eta} {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(what.to_owned());
+        Self::Bar(bar)
+    }
+
+    /// `done` of `total` bytes; `note` is anything worth adding.
+    pub(crate) fn show(&mut self, done: u64, total: u64, note: &str) {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_message(note.to_owned());
+            }
+            Self::Lines { what, last, last_bytes } => {
+                let elapsed = last.elapsed();
+                if elapsed < LINE_EVERY {
+                    return;
+                }
+                let rate = done.saturating_sub(*last_bytes) as f64 / elapsed.as_secs_f64();
+                let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
+                eprintln!(
+                    "{what} {} of {} ({percent:.0} %), {} {note}",
+                    units::bytes(done),
+                    units::bytes(total),
+                    units::bit_rate(rate)
+                );
+                (*last, *last_bytes) = (Instant::now(), done);
+            }
+            Self::Quiet => {}
+        }
+    }
+
+    /// Takes the bar away: what follows is printed in its place.
+    pub(crate) fn clear(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `segcast demo`: it works, says what it measured, and leaves nothing behind whatever its end.
+
+mod common;
+
+use common::{World, interrupt, json, segcast, succeed};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn demo(world: &World, media: &Path) -> Command {
+    fs::create_dir_all(world.path("tmp")).expect("a folder");
+    let mut command = segcast();
+    command.env("TMPDIR", world.path("tmp")).arg("demo").arg("--media").arg(media);
+    command
+}
+
+fn media(world: &World, length: usize) -> std::path::PathBuf {
+    let path = world.path("media");
+    fs::write(&path, vec![7; length]).expect("a title");
+    path
+}
+
+fn left_behind(world: &World) -> usize {
+    fs::read_dir(world.path("tmp")).expect("the folder").count()
+}
+
+#[test]
+fn figures_come_as_one_json_object_over_both_drivers() {
+    for io in ["ring", "mmsg"] {
+        let world = World::new();
+        let media = media(&world, 5_000_000);
+        let mut demo = demo(&world, &media);
+        demo.args(["--json", "--sessions", "3", "--seconds", "0.3", "--io", io]);
+        let figures = json(&succeed(&mut demo));
+        assert_eq!(figures["bytes"], 5_000_000);
+        assert_eq!(figures["sessions"], 3);
+        assert_eq!(figures["io"], io);
+        assert!(figures["goodput_bits_per_second"].as_f64() > Some(0.0), "{figures}");
+        assert!(figures["first_byte"]["count"].as_u64() > Some(0), "{figures}");
+        assert_eq!(left_behind(&world), 0);
+    }
+}
+
+#[test]
+fn every_step_is_explained_and_a_table_ends_it() {
+    let world = World::new();
+    let media = media(&world, 1_000_000);
+    let said = succeed(demo(&world, &media).args(["--sessions", "1", "--seconds", "0.2"]));
+    for step in 1..=6 {
+        assert!(said.lines().any(|line| line.starts_with(&format!("{step}  "))), "{said}");
+    }
+    for row in ["goodput", "first byte", "server cores per Gbit/s", "retransmitted", "datagram"] {
+        assert!(said.contains(row), "{said}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_edge_and_files() {
+    let world = World::new();
+    let media = media(&world, 1_000_000);
+    let mut demo = demo(&world, &media);
+    demo.args(["--seconds", "600"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = demo.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut edge = None;
+    // Until it measures, which it would do for ten minutes.
+    loop {
+        let line = lines.next().expect("the demo ended").unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        let process = words.iter().position(|word| *word == "process");
+        edge = edge.or(process.map(|at| words[at + 1].to_owned()));
+        if line.starts_with("6  ") {
+            break;
+        }
+    }
+    let edge = Path::new("/proc").join(edge.expect("a process is named"));
+    assert!(edge.exists());
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!edge.exists(), "the edge still runs");
+    assert_eq!(left_behind(&world), 0);
+}
+
+#[test]
+fn a_media_file_that_is_missing_is_named() {
+    let world = World::new();
+    let output = demo(&world, Path::new("/no/such/film")).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("/no/such/film"), "{said}");
+    assert_eq!(left_behind(&world), 0);
+}
