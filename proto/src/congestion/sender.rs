@@ -170,6 +170,7 @@ impl Sender {
         report: &FeedbackView<'_>,
     ) -> Result<ReportOutcome, Lie> {
         let highest = self.check(report)?;
+        let before = self.pacing_rate();
         let is_newest = highest >= self.next_unreported;
         let is_current = highest + 1 >= self.next_unreported;
         let mut outcome = ReportOutcome::default();
@@ -198,7 +199,6 @@ impl Sender {
             self.room = report.room_bytes;
             self.hear(now);
         }
-        let before = self.pacing_rate();
         self.model.on_report(&digest, self.delivery.delivered);
         // Only a rate that rose shortens a wait: under a cap lower than a datagram in a round trip, every wait is
         // longer than that, and is meant to be.
@@ -337,7 +337,7 @@ impl Sender {
     /// (PROTOCOL.md section 11). Trains that a probe timeout passed over without any report count as vanished.
     #[must_use]
     pub fn lost_trains_in_a_row(&self) -> u32 {
-        self.trains.vanished(self.silence.since())
+        self.trains.vanished(self.silence.overdue())
     }
 
     fn train_bytes(&self) -> u64 {

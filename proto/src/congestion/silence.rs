@@ -17,6 +17,8 @@ pub(super) struct Silence {
     /// Probe timeouts in a row.
     timeouts: u32,
     stopped: bool,
+    /// What was sent up to here has been unreported for a probe timeout.
+    overdue: Option<Instant>,
 }
 
 impl Silence {
@@ -43,6 +45,7 @@ impl Silence {
             return false;
         }
         self.timeouts += 1;
+        self.overdue = Some(now - timeout);
         self.stopped = now.saturating_since(since) >= STOP;
         self.next = (!self.stopped).then(|| (now + timeout).min((since + STOP).max(now)));
         true
@@ -56,8 +59,8 @@ impl Silence {
         self.stopped
     }
 
-    pub(super) fn since(&self) -> Option<Instant> {
-        self.since.filter(|_| self.timeouts > 0)
+    pub(super) fn overdue(&self) -> Option<Instant> {
+        self.overdue
     }
 
     /// `rate` after the halvings.

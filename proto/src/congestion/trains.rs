@@ -137,9 +137,9 @@ impl Trains {
     }
 
     /// Whole trains of the current datagram size lost since the last that arrived at least in part. With
-    /// `silent_since`, those sent before it and not heard of count too.
-    pub(super) fn vanished(&self, silent_since: Option<Instant>) -> u32 {
-        let unheard = silent_since.map_or(0, |then| {
+    /// `overdue`, those sent up to then and not heard of count too.
+    pub(super) fn vanished(&self, overdue: Option<Instant>) -> u32 {
+        let unheard = overdue.map_or(0, |then| {
             let unheard = |t: &&Train| {
                 t.datagram == self.watched
                     && t.first >= self.seen_below

@@ -4,6 +4,7 @@
 //! walks through phases that measure them: [`startup`], [`probe_bw`], [`probe_rtt`]; [`loss_bound`] holds
 //! what congestion says. Out come two figures: the pacing rate, and how much may be in flight.
 
+mod aggregation;
 mod loss_bound;
 mod params;
 mod probe_bw;
@@ -15,6 +16,7 @@ use super::pacer::train_bytes;
 use super::rate_sample::RateSample;
 use super::units::{bytes_in, scale};
 use crate::time::{Duration, Instant};
+use aggregation::Aggregation;
 use loss_bound::LossBound;
 use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN, REPORT_DATAGRAMS};
 use probe_bw::Cycle;
@@ -85,6 +87,7 @@ pub(super) struct Model {
     full: FullPipe,
     bound: LossBound,
     cycle: Cycle,
+    aggregation: Aggregation,
     window: u64,
     /// The window before probing the round trip.
     window_before: u64,
@@ -125,6 +128,7 @@ impl Model {
             full: FullPipe::default(),
             bound: LossBound::default(),
             cycle: Cycle::new(now, seed),
+            aggregation: Aggregation::default(),
             window,
             window_before: window,
             pacing_rate: super::units::rate_of(window, initial_rtt).unwrap_or(u64::MAX),
@@ -181,6 +185,8 @@ impl Model {
         self.delivered = delivered;
         if report.newly_delivered > 0 {
             self.round.on_report(report.sample.prior_delivered, delivered);
+            let (rate, started) = (self.max_rate.get(), self.round.started);
+            self.aggregation.on_report(report.now, report.newly_delivered, rate, started);
             self.update_max_rate(&report.sample);
             self.update_bounds(report);
             self.update_full_pipe(report);
@@ -224,10 +230,13 @@ impl Model {
         (scale(self.bdp(), gain) + self.unreported() + self.train()).max(self.floor())
     }
 
-    /// Data that arrives between two reports (PROTOCOL.md section 10).
+    /// Data that arrives between two reports (PROTOCOL.md section 10), or what bursts of reports show, if more: at most
+    /// the longest interval's worth, whatever the client does.
     fn unreported(&self) -> u64 {
         let interval = (self.min_rtt.get() / 4).clamp(params::REPORT_MIN, params::REPORT_MAX);
-        bytes_in(self.rate(), interval).min(REPORT_DATAGRAMS * self.datagram)
+        let planned = bytes_in(self.rate(), interval).min(REPORT_DATAGRAMS * self.datagram);
+        let most = bytes_in(self.rate(), params::REPORT_MAX);
+        self.aggregation.get().min(most).max(planned)
     }
 
     fn train(&self) -> u64 {
