@@ -4,4 +4,5 @@
 pub mod emulator;
 pub mod flows;
 pub mod needs;
+pub mod product;
 pub mod sim;
