@@ -107,16 +107,26 @@ impl Segments {
             for (index, event) in events.drain(..) {
                 self.on_event(edges, index, event)?;
             }
-            while let Some(outcome) = self.worker.as_ref().and_then(Worker::poll) {
-                edges.note_progress();
-                self.on_outcome(edges, outcome)?;
-            }
+            self.hear_worker(edges)?;
             if now() >= self.progress_at {
                 self.progress_at = now() + self.progress_every;
                 progress(&self.progress(Phase::Fetching, edges.open()));
             }
         }
         Ok(())
+    }
+
+    /// Takes in what the other thread has done. While it works, nobody loses patience with the edges.
+    fn hear_worker(&mut self, edges: &mut Edges) -> Result<(), FetchError> {
+        if self.rechecking + self.pipeline.schedule.checking() > 0 {
+            edges.note_progress();
+        }
+        // Asked before the outcomes are taken: a thread that ended had sent all of its own.
+        let alive = self.worker.as_ref().is_some_and(Worker::is_alive);
+        while let Some(outcome) = self.worker.as_ref().and_then(Worker::poll) {
+            self.on_outcome(edges, outcome)?;
+        }
+        if alive { Ok(()) } else { Err(ended_early()) }
     }
 
     fn is_complete(&self) -> bool {
@@ -131,7 +141,7 @@ impl Segments {
     /// Ends the thread and takes the part file back.
     pub(super) fn end(&mut self) -> Result<PartFile, FetchError> {
         let worker = self.worker.take().and_then(Worker::stop);
-        worker.ok_or_else(|| FetchError::Thread(std::io::Error::other("it ended early")))
+        worker.ok_or_else(ended_early)
     }
 
     fn submit_rechecks(&mut self) {
@@ -176,11 +186,7 @@ impl Segments {
         let job = Job::Write { segment: number, stored: fetched.bytes };
         let submitted = self.worker.as_ref().is_some_and(|worker| worker.submit(job).is_ok());
         // The schedule's window is smaller than the worker's depth, so only a dead thread refuses.
-        if submitted {
-            Ok(())
-        } else {
-            Err(FetchError::Thread(std::io::Error::other("it ended early")))
-        }
+        if submitted { Ok(()) } else { Err(ended_early()) }
     }
 
     fn on_outcome(&mut self, edges: &mut Edges, outcome: Outcome) -> Result<(), FetchError> {
@@ -263,4 +269,8 @@ impl Segments {
             edges: shares,
         }
     }
+}
+
+fn ended_early() -> FetchError {
+    FetchError::Thread(std::io::Error::other("the one there was has ended early"))
 }

@@ -96,6 +96,11 @@ impl Worker {
         self.outcomes.try_recv().ok()
     }
 
+    /// Whether the thread still runs; it ends early only by a panic, which has been printed then.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Finishes all jobs handed over, syncs, and gives the part file back.
     pub fn stop(mut self) -> Option<PartFile> {
         self.jobs = None;
