@@ -1,31 +1,50 @@
-//! Ctrl-C and SIGTERM: the first asks the command to end cleanly, a second one ends it at once.
+//! Ctrl-C and SIGTERM: the first asks the command to end cleanly; one that comes when that takes too long
+//! ends it at once.
 
 use crate::exit_code::ExitCode;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Signals this soon after the first mean the same one: terminals, shells and timeout(1) may send several.
+const SAME: Duration = Duration::from_secs(2);
 
 /// Set by a signal, looked at by whatever runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     stop: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
+    signal: Arc<AtomicI32>,
 }
 
 impl Interrupt {
     /// Takes over SIGINT and SIGTERM.
     pub(crate) fn install() -> io::Result<Self> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
         let this =
-            Self { stop: Arc::new(AtomicBool::new(false)), signal: Arc::new(AtomicUsize::new(0)) };
-        for (signal, code) in [(SIGINT, ExitCode::Interrupted), (SIGTERM, ExitCode::Terminated)] {
-            // Order matters: the second signal finds the flag set and ends the process.
-            let status = i32::from(code as u8);
-            signal_hook::flag::register_conditional_shutdown(signal, status, this.stop.clone())?;
-            signal_hook::flag::register(signal, this.stop.clone())?;
-            signal_hook::flag::register_usize(signal, this.signal.clone(), signal as usize)?;
-        }
+            Self { stop: Arc::new(AtomicBool::new(false)), signal: Arc::new(AtomicI32::new(0)) };
+        let signals = Signals::new([SIGINT, SIGTERM])?;
+        let listener = this.clone();
+        std::thread::Builder::new()
+            .name("segcast-signals".into())
+            .spawn(move || listener.listen(signals))?;
         Ok(this)
+    }
+
+    fn listen(&self, mut signals: Signals) {
+        let mut first: Option<Instant> = None;
+        for signal in signals.forever() {
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    self.signal.store(signal, Ordering::Relaxed);
+                    self.stop.store(true, Ordering::Release);
+                }
+                Some(first) if first.elapsed() < SAME => {}
+                Some(_) => std::process::exit(self.exit_code() as i32),
+            }
+        }
     }
 
     /// The flag, for libraries that take one.
@@ -35,13 +54,12 @@ impl Interrupt {
 
     /// Whether a signal has come.
     pub(crate) fn is_set(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Acquire)
     }
 
     /// The exit code of a command that a signal ended.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        let term = signal_hook::consts::SIGTERM as usize;
-        if self.signal.load(Ordering::Relaxed) == term {
+        if self.signal.load(Ordering::Relaxed) == SIGTERM {
             ExitCode::Terminated
         } else {
             ExitCode::Interrupted

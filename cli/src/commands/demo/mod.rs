@@ -194,7 +194,7 @@ impl Demo<'_> {
         media.compare(&output, self.interrupt)?;
         std::fs::remove_file(&output).context("could not remove the fetched copy")?;
         self.say(&format!(
-            "5  a client: fetched, verified, decrypted and wrote it in {}, {}; byte for byte the same",
+            "5  a client: fetched, verified, decrypted, wrote and synced it in {}: {}, byte for byte the same",
             units::duration(Duration::from_secs_f64(report.seconds)),
             units::bit_rate(report.goodput_bytes_per_second)
         ));
