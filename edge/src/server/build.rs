@@ -164,7 +164,7 @@ pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64)
         mailboxes = show_size(mail),
         residency = show_size(residency),
         manifest_pages = show_size(page_bytes),
-        total_bytes = total,
+        total_mib = total.div_ceil(1 << 20),
         "memory budget, beside the page cache that holds segments and the work of sending sessions"
     );
 }

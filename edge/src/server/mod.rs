@@ -115,7 +115,7 @@ impl Server {
             addresses = ?server.addresses,
             shards = cores.len(),
             sets = catalogue.sets().len(),
-            admin = ?server.side.address(),
+            admin = server.side.address().map(tracing::field::display),
             "serving"
         );
         Ok(server)
