@@ -3,7 +3,7 @@
 //! `SEGCAST_SIM_SCENARIOS=n` sets how many (default 1000; CI runs 10 000), `SEGCAST_SIM_SEED=s` the first
 //! seed (default from the clock); a failing seed is printed and `SEGCAST_SIM_ONE=s` repeats it alone.
 
-use segcast_tests::sim::{Scenario, World};
+use segcast_tests::sim::{Scenario, World, run_many};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn number(name: &str) -> Option<u64> {
@@ -26,22 +26,21 @@ fn every_transfer_ends_right_and_in_time() {
     let first = number("SEGCAST_SIM_SEED").unwrap_or(clock << 20);
     let count = number("SEGCAST_SIM_SCENARIOS").unwrap_or(1000);
     println!("seeds {first}..{}", first + count);
-    let mut failed = Vec::new();
-    let mut utilisation = 0.0;
-    for seed in first..first + count {
+    let results = run_many(first..first + count, |seed| {
         let scenario = Scenario::draw(seed);
-        match World::new(scenario.clone()).run() {
-            Ok(outcome) => {
-                utilisation += outcome.utilisation;
-                assert!(outcome.datagrams >= 200, "seed {seed} moved {}", outcome.datagrams);
-                assert!(scenario.segments >= 3);
-            }
-            Err(failure) => {
-                println!("SEGCAST_SIM_ONE={seed}: {failure:?} in {scenario:?}");
-                failed.push(seed);
-            }
+        let outcome = World::new(scenario.clone()).run();
+        if let Err(failure) = &outcome {
+            println!("SEGCAST_SIM_ONE={seed}: {failure:?} in {scenario:?}");
         }
+        outcome
+    });
+    let mut utilisation = 0.0;
+    for (seed, outcome) in &results {
+        let Ok(outcome) = outcome else { continue };
+        utilisation += outcome.utilisation;
+        assert!(outcome.datagrams >= 200, "seed {seed} moved {}", outcome.datagrams);
     }
     println!("mean utilisation {:.2}", utilisation / count as f64);
+    let failed: Vec<_> = results.iter().filter(|(_, o)| o.is_err()).map(|(seed, _)| seed).collect();
     assert!(failed.is_empty(), "{} of {count} failed: {failed:?}", failed.len());
 }

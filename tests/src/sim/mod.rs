@@ -6,6 +6,8 @@
 
 /// One direction of a path.
 pub mod link;
+/// Many runs at once.
+pub mod many;
 /// What is drawn from a seed.
 pub mod scenario;
 /// The stored objects.
@@ -14,5 +16,6 @@ pub mod source;
 pub mod world;
 
 pub use link::Link;
+pub use many::run_many;
 pub use scenario::Scenario;
 pub use world::{Failure, Outcome, World};

@@ -20,6 +20,17 @@ pub(super) struct Hello {
     next: Instant,
     /// When the first HELLO went out that the answer can belong to.
     first_sent: Option<Instant>,
+    /// HELLOs that went out since then, it included.
+    sends: u32,
+}
+
+/// The round trip that an answer to a HELLO shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HelloRtt {
+    pub(super) rtt: Duration,
+    /// Whether one HELLO went out. After a repeat it may be more than the round trip: a start that later samples
+    /// correct, where a guess could be far off.
+    pub(super) exact: bool,
 }
 
 impl Hello {
@@ -38,6 +49,7 @@ impl Hello {
             pause,
             next: now,
             first_sent: None,
+            sends: 0,
         })
     }
 
@@ -49,6 +61,7 @@ impl Hello {
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(LONGEST);
         self.first_sent.get_or_insert(now);
+        self.sends += 1;
         Some(self.attempt.hello().as_slice())
     }
 
@@ -76,29 +89,34 @@ impl Hello {
     ) -> Result<(), HandshakeError> {
         self.attempt = attempt(config, seed)?;
         (self.fresh_at, self.next, self.first_sent) = (now + HELLO_FRESH, now, None);
+        self.sends = 0;
         Ok(())
     }
 
-    /// A COOKIE came: the same HELLO goes out with it, at once. Gives the round trip, or more than it.
-    pub(super) fn cookie(&mut self, now: Instant, datagram: &[u8]) -> Option<Duration> {
+    /// A COOKIE came: the same HELLO goes out with it, at once.
+    pub(super) fn cookie(&mut self, now: Instant, datagram: &[u8]) -> Option<HelloRtt> {
         if !self.attempt.on_cookie(datagram) {
             return None;
         }
         self.next = now;
-        let sent = self.first_sent.take().unwrap_or(now);
-        Some(now.saturating_since(sent))
+        let rtt = self.rtt(now);
+        (self.first_sent, self.sends) = (None, 0);
+        Some(rtt)
     }
 
-    /// A WELCOME came. Also gives the round trip, or, after a repeated HELLO, more than it: a start that later
-    /// samples correct, where a guess could be far off.
+    /// A WELCOME came.
     pub(super) fn welcome(
         &mut self,
         now: Instant,
         datagram: &[u8],
-    ) -> Result<(Welcomed, Duration), HandshakeError> {
+    ) -> Result<(Welcomed, HelloRtt), HandshakeError> {
         let welcomed = self.attempt.on_welcome(datagram)?;
+        Ok((welcomed, self.rtt(now)))
+    }
+
+    fn rtt(&self, now: Instant) -> HelloRtt {
         let sent = self.first_sent.unwrap_or(now);
-        Ok((welcomed, now.saturating_since(sent)))
+        HelloRtt { rtt: now.saturating_since(sent), exact: self.sends == 1 }
     }
 }
 

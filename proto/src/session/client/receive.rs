@@ -1,6 +1,7 @@
 //! What each datagram does to the session.
 
 use super::config::ClientEvent;
+use super::hello::HelloRtt;
 use super::transport::{Message, Transport};
 use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
 use crate::crypto::Opened;
@@ -34,8 +35,8 @@ impl ClientSession {
         match header.packet_type {
             PacketType::Cookie => {
                 let rtt = self.hello.as_mut().and_then(|hello| hello.cookie(now, datagram));
-                if let Some(rtt) = rtt {
-                    self.rtt.first_sample(rtt);
+                if let Some(HelloRtt { rtt, exact }) = rtt {
+                    self.rtt.handshake_sample(rtt, exact);
                 }
                 rtt.is_some()
             }
@@ -48,7 +49,7 @@ impl ClientSession {
         let Some(hello) = &mut self.hello else { return false };
         let Ok((welcomed, rtt)) = hello.welcome(now, datagram) else { return false };
         self.hello = None;
-        self.rtt.first_sample(rtt);
+        self.rtt.handshake_sample(rtt.rtt, rtt.exact);
         if welcomed.payload.code != Code::Ok {
             let retry_after = Duration::from_millis(u64::from(welcomed.payload.retry_after_ms));
             self.end(ClientEvent::Refused { code: welcomed.payload.code, retry_after });

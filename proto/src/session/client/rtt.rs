@@ -14,28 +14,31 @@ const MAX: Duration = Duration::from_secs(2);
 pub(super) struct Rtt {
     smoothed: Option<Duration>,
     variation: Duration,
+    /// An upper bound only: the first real sample replaces it.
+    provisional: bool,
 }
 
 impl Rtt {
     /// Begins with what the caller knows.
     pub(super) fn new(hint: Option<Duration>) -> Self {
-        Self { smoothed: hint, variation: hint.unwrap_or_default() / 2 }
+        Self { smoothed: hint, variation: hint.unwrap_or_default() / 2, provisional: false }
     }
 
     /// Takes in a sample.
     pub(super) fn sample(&mut self, rtt: Duration) {
-        let Some(smoothed) = self.smoothed else {
-            (self.smoothed, self.variation) = (Some(rtt), rtt / 2);
+        let Some(smoothed) = self.smoothed.filter(|_| !self.provisional) else {
+            *self = Self::new(Some(rtt));
             return;
         };
         self.variation = (self.variation * 3 + smoothed.abs_diff(rtt)) / 4;
         self.smoothed = Some((smoothed * 7 + rtt) / 8);
     }
 
-    /// Takes in a sample that may be too long: only where there is none, or it is shorter.
-    pub(super) fn first_sample(&mut self, rtt: Duration) {
+    /// Takes in the handshake's sample: only where there is none, or it is shorter. It is not `exact` when the
+    /// HELLO went out more than once: then it may be far too long, and smoothing would forget that too slowly.
+    pub(super) fn handshake_sample(&mut self, rtt: Duration, exact: bool) {
         if self.smoothed.is_none_or(|smoothed| rtt < smoothed) {
-            (self.smoothed, self.variation) = (Some(rtt), rtt / 2);
+            *self = Self { provisional: !exact, ..Self::new(Some(rtt)) };
         }
     }
 
@@ -80,6 +83,20 @@ mod tests {
         assert!(settled >= MS(65) && settled < MS(67), "{settled:?}");
         assert_eq!(rtt.probe_timeout(1), settled * 2);
         assert_eq!(rtt.probe_timeout(31), MAX);
+    }
+
+    #[test]
+    fn a_round_trip_from_a_repeated_hello_is_forgotten_at_the_first_real_one() {
+        let mut rtt = Rtt::default();
+        rtt.handshake_sample(MS(300), false);
+        assert_eq!(rtt.smoothed(), Some(MS(300)));
+        rtt.sample(MS(3));
+        assert_eq!(rtt.smoothed(), Some(MS(3)));
+        rtt.sample(MS(11));
+        assert_eq!(rtt.smoothed(), Some(MS(4)));
+        rtt.handshake_sample(MS(2), true);
+        rtt.sample(MS(10));
+        assert_eq!(rtt.smoothed(), Some(MS(3)));
     }
 
     #[test]
