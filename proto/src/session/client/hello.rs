@@ -22,6 +22,7 @@ pub(super) struct Hello {
     first_sent: Option<Instant>,
     /// HELLOs that went out since then, it included.
     sends: u32,
+    has_cookie: bool,
 }
 
 /// The round trip that an answer to a HELLO shows.
@@ -50,6 +51,7 @@ impl Hello {
             next: now,
             first_sent: None,
             sends: 0,
+            has_cookie: false,
         })
     }
 
@@ -89,18 +91,22 @@ impl Hello {
     ) -> Result<(), HandshakeError> {
         self.attempt = attempt(config, seed)?;
         (self.fresh_at, self.next, self.first_sent) = (now + HELLO_FRESH, now, None);
-        self.sends = 0;
+        (self.sends, self.has_cookie) = (0, false);
         Ok(())
     }
 
-    /// A COOKIE came: the same HELLO goes out with it, at once.
+    /// A COOKIE came: the same HELLO goes out with it, at once. One that is in place already answered a repeated
+    /// HELLO and is dropped.
     pub(super) fn cookie(&mut self, now: Instant, datagram: &[u8]) -> Option<HelloRtt> {
-        if !self.attempt.on_cookie(datagram) {
+        let before = *self.attempt.hello();
+        if !self.attempt.on_cookie(datagram) || before == *self.attempt.hello() {
             return None;
         }
         self.next = now;
         let rtt = self.rtt(now);
-        (self.first_sent, self.sends) = (None, 0);
+        if !self.has_cookie {
+            (self.first_sent, self.sends, self.has_cookie) = (None, 0, true);
+        }
         Some(rtt)
     }
 

@@ -2,6 +2,7 @@
 
 use super::config::ClientEvent;
 use super::hello::HelloRtt;
+use super::requests::StatusRtt;
 use super::transport::{Message, Transport};
 use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
 use crate::crypto::Opened;
@@ -35,8 +36,8 @@ impl ClientSession {
         match header.packet_type {
             PacketType::Cookie => {
                 let rtt = self.hello.as_mut().and_then(|hello| hello.cookie(now, datagram));
-                if let Some(HelloRtt { rtt, exact }) = rtt {
-                    self.rtt.handshake_sample(rtt, exact);
+                if let Some(rtt) = rtt {
+                    self.hello_rtt(rtt);
                 }
                 rtt.is_some()
             }
@@ -49,7 +50,7 @@ impl ClientSession {
         let Some(hello) = &mut self.hello else { return false };
         let Ok((welcomed, rtt)) = hello.welcome(now, datagram) else { return false };
         self.hello = None;
-        self.rtt.handshake_sample(rtt.rtt, rtt.exact);
+        self.hello_rtt(rtt);
         if welcomed.payload.code != Code::Ok {
             let retry_after = Duration::from_millis(u64::from(welcomed.payload.retry_after_ms));
             self.end(ClientEvent::Refused { code: welcomed.payload.code, retry_after });
@@ -62,6 +63,14 @@ impl ClientSession {
         }
         self.events.push_back(ClientEvent::Open);
         true
+    }
+
+    fn hello_rtt(&mut self, HelloRtt { rtt, exact }: HelloRtt) {
+        if exact {
+            self.rtt.sample(rtt);
+        } else {
+            self.rtt.bound(rtt);
+        }
     }
 
     fn take_sealed(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
@@ -137,8 +146,10 @@ impl ClientSession {
         let Ok(status) = Status::decode(payload) else { return };
         let reordering = self.rtt.reordering(self.reordering);
         let Some(transport) = &mut self.transport else { return };
-        if let Some(rtt) = transport.requests.status(now, highest, &status, reordering) {
-            self.rtt.sample(rtt);
+        match transport.requests.status(now, highest, &status, reordering) {
+            Some(StatusRtt::Sample(rtt)) => self.rtt.sample(rtt),
+            Some(StatusRtt::Bound(rtt)) => self.rtt.bound(rtt),
+            None => {}
         }
     }
 

@@ -23,6 +23,15 @@ pub(super) struct Outstanding {
     lost_at: Option<Instant>,
 }
 
+/// The round trip of a request that a STATUS acknowledges first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatusRtt {
+    /// The server answered at once.
+    Sample(Duration),
+    /// It has finished the request already: the first STATUS may be lost, and this is a later one.
+    Bound(Duration),
+}
+
 /// All requests of a transport.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -60,14 +69,14 @@ impl Requests {
         self.list.iter_mut().filter(eligible).min_by_key(|r| (r.deadline, r.id))
     }
 
-    /// Takes in a STATUS. Gives the round trip of a request that it acknowledges first.
+    /// Takes in a STATUS. Gives what it says of the round trip, if it acknowledges a request first.
     pub(super) fn status(
         &mut self,
         now: Instant,
         highest: u32,
         status: &Status,
         reordering: Duration,
-    ) -> Option<Duration> {
+    ) -> Option<StatusRtt> {
         let mut rtt = None;
         for request in self.list.iter_mut().filter(|r| r.sends > 0 && r.id <= highest) {
             let back = highest - request.id;
@@ -75,8 +84,15 @@ impl Requests {
             let known = bit == 0 || status.received & bit != 0;
             if known && !request.acknowledged {
                 request.acknowledged = true;
-                let once = request.sent.filter(|_| request.sends == 1);
-                rtt = once.map(|sent| now.saturating_since(sent)).or(rtt);
+                if let Some(sent) = request.sent.filter(|_| request.sends == 1) {
+                    let passed = now.saturating_since(sent);
+                    let late = bit == 0 || status.finished & bit != 0;
+                    rtt = match rtt {
+                        Some(StatusRtt::Sample(_)) if late => rtt,
+                        _ if late => Some(StatusRtt::Bound(passed)),
+                        _ => Some(StatusRtt::Sample(passed)),
+                    };
+                }
             }
             if !known && request.sent.is_some_and(|at| now.saturating_since(at) > reordering) {
                 request.sent = None;
@@ -163,7 +179,7 @@ mod tests {
         let mut requests = sent(3);
         let now = Instant::ZERO + MS * 10;
         let rtt = requests.status(now, 3, &status(0b101, 0), MS);
-        assert_eq!(rtt, Some(MS * 10));
+        assert_eq!(rtt, Some(StatusRtt::Sample(MS * 10)));
         assert_eq!(requests.next_to_send(64).map(|r| r.id), Some(2));
     }
 

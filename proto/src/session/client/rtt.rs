@@ -14,7 +14,7 @@ const MAX: Duration = Duration::from_secs(2);
 pub(super) struct Rtt {
     smoothed: Option<Duration>,
     variation: Duration,
-    /// An upper bound only: the first real sample replaces it.
+    /// An upper bound only: the first sample that is less replaces it.
     provisional: bool,
 }
 
@@ -27,18 +27,19 @@ impl Rtt {
     /// Takes in a sample.
     pub(super) fn sample(&mut self, rtt: Duration) {
         let Some(smoothed) = self.smoothed.filter(|_| !self.provisional) else {
-            *self = Self::new(Some(rtt));
+            let bound = self.smoothed.unwrap_or(rtt);
+            *self = Self::new(Some(rtt.min(bound)));
             return;
         };
         self.variation = (self.variation * 3 + smoothed.abs_diff(rtt)) / 4;
         self.smoothed = Some((smoothed * 7 + rtt) / 8);
     }
 
-    /// Takes in the handshake's sample: only where there is none, or it is shorter. It is not `exact` when the
-    /// HELLO went out more than once: then it may be far too long, and smoothing would forget that too slowly.
-    pub(super) fn handshake_sample(&mut self, rtt: Duration, exact: bool) {
+    /// Takes in a sample that may be far too long: only where there is none, or it is shorter. Smoothing would
+    /// forget it too slowly.
+    pub(super) fn bound(&mut self, rtt: Duration) {
         if self.smoothed.is_none_or(|smoothed| rtt < smoothed) {
-            *self = Self { provisional: !exact, ..Self::new(Some(rtt)) };
+            *self = Self { provisional: true, ..Self::new(Some(rtt)) };
         }
     }
 
@@ -88,15 +89,14 @@ mod tests {
     #[test]
     fn a_round_trip_from_a_repeated_hello_is_forgotten_at_the_first_real_one() {
         let mut rtt = Rtt::default();
-        rtt.handshake_sample(MS(300), false);
+        rtt.bound(MS(300));
         assert_eq!(rtt.smoothed(), Some(MS(300)));
         rtt.sample(MS(3));
         assert_eq!(rtt.smoothed(), Some(MS(3)));
         rtt.sample(MS(11));
         assert_eq!(rtt.smoothed(), Some(MS(4)));
-        rtt.handshake_sample(MS(2), true);
-        rtt.sample(MS(10));
-        assert_eq!(rtt.smoothed(), Some(MS(3)));
+        rtt.bound(MS(200));
+        assert_eq!(rtt.smoothed(), Some(MS(4)));
     }
 
     #[test]

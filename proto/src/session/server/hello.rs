@@ -29,7 +29,7 @@ impl Endpoint {
             return self.dropped(DropReason::BadHello);
         };
         if let Some(pending) = self.table.pending_for(&view.hello_hash) {
-            pending.repeated = true;
+            pending.repeat(path);
             let answer = Answer::new(path, &pending.welcome);
             return self.answer(answer);
         }
@@ -78,7 +78,7 @@ impl Endpoint {
         hello: ReceivedHello,
     ) -> Disposition {
         if let Some(pending) = self.table.pending_for(&hello.hello_hash) {
-            pending.repeated = true;
+            pending.repeat(path);
             let answer = Answer::new(path, &pending.welcome);
             return self.answer(answer);
         }
@@ -102,6 +102,7 @@ impl Endpoint {
         let pending = Pending {
             hello_hash,
             path,
+            repeated_to: None,
             client_index,
             client_public,
             sealer: Sealer::new(suite, to_client, now)

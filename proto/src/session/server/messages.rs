@@ -26,6 +26,21 @@ pub(super) struct Context<'a> {
     pub(super) counters: &'a mut Counters,
 }
 
+/// Any packet but a REPORT: sending that had stopped for want of reports begins again. Every train of a second was
+/// lost then; where datagrams are larger than the base they may be the reason, so they become small again. Says
+/// whether they did.
+pub(super) fn on_life(session: &mut Session, now: Instant) -> bool {
+    let Some(sender) = session.work.as_mut().and_then(|work| work.sender.as_mut()) else {
+        return false;
+    };
+    let reset = sender.is_stopped() && session.size.black_hole(now);
+    sender.on_peer_packet(now);
+    if reset {
+        sender.set_datagram_bytes(session.size.current());
+    }
+    reset
+}
+
 /// REQUEST: queues work, or refuses it.
 pub(super) fn on_request(
     session: &mut Session,
@@ -58,9 +73,6 @@ pub(super) fn on_request(
     }
     let lowest = session.window.lowest();
     let work = session.work(now);
-    if let Some(sender) = &mut work.sender {
-        sender.on_peer_packet(now);
-    }
     while work.queue.expire(lowest).is_some() {}
     work.status.by(now + STATUS_DELAY);
     Ok(())

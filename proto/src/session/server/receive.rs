@@ -50,7 +50,7 @@ impl Endpoint {
             Err(reason) => return self.dropped(reason),
         };
         if matches!(self.table.slot_mut(index.slot()), Some(Slot::Pending(_))) {
-            self.promote(now, index, source);
+            self.promote(now, index, path, source);
         }
         self.follow_path(now, index.slot(), path, bytes, opened.is_highest);
         let ending = self.dispatch(now, unix_time, path, index.slot(), &opened);
@@ -77,8 +77,8 @@ impl Endpoint {
     ) -> Result<Opened<'a>, DropReason> {
         let opener = match self.table.slot_mut(slot) {
             Some(Slot::Open(session)) => &mut session.opener,
-            // Only the address that WELCOME went to can begin the session: so it is proven.
-            Some(Slot::Pending(pending)) if pending.path == path => &mut pending.opener,
+            // Only an address that WELCOME went to can begin the session: so it is proven.
+            Some(Slot::Pending(pending)) if pending.was_welcomed_at(path) => &mut pending.opener,
             _ => return Err(DropReason::UnknownSession),
         };
         opener.open(now, datagram).map_err(|error| match error {
@@ -89,8 +89,15 @@ impl Endpoint {
     }
 
     /// The first sealed packet makes a pending handshake a session.
-    fn promote<S: SegmentSource>(&mut self, now: Instant, index: ReceiverIndex, source: &S) {
-        let Some(pending) = self.table.take_pending(index.slot()) else { return };
+    fn promote<S: SegmentSource>(
+        &mut self,
+        now: Instant,
+        index: ReceiverIndex,
+        path: Path,
+        source: &S,
+    ) {
+        let Some(mut pending) = self.table.take_pending(index.slot()) else { return };
+        pending.path = path;
         let find = |id| source.find_set(id).unwrap_or(NO_SET);
         let sets: Box<[u32]> = pending.claims.sets.iter().map(find).collect();
         self.clients.add(&pending.client_public);
@@ -129,6 +136,9 @@ impl Endpoint {
     ) -> Result<(), Ending> {
         let Some(session) = self.table.session_mut(slot) else { return Ok(()) };
         session.sealer.on_peer_epoch(now, opened.epoch);
+        if opened.header.packet_type != PacketType::Report && messages::on_life(session, now) {
+            self.counters.size_reset += 1;
+        }
         match opened.header.packet_type {
             PacketType::Request => {
                 let per_second = self.config.requests_per_second;

@@ -87,6 +87,11 @@ impl SizeSearch {
         if lost_trains >= BLACK_HOLE_TRAINS { self.reset(now) } else { None }
     }
 
+    /// Nothing of this size arrives. Says whether a smaller size is in use from now on.
+    pub(super) fn black_hole(&mut self, now: Instant) -> bool {
+        self.reset(now).is_some()
+    }
+
     /// A send of `size` bytes was refused as too large for its route.
     pub(super) fn refused(&mut self, now: Instant, size: usize) -> Option<SizeChange> {
         if self.probe.is_some_and(|(_, probe)| usize::from(probe) == size) {

@@ -11,7 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 /// A handshake that was answered and waits for its first sealed packet.
 pub(super) struct Pending {
     pub(super) hello_hash: [u8; 32],
+    /// Where the first WELCOME went.
     pub(super) path: Path,
+    /// Where the last repeated one went, if elsewhere: the client moved, or someone replays its HELLO. The first
+    /// address stays valid, so that the latter does no harm.
+    pub(super) repeated_to: Option<Path>,
     pub(super) client_index: u32,
     pub(super) client_public: [u8; 32],
     pub(super) sealer: Sealer,
@@ -23,6 +27,21 @@ pub(super) struct Pending {
     pub(super) welcomed: Instant,
     /// Answered more than once: the round trip cannot be told.
     pub(super) repeated: bool,
+}
+
+impl Pending {
+    /// Notes that WELCOME goes out once more, to `path`.
+    pub(super) fn repeat(&mut self, path: Path) {
+        self.repeated = true;
+        if path != self.path {
+            self.repeated_to = Some(path);
+        }
+    }
+
+    /// Whether `path` was sent a WELCOME, so that a sealed packet from there proves it.
+    pub(super) fn was_welcomed_at(&self, path: Path) -> bool {
+        self.path == path || self.repeated_to == Some(path)
+    }
 }
 
 /// One slot.
