@@ -4,10 +4,16 @@
 //! sessions, and a [`Link`] each way that delays, drops, reorders and duplicates. The same seed gives the
 //! same run, to the packet.
 
+mod attack;
+mod flight;
 /// One direction of a path.
 pub mod link;
 /// Many runs at once.
 pub mod many;
+/// How runs end.
+pub mod outcome;
+/// A client without rules.
+pub mod raw;
 /// What is drawn from a seed.
 pub mod scenario;
 /// The stored objects.
@@ -17,5 +23,6 @@ pub mod world;
 
 pub use link::Link;
 pub use many::run_many;
+pub use outcome::{Failure, Outcome};
 pub use scenario::Scenario;
-pub use world::{Failure, Outcome, World};
+pub use world::World;

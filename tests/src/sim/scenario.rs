@@ -1,9 +1,10 @@
 //! What is drawn from a seed: the path, the work, the faults.
 
+use super::attack::LIAR_DATAGRAMS;
 use super::link::{LinkConfig, unit};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use segcast_proto::limits::SEGMENT_UNIT;
+use segcast_proto::limits::{DATAGRAM_BASE, HANDSHAKE_TIME, SEGMENT_UNIT};
 use segcast_proto::time::Duration;
 
 /// One simulated run.
@@ -39,8 +40,16 @@ pub struct Scenario {
     pub epoch_packets: u64,
     /// The largest datagram the path carries.
     pub path_datagram: usize,
+    /// When the path begins to drop everything larger than 1200 bytes, if it does.
+    pub black_hole: Option<Duration>,
     /// Whether the server demands cookies.
     pub cookies: bool,
+    /// Whether one more client lies about what it received.
+    pub liar: bool,
+    /// Whether packets of the first client come from a victim's address for a while.
+    pub spoof: bool,
+    /// Whether clients also ask for what does not exist.
+    pub refusals: bool,
 }
 
 /// A number in `low..high`, evenly in its logarithm.
@@ -78,7 +87,7 @@ impl Scenario {
         // At least 200 datagrams, of whatever size the path carries.
         let units = if path_datagram > 1440 { 8 } else { 1 + rng.next_u32() as usize % 2 };
         let segments = 4 + rng.next_u32() % 2;
-        Self {
+        let drawn = Self {
             seed,
             rtt,
             rate,
@@ -89,8 +98,8 @@ impl Scenario {
             segments,
             segment_bytes: SEGMENT_UNIT * units,
             // One fetch after another takes more round trips than the bound has as soon as there are repairs: six
-            // objects of one round trip and some 2.5 repairs of 1.25 round trips each at 10 % loss are 25.
-            window: if loss > 0.0 { 2 } else { 1 } + rng.next_u32() as usize % 4,
+            // objects of one round trip and some three repairs of 1.25 round trips each at 10 % loss are 28.
+            window: if loss > 0.0 { 4 } else { 1 } + rng.next_u32() as usize % 4,
             restart: chance(rng, 0.1).then(|| rtt.mul_f64(1.0 + unit(rng) * 8.0)),
             address_change: chance(rng, 0.1).then(|| rtt.mul_f64(2.0 + unit(rng) * 6.0)),
             cold: chance(rng, 0.2),
@@ -101,29 +110,52 @@ impl Scenario {
             },
             path_datagram,
             cookies: chance(rng, 0.2),
-        }
+            black_hole: chance(rng, 0.1).then(|| rtt.mul_f64(2.0 + unit(rng) * 8.0)),
+            liar: chance(rng, 0.15),
+            spoof: chance(rng, 0.15),
+            refusals: chance(rng, 0.2),
+        };
+        // The liar shakes hands only once.
+        Self { liar: drawn.liar && drawn.restart.is_none(), ..drawn }
     }
 
-    /// Stored bytes that all sessions fetch.
+    /// Bytes that all sessions fetch; the liar's until it is caught count too.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        u64::from(self.sessions) * u64::from(self.segments) * self.segment_bytes as u64
+        let liar = if self.liar { LIAR_DATAGRAMS * DATAGRAM_BASE as u64 } else { 0 };
+        u64::from(self.sessions) * u64::from(self.segments) * self.segment_bytes as u64 + liar
     }
 
-    /// The time in which the transfer must end: 3 × size ÷ (rate × (1 − loss)) + 20 round trips, and what a
-    /// fault that takes the server or the path away costs until it can be noticed.
+    /// The time in which the transfer must end, from an open session on: 3 × size ÷ (rate × (1 − loss)) + 20 round
+    /// trips, and nothing more unless the server or the path is taken away.
     #[must_use]
     pub fn bound(&self) -> Duration {
         let pure = self.bytes() as f64 / (self.rate as f64 * (1.0 - self.down.loss));
         let mut bound = Duration::from_secs_f64(3.0 * pure) + self.rtt * 20;
-        if self.restart.is_some() {
-            // Noticing takes three probe timeouts: 1 + 2 + 4 of them, of up to 3 round trips + 25 ms each.
-            bound += (self.rtt * 3 + Duration::from_millis(25)) * 7 + self.rtt * 4;
+        // A probe timeout is the round trip + 4 × its variation + 25 ms. The round trip that is measured has the
+        // queue in it; its variation settles below a quarter of it.
+        let measured =
+            self.rtt + Duration::from_secs_f64(self.down.queue as f64 / self.rate as f64);
+        let probe_timeout = measured * 2 + Duration::from_millis(25);
+        if self.restart.is_some() || self.address_change.is_some() {
+            // Noticed after three probe timeouts, 1 + 2 + 4 of them. (A new address is noticed with the first packet,
+            // but then the challenge or its answer may be lost.) The handshake takes a round trip, and its packets
+            // are repeated after 2 and 4 more when they are lost; then the rate grows anew for 5.
+            bound += probe_timeout * 7 + measured * 12;
         }
-        if self.address_change.is_some() {
-            bound += self.rtt * 10 + Duration::from_millis(250);
+        if self.black_hole.is_some() {
+            // Sending stops after a second without reports; the client's next probe starts it again, with small
+            // datagrams and a small window. The short last packet of an object passes, and its report begins the
+            // second anew: once for each object.
+            let stops = self.segments + 1;
+            bound += (Duration::from_secs(1) + probe_timeout * 2 + measured * 5) * stops;
         }
-        // Handshakes lost before a round trip is known are repeated after 100 ms, then 200, 400, …
-        bound + Duration::from_millis(if self.down.loss > 0.0 { 1500 } else { 0 })
+        bound
+    }
+
+    /// The time in which a liar must be noticed: it does not hurry.
+    #[must_use]
+    pub fn liar_bound(&self) -> Duration {
+        self.bound() + HANDSHAKE_TIME + self.rtt * 200
     }
 }

@@ -1,6 +1,9 @@
 //! Both ends and the time between them: the event loop of a simulated run, and its checks.
 
+use super::attack::{Attacks, LIAR, Liar};
+use super::flight::Flight;
 use super::link::Link;
+use super::outcome::{Failure, Outcome};
 use super::scenario::Scenario;
 use super::source::{MemorySource, content, set_id};
 use rand_chacha::ChaCha20Rng;
@@ -9,7 +12,7 @@ use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::limits::{DATAGRAM_MAX, TRAIN_MAX};
+use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX, HANDSHAKE_TIME, TRAIN_MAX};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, Fetched};
 use segcast_proto::session::server::{
     Disposition, DropReason, Endpoint, EndpointConfig, Path, SendFailure, ServerEvent,
@@ -23,93 +26,39 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Unix time of the simulation's origin.
-const EPOCH: u64 = 1_800_000_000;
+pub(super) const EPOCH: u64 = 1_800_000_000;
 /// Bytes of the manifest page: several datagrams, and a length that the client has to learn.
 const PAGE_BYTES: usize = 3000;
+/// A set that the tokens name and the server does not have.
+const SET_ABSENT: u32 = 9;
 /// Steps after which a run counts as stuck in one moment.
 const STEPS_MAX: u64 = 20_000_000;
 
-/// What a run came to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// When the last transfer ended.
-    pub ended: Duration,
-    /// Datagrams from the server.
-    pub datagrams: u64,
-    /// Share of the path's rate that new bytes used.
-    pub utilisation: f64,
-    /// Duplicate bytes over new ones.
-    pub waste: f64,
-    /// Key epochs the server's first session went through, plus one for each restart.
-    pub handshakes: u64,
-}
-
-/// How a run failed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Failure {
-    /// An object came out wrong.
-    WrongBytes(ObjectNumber),
-    /// Not done within the bound.
-    Late {
-        /// Objects done.
-        done: usize,
-        /// Objects wanted.
-        wanted: usize,
-    },
-    /// The server ended a session.
-    Closed(Code),
-    /// The client gave up.
-    GaveUp(String),
-    /// A sealed packet was accepted twice.
-    AcceptedTwice,
-    /// Time does not advance.
-    Stuck,
-}
-
-struct Flight {
-    at: Instant,
-    order: u64,
-    packet: u64,
-    to_server: bool,
-    /// The client's address.
-    address: SocketAddr,
-    bytes: Vec<u8>,
-}
-
-impl PartialEq for Flight {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-impl Eq for Flight {}
-impl PartialOrd for Flight {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Flight {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
-struct Viewer {
-    session: ClientSession,
-    address: SocketAddr,
-    todo: Vec<(ObjectNumber, Option<u32>)>,
+/// One honest client.
+pub(super) struct Viewer {
+    pub(super) session: ClientSession,
+    pub(super) address: SocketAddr,
+    todo: Vec<Fetch>,
     done: usize,
     wanted: usize,
+    /// When its first handshake was done.
+    opened: Option<Instant>,
 }
+
+/// An object to ask for: the set's handle, its number, its length where the manifest says it.
+type Fetch = (u32, ObjectNumber, Option<u32>);
 
 /// A run under way.
 pub struct World {
-    scenario: Scenario,
-    now: Instant,
+    pub(super) scenario: Scenario,
+    started: Instant,
+    pub(super) now: Instant,
     shards: Vec<Endpoint>,
     source: MemorySource,
     identity: Arc<EdgeIdentity>,
     keyring: Arc<Keyring>,
-    viewers: Vec<Viewer>,
+    pub(super) viewers: Vec<Viewer>,
+    pub(super) attacks: Attacks,
     down: Link,
     up: Link,
     flights: BinaryHeap<Reverse<Flight>>,
@@ -121,7 +70,9 @@ pub struct World {
     address_change: Option<Instant>,
     rng: ChaCha20Rng,
     datagrams: u64,
-    failure: Option<Failure>,
+    /// What the transfers came to, once they are done.
+    outcome: Option<Outcome>,
+    pub(super) failure: Option<Failure>,
 }
 
 impl World {
@@ -139,7 +90,9 @@ impl World {
         }
         let start = Instant::from_nanos(1_000_000_000);
         let mut world = Self {
+            started: start,
             now: start,
+            attacks: Attacks::default(),
             shards: Vec::new(),
             source,
             identity,
@@ -155,12 +108,18 @@ impl World {
             address_change: scenario.address_change.map(|after| start + after),
             rng,
             datagrams: 0,
+            outcome: None,
             failure: None,
             scenario,
         };
         world.start_server();
         for viewer in 0..world.scenario.sessions {
             world.add_viewer(viewer, &center);
+        }
+        if world.scenario.liar {
+            let config = world.client_config(LIAR, &center);
+            let seed = draw(&mut world.rng);
+            world.attacks.liar = Some(Liar::new(config, seed));
         }
         world
     }
@@ -178,18 +137,18 @@ impl World {
         self.shards = (0..shards).map(make).collect();
     }
 
-    fn add_viewer(&mut self, number: u32, center: &SigningKey) {
+    fn client_config(&mut self, number: u32, center: &SigningKey) -> ClientConfig {
         let secret = StaticSecret::new(draw(&mut self.rng));
         let claims = Claims {
             expires: EPOCH + 3600,
             not_before: EPOCH - 3600,
             token_id: [number as u8; 8],
             client_public: secret.public(),
-            sets: vec![set_id(0)],
+            sets: vec![set_id(0), set_id(SET_ABSENT)],
             rate_cap_kbits: None,
             sessions: None,
         };
-        let config = ClientConfig {
+        ClientConfig {
             suite: if number.is_multiple_of(2) { Suite::Aes128Gcm } else { Suite::Aes256Gcm },
             edge_public: *self.identity.public(),
             secret,
@@ -199,16 +158,26 @@ impl World {
             room_bytes: 64 << 20,
             rtt_hint: None,
             epoch_packets: self.scenario.epoch_packets,
-        };
+        }
+    }
+
+    fn add_viewer(&mut self, number: u32, center: &SigningKey) {
+        let config = self.client_config(number, center);
         let seed = draw(&mut self.rng);
         let session = ClientSession::new(config, seed, self.now).expect("a valid configuration");
         let len = self.scenario.segment_bytes as u32;
-        let mut todo = vec![(ObjectNumber::page(0), None)];
-        todo.extend((0..self.scenario.segments).map(|i| (ObjectNumber(i), Some(len))));
+        let mut todo: Vec<Fetch> = vec![(0, ObjectNumber::page(0), None)];
+        todo.extend((0..self.scenario.segments).map(|i| (0, ObjectNumber(i), Some(len))));
+        if self.scenario.refusals {
+            todo.push((0, ObjectNumber(self.scenario.segments + 7), Some(len)));
+            todo.push((1, ObjectNumber(0), Some(len)));
+            todo.push((2, ObjectNumber(0), Some(len)));
+        }
         let wanted = todo.len();
         todo.reverse();
         let address = SocketAddr::from(([192, 0, 2, number as u8 + 1], 4000));
-        self.viewers.push(Viewer { session, address, todo, done: 0, wanted });
+        let opened = None;
+        self.viewers.push(Viewer { session, address, todo, done: 0, wanted, opened });
     }
 
     /// Runs to the end.
@@ -216,26 +185,48 @@ impl World {
     /// # Errors
     /// The first check that failed.
     pub fn run(&mut self) -> Result<Outcome, Failure> {
-        let start = self.now;
-        let bound = start + self.scenario.bound();
         for _ in 0..STEPS_MAX {
             self.send_all();
+            self.check_nonces();
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            if self.viewers.iter().all(|viewer| viewer.done == viewer.wanted) {
-                return Ok(self.outcome(start));
+            let done = self.viewers.iter().map(|viewer| viewer.done).sum();
+            let wanted = self.viewers.iter().map(|viewer| viewer.wanted).sum();
+            if done == wanted && self.outcome.is_none() {
+                self.outcome = Some(self.outcome());
+            }
+            if let Some(outcome) = self.outcome.take_if(|_| self.attacks.are_over()) {
+                return Ok(outcome);
             }
             let next = self.next_time();
-            if next > bound {
-                let done = self.viewers.iter().map(|viewer| viewer.done).sum();
-                let wanted = self.viewers.iter().map(|viewer| viewer.wanted).sum();
+            if done < wanted && next > self.bound() {
                 return Err(Failure::Late { done, wanted });
+            }
+            if next > self.started + self.scenario.liar_bound() {
+                return Err(Failure::LiarUnnoticed);
             }
             self.now = self.now.max(next);
             self.happen();
         }
         Err(Failure::Stuck)
+    }
+
+    /// When the transfers must be done: the scenario's bound, later by what lost packets cost the slowest handshake.
+    /// No rate and no round trip is known before, so the bound of a transfer says nothing about it.
+    fn bound(&self) -> Instant {
+        let trips = if self.scenario.cookies { 2 } else { 1 };
+        let lossless = self.started + self.scenario.rtt * trips;
+        let lost = |viewer: &Viewer| match viewer.opened {
+            Some(opened) => opened.saturating_since(lossless),
+            None => HANDSHAKE_TIME,
+        };
+        let lost = if self.scenario.down.loss > 0.0 {
+            self.viewers.iter().map(lost).max().unwrap_or_default()
+        } else {
+            Duration::ZERO
+        };
+        self.started + self.scenario.bound() + lost
     }
 
     /// The state of both ends, for a reader of a failure.
@@ -251,8 +242,8 @@ impl World {
         viewers.chain(shards).collect::<Vec<_>>().join("\n")
     }
 
-    fn outcome(&self, start: Instant) -> Outcome {
-        let ended = self.now.saturating_since(start);
+    fn outcome(&self) -> Outcome {
+        let ended = self.now.saturating_since(self.started);
         let stats = self.viewers.iter().map(|viewer| *viewer.session.stats());
         let new: u64 = stats.clone().map(|stats| stats.data_bytes).sum();
         let duplicate: u64 = stats.clone().map(|stats| stats.duplicate_bytes).sum();
@@ -270,7 +261,8 @@ impl World {
         let shards = self.shards.iter().filter_map(Endpoint::poll_timeout);
         let viewers = self.viewers.iter().filter_map(|viewer| viewer.session.poll_timeout());
         let populated = self.populating.iter().map(|(at, ..)| *at);
-        let faults = [self.restart, self.address_change].into_iter().flatten();
+        let faults = [self.restart, self.address_change, self.attacks.next_time()];
+        let faults = faults.into_iter().flatten();
         let times = shards.chain(viewers).chain(populated).chain(faults).chain(flight);
         times.min().unwrap_or(Instant::FAR_FUTURE)
     }
@@ -302,7 +294,10 @@ impl World {
 
     fn deliver(&mut self, mut flight: Flight) {
         if flight.to_server {
+            self.attacks.victim_sent(&flight);
             self.arrive_at_server(flight);
+        } else if self.attacks.is_liar(flight.address) {
+            self.liar_hears(&mut flight.bytes);
         } else if let Some(viewer) = self.viewers.iter_mut().find(|v| v.address == flight.address) {
             viewer.session.handle_datagram(self.now, 0, &mut flight.bytes);
         }
@@ -350,6 +345,7 @@ impl World {
         for viewer in 0..self.viewers.len() {
             self.viewer_acts(viewer);
         }
+        self.liar_acts();
     }
 
     fn server_sends(&mut self, shard: usize) {
@@ -357,16 +353,17 @@ impl World {
         let now = self.now;
         while let Some(sent) = self.shards[shard].poll_transmit(now, &self.source, &mut out) {
             self.datagrams += sent.datagrams as u64;
-            if sent.datagram_bytes > self.scenario.path_datagram
-                && self.scenario.seed.is_multiple_of(2)
-            {
+            if !self.attacks.victim_may_get(sent.path.remote, sent.len) {
+                self.failure = Some(Failure::Amplified);
+            }
+            if sent.datagram_bytes > self.path_datagram() && self.scenario.seed.is_multiple_of(2) {
                 // A first hop that knows its size: the send itself fails.
                 let failure = SendFailure::TooLarge;
                 self.shards[shard].handle_send_failure(now, sent.ticket, failure);
                 continue;
             }
             for datagram in out[..sent.len].chunks(sent.datagram_bytes) {
-                if datagram.len() <= self.scenario.path_datagram {
+                if datagram.len() <= self.path_datagram() {
                     self.fly(false, sent.path.remote, datagram);
                 }
             }
@@ -376,6 +373,9 @@ impl World {
                 ServerEvent::NeedObject { set, object } => {
                     let at = now + Duration::from_micros(200);
                     self.populating.push((at, set, object));
+                }
+                ServerEvent::SessionClosed(record) if record.token_id == [LIAR as u8; 8] => {
+                    self.attacks.liar_closed(record.code);
                 }
                 ServerEvent::SessionClosed(record) if !record.by_client => {
                     self.failure = Some(Failure::Closed(record.code));
@@ -390,15 +390,26 @@ impl World {
         while let Some(event) = self.viewers[number].session.poll_event() {
             match event {
                 ClientEvent::Object(fetched) => self.check(number, &fetched),
-                ClientEvent::Open | ClientEvent::Unresponsive | ClientEvent::PulseReply { .. } => {}
+                ClientEvent::Open => {
+                    self.viewers[number].opened.get_or_insert(now);
+                }
+                ClientEvent::ObjectRefused { handle, object, code, .. } => {
+                    let past_end = handle == 0 && object.0 >= self.scenario.segments;
+                    let right = if past_end { Code::PastEnd } else { Code::UnknownSet };
+                    if code != right || (handle == 0 && !past_end) {
+                        self.failure = Some(Failure::WrongRefusal(object));
+                    }
+                    self.viewers[number].done += 1;
+                }
+                ClientEvent::Unresponsive | ClientEvent::PulseReply { .. } => {}
                 other => self.failure = Some(Failure::GaveUp(format!("{other:?}"))),
             }
         }
         let viewer = &mut self.viewers[number];
         while viewer.session.outstanding() < window {
-            let Some((object, len)) = viewer.todo.pop() else { break };
+            let Some((handle, object, len)) = viewer.todo.pop() else { break };
             let deadline = Duration::from_secs(1);
-            if let Err(error) = viewer.session.fetch(now, 0, object, len, deadline) {
+            if let Err(error) = viewer.session.fetch(now, handle, object, len, deadline) {
                 self.failure = Some(Failure::GaveUp(error.to_string()));
                 return;
             }
@@ -406,8 +417,15 @@ impl World {
         let mut out = [0; 2048];
         while let Some(len) = self.viewers[number].session.poll_transmit(now, &mut out) {
             let address = self.viewers[number].address;
+            let address = self.spoofed(number, &out[..len]).unwrap_or(address);
             self.fly(true, address, &out[..len]);
         }
+    }
+
+    /// The largest datagram that the path carries now.
+    fn path_datagram(&self) -> usize {
+        let hole = self.scenario.black_hole.is_some_and(|after| self.now >= self.started + after);
+        if hole { DATAGRAM_BASE } else { self.scenario.path_datagram }
     }
 
     fn check(&mut self, number: usize, fetched: &Fetched) {
@@ -416,13 +434,26 @@ impl World {
         } else {
             self.scenario.segment_bytes
         };
-        if fetched.bytes != content(0, fetched.object, len) {
+        if fetched.handle != 0 || fetched.object.as_segment() >= Some(self.scenario.segments) {
+            self.failure = Some(Failure::WrongRefusal(fetched.object));
+        } else if fetched.bytes != content(0, fetched.object, len) {
             self.failure = Some(Failure::WrongBytes(fetched.object));
         }
         self.viewers[number].done += 1;
     }
 
-    fn fly(&mut self, to_server: bool, address: SocketAddr, bytes: &[u8]) {
+    #[cfg(feature = "planted-faults")]
+    fn check_nonces(&mut self) {
+        if segcast_proto::faults::nonce_reused() {
+            self.failure = Some(Failure::NonceReused);
+        }
+    }
+
+    /// Only builds that can plant faults watch nonces.
+    #[cfg(not(feature = "planted-faults"))]
+    fn check_nonces(&self) {}
+
+    pub(super) fn fly(&mut self, to_server: bool, address: SocketAddr, bytes: &[u8]) {
         let link = if to_server { &mut self.up } else { &mut self.down };
         let packet = self.order;
         for at in link.send(self.now, bytes.len()).into_iter().flatten() {
