@@ -47,6 +47,12 @@ impl TcpFlow {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// Whether it still sends.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.sender.is_finished()
+    }
+
     /// Waits until the flow is over.
     ///
     /// # Errors

@@ -136,11 +136,12 @@ fn measure(case: Case) -> Vec<Row> {
 
 fn one_run(case: Case, plan: &Plan, round_trip: u64, run: usize) -> Row {
     let link = link(case, round_trip, run);
-    let lasting = plan.warm_up + plan.measured;
+    let mut sessions = (case.sessions > 0).then(|| Sessions::start(case.sessions, &link, plan));
+    // Longer than is measured: its end is not seen.
+    let lasting = plan.warm_up + plan.measured + Duration::from_secs(1);
     let tcp = case
         .is_cubic_there
         .then(|| TcpFlow::start(&link.left, &link.right, TCP_PORT, lasting).expect("a TCP flow"));
-    let mut sessions = (case.sessions > 0).then(|| Sessions::start(case.sessions, &link, plan));
     std::thread::sleep(plan.warm_up);
     link.take_statistics_to_right();
     std::thread::sleep(plan.measured);
@@ -150,6 +151,7 @@ fn one_run(case: Case, plan: &Plan, round_trip: u64, run: usize) -> Row {
     }
     drop(sessions);
     if let Some(flow) = tcp {
+        assert!(flow.is_running(), "the TCP flow ended too early");
         flow.finish().expect("no socket error");
     }
     let health = link.health().expect("counters can be read");
