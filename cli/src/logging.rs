@@ -1,6 +1,7 @@
 //! Log lines: to standard error, as text or JSON, at a level given by `--log` or `SEGCAST_LOG`.
 
 use clap::{Args, ValueEnum};
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged, and how.
@@ -31,7 +32,10 @@ pub(crate) fn start(args: &LogArgs, default: &str) -> anyhow::Result<()> {
     let filter = args.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(filter)
         .map_err(|e| anyhow::anyhow!("--log {filter}: {e}; write for example info"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => builder.with_target(false).compact().init(),
         LogFormat::Json => builder.json().init(),

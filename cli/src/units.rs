@@ -95,6 +95,12 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// `1 set`, `2 sets`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// Three significant digits, never in powers of ten.
 pub(crate) fn three_digits(value: f64) -> String {
     match value.abs() {

@@ -9,7 +9,7 @@ use segcast_center::keys::KeyDir;
 use segcast_edge::config::{ConfigSource, KEYS, LogFormat, LogLevel};
 use segcast_edge::{Exit, Server, Supervisor};
 use segcast_proto::keytext::{self, KeyKind};
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::filter::LevelFilter;
@@ -126,7 +126,8 @@ type Level = reload::Handle<LevelFilter, Registry>;
 fn start_log(level: LogLevel, format: LogFormat) -> Level {
     let (filter, handle) = reload::Layer::new(filter(level));
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let layer = fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => registry.with(layer.with_target(false).compact()).init(),
         LogFormat::Json => registry.with(layer.json()).init(),

@@ -144,7 +144,7 @@ fn show(meter: &mut Meter, progress: &Progress) {
         (Phase::Fetching, _, 0) => String::new(),
         (Phase::Fetching, _, left) => format!("{left} segments to read back"),
     };
-    meter.show(progress.bytes, progress.total, &note);
+    meter.show(progress.come, progress.total, &note);
 }
 
 fn summary(report: &Report, out: &Path) -> String {

@@ -112,11 +112,11 @@ fn print(args: &PackArgs, report: &PackReport, took: Duration) -> anyhow::Result
     }
     println!("set          {}", report.set);
     println!(
-        "segments     {} of {} ({} in all), manifest of {} pages",
+        "segments     {} of {} ({} in all), manifest of {}",
         geometry.segments(),
         units::bytes(geometry.segment_bytes().into()),
         units::bytes(geometry.true_length()),
-        report.manifest_pages
+        units::count(report.manifest_pages.into(), "page")
     );
     match &report.title_key {
         Some(path) => println!("title key    {}", path.display()),

@@ -58,7 +58,8 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
         Client::Public(_) => "the client's own key is needed with it",
         Client::Secret(_) => "it holds the client's secret key: keep it as secret as the titles",
     };
-    println!("{}: {} sets for {}; {secret}", args.out.display(), args.set.len(), lifetime(args));
+    let sets = units::count(args.set.len() as u64, "set");
+    println!("{}: {sets} for {}; {secret}", args.out.display(), lifetime(args.lifetime));
     Ok(ExitCode::Success)
 }
 
@@ -70,10 +71,11 @@ pub(crate) fn fresh_client() -> anyhow::Result<Client> {
     Ok(Client::Secret(StaticSecret::new(*secret)))
 }
 
-fn lifetime(args: &TokenArgs) -> String {
-    match args.lifetime.as_secs() {
-        s if s % 86_400 == 0 => format!("{} days", s / 86_400),
-        s if s % 3600 == 0 => format!("{} hours", s / 3600),
-        _ => units::duration(args.lifetime),
+/// Whole days and hours by name.
+fn lifetime(time: Duration) -> String {
+    match time.as_secs() {
+        s if s % 86_400 == 0 => units::count(s / 86_400, "day"),
+        s if s % 3600 == 0 => units::count(s / 3600, "hour"),
+        _ => units::duration(time),
     }
 }

@@ -125,7 +125,7 @@ impl Fetch {
         stop: &dyn Fn() -> bool,
     ) -> Result<Report, FetchError> {
         let phase = Phase::Connecting;
-        progress(&Progress { phase, bytes: 0, total: 0, edges_open: 0, rechecking: 0 });
+        progress(&Progress { phase, bytes: 0, come: 0, total: 0, edges_open: 0, rechecking: 0 });
         let (_, granted) = self.access.title(Some(self.set))?;
         let wanted = Wanted {
             set: self.set,
@@ -149,7 +149,7 @@ impl Fetch {
         let mut segments = Segments::begin(self, &title, part, &claimed)?;
         segments.run(&mut self.edges, progress, stop)?;
         let part = segments.end()?;
-        progress(&segments.progress(Phase::Finishing, self.edges.open()));
+        progress(&segments.progress(Phase::Finishing, &mut self.edges));
         part.finish()?;
         Ok(segments.report(&mut self.edges, &title, self.begun))
     }

@@ -13,8 +13,11 @@ const LONGEST: u64 = 600_000_000;
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
-    /// Bytes of the title in the part file.
+    /// Bytes of the title in the part file, all of them verified.
     pub bytes: u64,
+    /// Bytes of the title that have come: those in the part file, and those of segments still on their way. An
+    /// estimate, for showing how fast it goes.
+    pub come: u64,
     /// Bytes of the title; 0 as long as the manifest has not come.
     pub total: u64,
     /// Edges with an open session.

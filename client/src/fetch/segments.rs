@@ -110,7 +110,7 @@ impl Segments {
             self.hear_worker(edges)?;
             if now() >= self.progress_at {
                 self.progress_at = now() + self.progress_every;
-                progress(&self.progress(Phase::Fetching, edges.open()));
+                progress(&self.progress(Phase::Fetching, edges));
             }
         }
         Ok(())
@@ -221,13 +221,22 @@ impl Segments {
         Ok(())
     }
 
-    pub(super) fn progress(&self, phase: Phase, edges_open: usize) -> Progress {
+    pub(super) fn progress(&self, phase: Phase, edges: &mut Edges) -> Progress {
         let total = self.identity.length;
-        let have = u64::from(self.pipeline.schedule.have());
-        let bytes = (have * u64::from(self.identity.segment_bytes)).min(total);
+        let bytes = self.title_bytes(self.pipeline.schedule.have());
+        let received: u64 =
+            (0..self.shares.len()).map(|index| edges.connections().stats(index).data_bytes).sum();
+        let come = (self.title_bytes(self.resumed) + received).clamp(bytes, total);
+        let edges_open = edges.open();
         let rechecking = self.rechecks.len() + self.rechecking;
         let rechecking = u32::try_from(rechecking).unwrap_or(u32::MAX);
-        Progress { phase, bytes, total, edges_open, rechecking }
+        Progress { phase, bytes, come, total, edges_open, rechecking }
+    }
+
+    /// Bytes of so many segments; the last one of the title counts as a whole one.
+    fn title_bytes(&self, segments: u32) -> u64 {
+        let bytes = u64::from(segments) * u64::from(self.identity.segment_bytes);
+        bytes.min(self.identity.length)
     }
 
     pub(super) fn report(&self, edges: &mut Edges, title: &Title, begun: Instant) -> Report {
@@ -250,7 +259,6 @@ impl Segments {
             });
         }
         let fetched = self.identity.segments.saturating_sub(self.resumed);
-        let fetched = u64::from(fetched) * u64::from(self.identity.segment_bytes);
         let description = title.manifest().root().description();
         Report {
             set: description.set.to_string(),
@@ -259,7 +267,7 @@ impl Segments {
             segments: self.identity.segments,
             resumed_segments: self.resumed,
             seconds: elapsed,
-            goodput_bytes_per_second: fetched.min(self.identity.length) as f64 / elapsed,
+            goodput_bytes_per_second: self.title_bytes(fetched) as f64 / elapsed,
             start_us: self.first_of_all.map_or(0, |at| micros(at.saturating_since(begun))),
             first_byte: self.first_byte.quantiles(),
             segment_time: self.segment_time.quantiles(),

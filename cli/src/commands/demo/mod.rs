@@ -185,7 +185,7 @@ impl Demo<'_> {
         let config = FetchConfig { connection: self.connection(), ..FetchConfig::default() };
         let fetch = Fetch::start(&[edge], access.clone(), None, output.clone(), config)?;
         let mut meter = Meter::new("   fetched", self.args.json);
-        let report = fetch.run(&mut |at| meter.show(at.bytes, at.total, ""), self.interrupt.flag());
+        let report = fetch.run(&mut |at| meter.show(at.come, at.total, ""), self.interrupt.flag());
         meter.clear();
         let report = match report {
             Err(FetchError::Stopped { .. }) => anyhow::bail!("interrupted"),
