@@ -4,6 +4,7 @@
 use super::packet_key::PacketKey;
 use super::replay_window::{ReplayWindow, Verdict};
 use super::{Secret, Suite};
+use crate::faults::{Fault, planted};
 use crate::limits::{FRAME_HEADER, TAG};
 use crate::time::{Duration, Instant};
 use crate::wire::{ClearHeader, DecodeError, FrameHeader};
@@ -182,6 +183,7 @@ impl Opener {
     fn slot(&mut self, now: Instant, byte: u8) -> Option<Slot> {
         match byte.wrapping_sub(self.epoch as u8) {
             0 => Some(Slot::Current),
+            1 if planted(Fault::NextEpochRefused) => None,
             1 => Some(Slot::Next),
             u8::MAX => {
                 self.previous.take_if(|previous| previous.expires <= now);

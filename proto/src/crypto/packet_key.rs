@@ -49,6 +49,7 @@ impl PacketKey {
         out: &mut [u8],
     ) {
         let nonce = self.nonce(sequence);
+        crate::faults::observe(&self.key, nonce.as_ref());
         self.context()
             .seal_in_place_scatter(nonce, Aad::from(additional), head, payload, out)
             .expect("AES-GCM fails only on wrong lengths, and these were made here");

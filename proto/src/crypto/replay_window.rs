@@ -2,6 +2,8 @@
 //!
 //! The bitmap is a ring: number n has bit n mod W. Moving up clears the bits of the numbers passed over.
 
+use crate::faults::{Fault, planted};
+
 /// What the window says of a sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -48,6 +50,9 @@ impl ReplayWindow {
     #[must_use]
     pub fn record(&mut self, sequence: u64) -> Verdict {
         let Some(after) = sequence.checked_add(1) else { return Verdict::TooOld };
+        if planted(Fault::ReplayWindowOff) {
+            return Verdict::Fresh { is_highest: sequence >= self.next };
+        }
         if sequence >= self.next {
             self.clear(self.next, sequence);
             self.next = after;

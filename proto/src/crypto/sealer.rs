@@ -2,6 +2,7 @@
 
 use super::packet_key::PacketKey;
 use super::{Secret, Suite};
+use crate::faults::{Fault, planted};
 use crate::ids::ReceiverIndex;
 use crate::limits::{
     CLEAR_HEADER, EPOCH_PACKETS, EPOCH_PACKETS_HARD, EPOCH_TIME, FRAME_HEADER, OVERHEAD,
@@ -101,7 +102,7 @@ impl Sealer {
             flags,
             packet_type,
             extension_words: 0,
-            epoch: self.epoch as u8,
+            epoch: self.epoch_byte(),
             receiver,
             sequence,
         }
@@ -121,10 +122,13 @@ impl Sealer {
     }
 
     /// Skips one sequence number and returns it (section 10).
-    pub const fn skip(&mut self) -> u64 {
+    pub fn skip(&mut self) -> u64 {
         let skipped = self.next_sequence;
         // Cannot overflow: an epoch ends after 2^24 numbers, and 2^40 epochs take longer than 10^5 years.
         self.next_sequence += 1;
+        if skipped % 100 == 99 && planted(Fault::SequenceStalls) {
+            return skipped - 1;
+        }
         skipped
     }
 
@@ -146,6 +150,11 @@ impl Sealer {
     /// Drops what can be computed again, until the next packet: an idle session stays small.
     pub fn hibernate(&mut self) {
         self.key.hibernate();
+    }
+
+    fn epoch_byte(&self) -> u8 {
+        let wrong = self.epoch > 0 && planted(Fault::EpochByteWrong);
+        (self.epoch as u8).wrapping_add(u8::from(wrong))
     }
 
     /// Sequence numbers used in this epoch.

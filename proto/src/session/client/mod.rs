@@ -15,6 +15,7 @@ mod transport;
 
 pub use config::{ClientConfig, ClientEvent, ClientStats, FetchError, Fetched};
 
+use crate::faults::{Fault, planted};
 use crate::handshake::HandshakeError;
 use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};
@@ -228,6 +229,9 @@ impl ClientSession {
     fn repair(&mut self, now: Instant) {
         while let Some(lost) = self.transport.as_mut().and_then(|t| t.requests.take_lost(now)) {
             let again = self.transport.as_ref().is_some_and(|t| t.requests.has(&lost.key));
+            if planted(Fault::RepairForgotten) {
+                continue;
+            }
             if !again && self.objects.get(&lost.key).is_some() {
                 self.request_missing(lost.key, true);
             }
@@ -253,6 +257,8 @@ impl ClientSession {
 
 fn draw(rng: &mut ChaCha20Rng) -> [u8; 32] {
     let mut seed = [0; 32];
-    rng.fill_bytes(&mut seed);
+    if !planted(Fault::RandomnessRepeats) {
+        rng.fill_bytes(&mut seed);
+    }
     seed
 }

@@ -1,6 +1,7 @@
 //! The requests under way: which were sent, acknowledged, finished; which must go again (section 9).
 
 use super::objects::Key;
+use crate::faults::{Fault, planted};
 use crate::limits::REQUESTS_MAX;
 use crate::time::{Duration, Instant};
 use crate::wire::ranges::ByteRanges;
@@ -94,6 +95,9 @@ impl Requests {
                     };
                 }
             }
+            if planted(Fault::RequestNotRepeated) {
+                continue;
+            }
             if !known && request.sent.is_some_and(|at| now.saturating_since(at) > reordering) {
                 request.sent = None;
             }
@@ -117,6 +121,9 @@ impl Requests {
 
     /// Sends the oldest unfinished request again: a probe that the server answers with STATUS.
     pub(super) fn probe(&mut self) {
+        if planted(Fault::RequestNotRepeated) {
+            return;
+        }
         let unfinished = self.list.iter_mut().filter(|r| r.sends > 0 && r.lost_at.is_none());
         if let Some(request) = unfinished.min_by_key(|r| r.id) {
             request.sent = None;

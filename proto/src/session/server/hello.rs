@@ -6,6 +6,7 @@ use super::event::{Disposition, DropReason, Path};
 use super::table::Pending;
 use super::{Endpoint, Handoff, SERVER_WINDOW};
 use crate::crypto::{Opener, Sealer, hash};
+use crate::faults::{Fault, planted};
 use crate::handshake::{CookieJar, ReceivedHello, WelcomePayload, check_hello};
 use crate::ids::ReceiverIndex;
 use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
@@ -39,7 +40,8 @@ impl Endpoint {
         }
         if verdict == HelloVerdict::WithCookie || self.config.cookie_always {
             let period = CookieJar::period(now);
-            if !self.cookies.verify(period, path.remote, &view) {
+            let refused = planted(Fault::CookieRefused);
+            if refused || !self.cookies.verify(period, path.remote, &view) {
                 let reply = self.cookies.reply(period, path.remote, &view);
                 self.counters.cookies += 1;
                 self.answer(Answer::new(path, &reply));

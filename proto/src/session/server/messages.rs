@@ -8,6 +8,7 @@ use super::session::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
 use super::size::SizeChange;
 use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
+use crate::faults::{Fault, planted};
 use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
@@ -106,7 +107,7 @@ fn refuse(session: &mut Session, now: Instant, frame: &FrameHeader, code: Code) 
 pub(super) fn push_refusal(session: &mut Session, now: Instant, refusal: Refusal) {
     session.window.finish(refusal.id);
     let work = session.work(now);
-    if work.refusals.len() < REQUESTS_MAX {
+    if work.refusals.len() < REQUESTS_MAX && !planted(Fault::RefusalDropped) {
         work.refusals.push_back(refusal);
     }
     work.status.by(now + STATUS_DELAY);
@@ -155,7 +156,7 @@ pub(super) fn on_report(
         ce_count: report.ce_count,
         ranges: &ranges[..count],
     };
-    if sender.on_report(now, &view).is_err() {
+    if sender.on_report(now, &view).is_err() && !planted(Fault::SkipsNotChecked) {
         return Err(lie(context.counters));
     }
     let lost_trains = sender.lost_trains_in_a_row();

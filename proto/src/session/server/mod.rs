@@ -31,6 +31,7 @@ pub use event::{
 pub use source::{Object, SegmentSource};
 
 use crate::crypto::hash;
+use crate::faults::{Fault, planted};
 use crate::handshake::{CookieJar, ReceivedHello};
 use crate::ids::ObjectNumber;
 use crate::time::Instant;
@@ -190,7 +191,9 @@ impl Endpoint {
 
     fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
+        if !planted(Fault::RandomnessRepeats) {
+            self.rng.fill_bytes(&mut seed);
+        }
         seed
     }
 }

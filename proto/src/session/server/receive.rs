@@ -7,6 +7,7 @@ use super::source::SegmentSource;
 use super::table::Slot;
 use super::{Endpoint, messages};
 use crate::crypto::{OpenError, Opened};
+use crate::faults::{Fault, planted};
 use crate::ids::ReceiverIndex;
 use crate::time::Instant;
 use crate::wire::code::Code;
@@ -112,6 +113,10 @@ impl Endpoint {
         let Some(session) = self.table.session_mut(slot) else { return };
         session.heard = now;
         if path == session.path {
+            return;
+        }
+        if planted(Fault::AddressNotProven) {
+            session.move_to(now, path);
             return;
         }
         match &mut session.challenge {

@@ -1,5 +1,6 @@
 //! What a session has been asked for: the window of request ids, and the queue of work.
 
+use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::time::Instant;
@@ -101,7 +102,8 @@ impl Queued {
     /// The next range to send from an object of `len` bytes; `None`: finished.
     pub(super) fn next(&mut self, len: u32) -> Option<Range<u32>> {
         while let Some(range) = self.ranges.get(self.at) {
-            let clipped = range.start..range.end.min(len);
+            let cut = u32::from(planted(Fault::RangeCutShort));
+            let clipped = range.start..range.end.min(len).saturating_sub(cut);
             if clipped.start < clipped.end {
                 return Some(clipped);
             }

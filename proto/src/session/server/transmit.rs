@@ -9,6 +9,7 @@ use super::session::{Refusal, Session};
 use super::source::{Object, SegmentSource};
 use super::{answers, messages};
 use crate::crypto::SealError;
+use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use crate::time::{Duration, Instant};
@@ -480,7 +481,9 @@ fn status(session: &mut Session, now: Instant, out: &mut [u8]) -> Step {
     let repeat = work.status.repeats > 0 && !work.queue.has_work();
     work.status.due = repeat.then(|| now + rtt.max(Duration::from_millis(1)));
     work.status.repeats -= u8::from(repeat);
-    let payload = Status { received: window.received, finished: window.finished, next_sequence };
+    let shift = u32::from(planted(Fault::StatusShifted));
+    let (received, finished) = (window.received >> shift, window.finished >> shift);
+    let payload = Status { received, finished, next_sequence };
     let frame = FrameHeader { offset: window.highest, ..EMPTY_FRAME };
     encode(
         |buf| payload.encode(buf),

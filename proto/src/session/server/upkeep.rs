@@ -5,6 +5,7 @@ use super::event::{SendFailure, SendTicket};
 use super::schedule::Schedule;
 use super::session::{IDLE_AFTER, Refusal};
 use super::{counters, messages};
+use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
@@ -93,6 +94,9 @@ impl Endpoint {
 
     /// An object that was asked for by `NeedObject` is resident now.
     pub fn object_ready(&mut self, _now: Instant, set: u32, object: ObjectNumber) {
+        if planted(Fault::WaitersForgotten) {
+            return;
+        }
         for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
             let Some(session) = self.table.session_mut(slot) else { continue };
             let woken = session.work.as_mut().is_some_and(|work| work.queue.wake(set, object));
