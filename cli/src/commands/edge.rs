@@ -6,7 +6,7 @@ use crate::exit_code::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use sd_notify::NotifyState;
 use segcast_center::keys::KeyDir;
-use segcast_edge::config::{ConfigSource, KEYS, LogFormat, LogLevel};
+use segcast_edge::config::{Config, ConfigSource, KEYS, LogFormat, LogLevel};
 use segcast_edge::{Exit, Server, Supervisor};
 use segcast_proto::keytext::{self, KeyKind};
 use std::io::{IsTerminal, Read, Write};
@@ -23,7 +23,7 @@ pub(crate) struct EdgeArgs {
     /// Configuration; what is set later wins: defaults < this file < SEGCAST_EDGE_* < flags
     #[arg(long, value_name = "FILE", env = "SEGCAST_EDGE_CONFIG")]
     config: Option<PathBuf>,
-    /// Say what is wrong with the configuration, or print all of it, and start nothing
+    /// Read configuration and keys, try the driver, print what would be, and start nothing
     #[arg(long)]
     check: bool,
     /// Directory of keys, as `segcast pack` makes it: stands for --key-file and --center-keys
@@ -88,8 +88,7 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
         }
     };
     if args.check {
-        print!("{}", config.to_toml());
-        return Ok(ExitCode::Success);
+        return Ok(check(&config));
     }
     let level = start_log(config.log_level, config.log_format);
     if args.until_stdin_closes {
@@ -97,6 +96,23 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
     }
     let supervisor = Systemd { level, announced: AtomicBool::new(false) };
     Ok(segcast_edge::run(&source, &supervisor).into())
+}
+
+/// Prints the whole configuration and what an edge would serve on, or what is missing.
+fn check(config: &Config) -> ExitCode {
+    print!("{}", config.to_toml());
+    match segcast_edge::check(config) {
+        Ok(addresses) => {
+            for address in addresses {
+                println!("# would listen on {address}");
+            }
+            ExitCode::Success
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit().into()
+        }
+    }
 }
 
 /// File, environment and flags; `--keys` stands for two flags where they are not given.

@@ -10,12 +10,13 @@ use crate::terminal::Meter;
 use crate::units;
 use anyhow::Context;
 use clap::Args;
+use segcast_center::keys::file;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
 use segcast_proto::grant::{GRANT_MAX, Grant};
 use segcast_proto::ids::SetId;
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_proto::keytext::KeyKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -101,15 +102,21 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
 
 /// Reads a grant file, and the client's key where it lies elsewhere.
 pub(crate) fn read_access(grant: &Path, client_key: Option<&Path>) -> anyhow::Result<Access> {
+    warn_if_others_can_read(grant);
     let text = read_small(grant, GRANT_MAX)?;
     let grant = Grant::from_json(&text).with_context(|| grant.display().to_string())?;
-    let secret = client_key
-        .map(|path| {
-            let text = read_small(path, keytext::TEXT_MAX)?;
-            keytext::parse(KeyKind::ClientSecret, &text).with_context(|| path.display().to_string())
-        })
-        .transpose()?;
+    let secret = client_key.map(|path| file::read(path, KeyKind::ClientSecret)).transpose()?;
     Ok(Access::new(grant, secret)?)
+}
+
+/// A grant holds secrets; one that came from elsewhere may have lost its mode on the way.
+fn warn_if_others_can_read(grant: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(grant).map_or(0, |found| found.permissions().mode() & 0o777);
+    if mode & 0o077 != 0 {
+        let grant = grant.display();
+        tracing::warn!(%grant, mode = format!("{mode:o}"), "others can read it: chmod 600");
+    }
 }
 
 /// Addresses with their keys: one key for all, or one for each.
@@ -190,7 +197,7 @@ mod tests {
     #[test]
     fn one_key_serves_all_edges_or_each_has_its_own() {
         let key = |byte: u8| {
-            let text = keytext::format(KeyKind::EdgePublic, &[byte; 32]);
+            let text = segcast_proto::keytext::format(KeyKind::EdgePublic, &[byte; 32]);
             text.trim_end().to_owned()
         };
         let two = ["127.0.0.1".to_owned(), "127.0.0.2".to_owned()];

@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod edge;
 pub(crate) mod get;
 pub(crate) mod io;
+pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod pack;
 pub(crate) mod token;

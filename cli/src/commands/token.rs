@@ -65,10 +65,15 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
 
 /// A client whose key pair is made here.
 pub(crate) fn fresh_client() -> anyhow::Result<Client> {
+    Ok(Client::Secret(fresh_secret()?))
+}
+
+/// A secret key from the system's randomness.
+pub(crate) fn fresh_secret() -> anyhow::Result<StaticSecret> {
     let mut secret = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(secret.as_mut_slice())
         .map_err(|e| anyhow::anyhow!("the system gives no randomness: {e}"))?;
-    Ok(Client::Secret(StaticSecret::new(*secret)))
+    Ok(StaticSecret::new(*secret))
 }
 
 /// Whole days and hours by name.

@@ -90,6 +90,11 @@ impl World {
 
     /// Packs `length` bytes that differ from their neighbours.
     pub(crate) fn pack(&self, length: usize) -> Title {
+        self.pack_with(length, &[])
+    }
+
+    /// [`World::pack`] with further arguments.
+    pub(crate) fn pack_with(&self, length: usize, more: &[&str]) -> Title {
         let bytes: Vec<u8> = (0..length).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect();
         let file = self.path("title");
         fs::write(&file, &bytes).expect("a title");
@@ -98,7 +103,8 @@ impl World {
                 .args(["pack", "--json", "--segment-size", &SEGMENT.to_string()])
                 .arg(&file)
                 .args(["--out".as_ref(), self.path("store").as_os_str()])
-                .args(["--keys".as_ref(), self.path("keys").as_os_str()]),
+                .args(["--keys".as_ref(), self.path("keys").as_os_str()])
+                .args(more),
         );
         let json: serde_json::Value = serde_json::from_str(&json).expect("one JSON object");
         assert_eq!(json["bytes"], length);
@@ -136,16 +142,21 @@ impl World {
         again.expect("waited for")
     }
 
-    /// [`World::edge`] on another store of this world; none when it ends before it serves.
-    pub(crate) fn edge_on(&self, store: &str, listen: &str, io: &str) -> Option<Edge> {
+    /// `segcast edge` on a store of this world.
+    pub(crate) fn edge_command(&self, store: &str, listen: &str, io: &str) -> Command {
         let mut command = segcast();
         command
             .args(["edge", "--listen", listen, "--io", io, "--admin", "off", "--shards", "2"])
             .args(["--pin", "false", "--log-level", "warn"])
             .args(["--store".as_ref(), self.path(store).as_os_str()])
-            .args(["--keys".as_ref(), self.path("keys").as_os_str()])
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().expect("an edge");
+            .args(["--keys".as_ref(), self.path("keys").as_os_str()]);
+        command
+    }
+
+    /// [`World::edge`] on another store of this world; none when it ends before it serves.
+    pub(crate) fn edge_on(&self, store: &str, listen: &str, io: &str) -> Option<Edge> {
+        let mut command = self.edge_command(store, listen, io);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("an edge");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut edge = Edge { child, address: String::new(), key: String::new() };
         for line in lines.map_while(Result::ok) {

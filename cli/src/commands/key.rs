@@ -1,0 +1,32 @@
+//! `segcast key`: makes a client's key pair, so that the center signs a token for a secret it never sees.
+
+use super::token::fresh_secret;
+use crate::exit_code::ExitCode;
+use clap::Args;
+use segcast_center::keys::file;
+use segcast_proto::keytext::{self, KeyKind};
+use std::path::PathBuf;
+
+/// Arguments of `segcast key`.
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    /// Where to put the secret key; the public key goes to FILE with the ending .pub
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &KeyArgs) -> anyhow::Result<ExitCode> {
+    let public_file = args.file.with_extension("pub");
+    anyhow::ensure!(
+        public_file != args.file,
+        "{}: this name is for the public key; name the secret one client.key",
+        args.file.display()
+    );
+    let secret = fresh_secret()?;
+    let public = secret.public();
+    file::create(&args.file, KeyKind::ClientSecret, secret.expose())?;
+    file::create(&public_file, KeyKind::ClientPublic, &public)?;
+    print!("{}", *keytext::format(KeyKind::ClientPublic, &public));
+    Ok(ExitCode::Success)
+}

@@ -1,0 +1,94 @@
+//! `segcast edge` as a supervisor sees it: readiness, exit codes, drain; and grants of every kind.
+
+mod common;
+
+use common::{SEGMENT, World, fail, segcast, succeed};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::Stdio;
+
+#[test]
+fn systemd_is_told_of_readiness_and_of_the_end() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    let socket = UnixDatagram::bind(world.path("notify")).unwrap();
+    socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let mut edge = world
+        .edge_command("store", "127.0.0.1:0", "auto")
+        .env("NOTIFY_SOCKET", world.path("notify"))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let next = || {
+        let mut told = [0; 256];
+        let len = socket.recv(&mut told).expect("systemd is told");
+        String::from_utf8_lossy(&told[..len]).into_owned()
+    };
+    assert!(next().contains("READY=1"));
+    common::interrupt(&edge);
+    assert!(next().contains("STOPPING=1"));
+    assert_eq!(edge.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn failures_have_their_exit_codes_and_say_what_is_wrong() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    let running = world.edge("127.0.0.1:0", "auto");
+    let mut taken = world.edge_command("store", &running.address, "auto");
+    let said = fail(&mut taken, 3);
+    assert!(said.contains(&running.child.id().to_string()), "the owner is named: {said}");
+    let mut nowhere = world.edge_command("no-store", "127.0.0.1:0", "auto");
+    assert!(fail(&mut nowhere, 3).contains("no-store"));
+    let mut odd = world.edge_command("store", "127.0.0.1:0", "auto");
+    let said = fail(odd.args(["--idle-timeout", "soon"]), 2);
+    assert!(said.contains("--idle-timeout") && said.contains("soon"), "{said}");
+    let mut keyless = world.edge_command("store", "127.0.0.1:0", "auto");
+    let said = fail(keyless.args(["--key-file", "/no/such/key"]), 5);
+    assert!(said.contains("/no/such/key"), "{said}");
+}
+
+#[test]
+fn a_check_prints_the_whole_configuration_and_starts_nothing() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    // Makes the edge's key.
+    drop(world.edge("127.0.0.1:0", "auto"));
+    let mut check = world.edge_command("store", "127.0.0.1:4999", "mmsg");
+    let printed = succeed(check.arg("--check"));
+    assert!(printed.contains("io = \"mmsg\""), "{printed}");
+    assert!(printed.contains("# would listen on 127.0.0.1:4999"), "{printed}");
+    let mut check = world.edge_command("store", "127.0.0.1:4999", "mmsg");
+    fail(check.args(["--check", "--key-file", "/no/such/key"]), 5);
+}
+
+#[test]
+fn a_client_with_a_key_of_its_own_needs_no_secret_in_its_grant() {
+    let world = World::new();
+    let title = world.pack(2 * SEGMENT);
+    let edge = world.edge("127.0.0.1:0", "auto");
+    let secret = world.path("client.key");
+    let public = succeed(segcast().arg("key").arg(&secret));
+    assert!(public.starts_with("segcast-client-public:"), "{public}");
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    let public_file = world.path("client.pub");
+    let grant = world.grant(&title, &["--client-key", public_file.to_str().unwrap()]);
+    assert!(!fs::read_to_string(&grant).unwrap().contains("client_secret"));
+    let said = fail(&mut world.get(&[&edge], &grant, "out"), 5);
+    assert!(said.contains("--client-key"), "{said}");
+    let mut get = world.get(&[&edge], &grant, "out");
+    succeed(get.args(["--client-key".as_ref(), secret.as_os_str()]));
+    assert!(world.read("out") == title.bytes);
+}
+
+#[test]
+fn clear_sets_are_served_and_fetched_alike() {
+    let world = World::new();
+    let title = world.pack_with(3 * SEGMENT + 5, &["--clear", "--name", "a clear one"]);
+    let edge = world.edge("127.0.0.1:0", "auto");
+    let grant = world.grant(&title, &[]);
+    let report = succeed(world.get(&[&edge], &grant, "out").arg("--json"));
+    assert_eq!(common::json(&report)["name"], "a clear one");
+    assert!(world.read("out") == title.bytes);
+}
