@@ -16,6 +16,11 @@ impl MaxRate {
         self.this = self.this.max(rate);
     }
 
+    /// A probe showed that the path gives `rate`: what was seen before is forgotten.
+    pub(super) fn restart(&mut self, rate: u64) {
+        *self = Self { last: rate, this: 0 };
+    }
+
     /// A probing cycle ended: what the cycle before it saw is forgotten, unless this one saw nothing.
     pub(super) fn advance(&mut self) {
         if self.this > 0 {
@@ -41,5 +46,7 @@ mod tests {
         assert_eq!(filter.get(), 50);
         filter.advance();
         assert_eq!(filter.get(), 50, "a cycle without samples forgets nothing");
+        filter.restart(40);
+        assert_eq!(filter.get(), 40);
     }
 }

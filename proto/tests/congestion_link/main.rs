@@ -203,3 +203,20 @@ fn a_fast_short_path_with_a_busy_client_is_used() {
     println!("10 Gbit/s: {used:.3}");
     assert!(used > 0.8, "{used}");
 }
+
+#[test]
+fn coarse_timers_and_batched_reports_leave_no_standing_queue() {
+    for rtt in [10.0, 40.0, 100.0] {
+        let config = LinkConfig::new(100.0, rtt);
+        let mut sim = Sim::new(config, 1, vec![Flow::segcast(config.rtt, 1)]);
+        (sim.report_batch, sim.timer) = (2_000_000, 1_000_000);
+        sim.run(10 * SECOND);
+        sim.queue = (0.0, 0);
+        let before = sim.flows[0].received();
+        sim.run(40 * SECOND);
+        let used = (sim.flows[0].received() - before) as f64 / (30.0 * config.rate);
+        let queue = sim.queue.0 / sim.queue.1 as f64 / config.buffer;
+        println!("{rtt} ms, coarse: used {used:.3}, queue {queue:.3}");
+        assert!(used > 0.93 && queue < 0.35, "{rtt} ms: used {used}, queue {queue}");
+    }
+}

@@ -107,6 +107,8 @@ pub struct Sim {
     pub reports_lost: bool,
     /// Reports arrive only at multiples of this: a busy client.
     pub report_batch: Nanos,
+    /// Senders wake only at multiples of this.
+    pub timer: Nanos,
     /// Sum and count of the queue's length, sampled each millisecond.
     pub queue: (f64, u64),
 }
@@ -123,6 +125,7 @@ impl Sim {
             blackout: false,
             reports_lost: false,
             report_batch: 1,
+            timer: 1,
             queue: (0.0, 0),
         };
         for flow in 0..sim.flows.len() {
@@ -231,7 +234,7 @@ impl Sim {
         let times = [it.sender.next_send_time(), it.sender.next_timeout()];
         let next = times.into_iter().flatten().min().map_or(Nanos::MAX, Instant::as_nanos);
         if next < it.wake {
-            let next = next.max(now + 1);
+            let next = next.max(now + 1).next_multiple_of(self.timer);
             it.wake = next;
             self.at(next, flow, What::Wake);
         }

@@ -203,8 +203,12 @@ impl Model {
         }
     }
 
+    /// After startup one sample in each round counts: the maximum of many would follow the noise of report times, and a
+    /// rate a few percent too high is a standing queue.
     fn update_max_rate(&mut self, sample: &RateSample) {
-        if let Some(rate) = sample.rate
+        let counts = self.round.started || self.phase == Phase::Startup;
+        if counts
+            && let Some(rate) = sample.rate
             && (!sample.app_limited || rate >= self.max_rate.get())
         {
             self.max_rate.update(rate);

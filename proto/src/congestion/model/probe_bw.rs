@@ -33,6 +33,8 @@ pub(super) struct Cycle {
     up_delivered: u64,
     /// Delivered bytes for each datagram that the bound rises.
     up_step: u64,
+    /// The best rate while probing up; 0 before the first of its data is reported.
+    up_best: u64,
     /// The rate before probing up.
     up_from: u64,
     random: u64,
@@ -49,6 +51,7 @@ impl Cycle {
             up_rounds: 0,
             up_delivered: 0,
             up_step: u64::MAX,
+            up_best: 0,
             up_from: 0,
             random: seed | 1,
         }
@@ -111,6 +114,11 @@ impl Model {
 
     /// Begins the cycle: slower than the path until the queue is gone.
     pub(super) fn go_down(&mut self, now: Instant) {
+        // What probing up reached is the best that the path gives now. The draft keeps the maximum for two cycles more:
+        // then a session goes on for seconds at a rate that another one has taken over.
+        if self.phase == Phase::Up && self.cycle.up_best > 0 {
+            self.max_rate.restart(self.cycle.up_best);
+        }
         self.bound.restart();
         self.cycle.up_step = u64::MAX;
         self.cycle.pick_wait();
@@ -145,6 +153,7 @@ impl Model {
 
     fn start_up(&mut self, report: &Report) {
         self.cycle.sampling = true;
+        self.cycle.up_best = 0;
         self.cycle.up_from = report.sample.rate.unwrap_or(0);
         self.cycle.feedback = Feedback::ProbeStarting;
         self.start_round();
@@ -162,6 +171,9 @@ impl Model {
     }
 
     fn is_up_done(&mut self, report: &Report) -> bool {
+        if self.cycle.feedback == Feedback::Probe && !report.sample.app_limited {
+            self.cycle.up_best = self.cycle.up_best.max(report.sample.rate.unwrap_or(0));
+        }
         if self.window_limited && self.window >= self.bound.high {
             // The bound is what holds the rate: no wonder it does not grow.
             self.full.restart(report.sample.rate.unwrap_or(0));
