@@ -134,7 +134,7 @@ fn owner(pid: Option<u32>) -> String {
 /// whatever way; the file itself stays, since removing it would let two owners lock two files of one name.
 #[derive(Debug)]
 pub struct LockFile {
-    _file: File,
+    file: File,
 }
 
 impl LockFile {
@@ -161,7 +161,15 @@ impl LockFile {
         file.set_len(0)
             .and_then(|()| file.write_all_at(text.as_bytes(), 0))
             .map_err(|e| failed("write the pid into", path, e))?;
-        Ok(LockFile { _file: file })
+        Ok(LockFile { file })
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // To close it is not enough: a process that another thread is just starting has a copy of the descriptor until
+        // its exec, and would keep the lock until then (flock(2)).
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -186,6 +194,16 @@ mod tests {
             other => panic!("{other}"),
         }
         drop(first);
+        LockFile::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = LockFile::acquire(&path).unwrap();
+        let _inherited = lock.file.try_clone().unwrap();
+        drop(lock);
         LockFile::acquire(&path).unwrap();
     }
 
