@@ -9,7 +9,6 @@
 pub mod congestion;
 /// AEAD, key schedule, nonces, replay window, signatures.
 pub mod crypto;
-/// Faults for the simulator to find.
 pub mod faults;
 /// What a client needs to fetch and open titles, as JSON.
 #[cfg(feature = "grant")]

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 /// Documents that the repository must have, from its root.
-pub(crate) const REQUIRED: [&str; 4] =
-    ["ARCHITECTURE.md", "CHANGELOG.md", "PROTOCOL.md", "SECURITY.md"];
+pub(crate) const REQUIRED: [&str; 5] =
+    ["ARCHITECTURE.md", "CHANGELOG.md", "PROTOCOL.md", "README.md", "SECURITY.md"];
 
 /// Relative links in `text` (of a document in `folder`) whose file or folder does not exist.
 pub(crate) fn broken_links(text: &str, folder: &Path) -> Vec<String> {
