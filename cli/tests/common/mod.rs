@@ -63,8 +63,13 @@ pub(crate) fn kill(child: &mut Child) {
 
 /// Sends SIGINT, as Ctrl-C does.
 pub(crate) fn interrupt(child: &Child) {
+    signal(child, rustix::process::Signal::INT);
+}
+
+/// Sends a signal.
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    rustix::process::kill_process(pid, signal).expect("it runs");
 }
 
 /// A folder with keys, a store and titles.
@@ -155,7 +160,11 @@ impl World {
 
     /// [`World::edge`] on another store of this world; none when it ends before it serves.
     pub(crate) fn edge_on(&self, store: &str, listen: &str, io: &str) -> Option<Edge> {
-        let mut command = self.edge_command(store, listen, io);
+        self.serve(self.edge_command(store, listen, io))
+    }
+
+    /// Starts this edge and waits until it serves; none when it ends before.
+    pub(crate) fn serve(&self, mut command: Command) -> Option<Edge> {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("an edge");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut edge = Edge { child, address: String::new(), key: String::new() };
@@ -168,6 +177,13 @@ impl World {
             }
         }
         None
+    }
+
+    /// Copies the store of this world: one process owns a store, so a second edge needs another.
+    pub(crate) fn copy_store(&self, name: &str) {
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(self.path("store")).arg(self.path(name));
+        assert!(copy.status().expect("cp starts").success(), "{copy:?}");
     }
 
     /// `segcast get` of the title behind `grant` to the file `out` of this world.
