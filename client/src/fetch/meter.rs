@@ -4,6 +4,8 @@ use segcast_proto::time::{Duration, Instant};
 
 /// A rate sample covers at least this long, so that single trains do not make it jump.
 const SAMPLE: Duration = Duration::from_millis(50);
+/// A rate that nothing has confirmed for so long is forgotten, so that an edge that was slow once is tried again.
+const STALE: Duration = Duration::from_secs(10);
 /// Weight of a new sample: 1 / this.
 const WEIGHT: u64 = 4;
 /// Taken for an edge nobody has measured yet: 100 Mbit/s.
@@ -17,6 +19,7 @@ pub struct Meter {
     /// Bytes per second.
     rate: Option<u64>,
     begun: Option<(Instant, u64)>,
+    sampled: Instant,
 }
 
 impl Meter {
@@ -38,6 +41,9 @@ impl Meter {
 
     /// The session has received `total` bytes so far. `busy`: it still waits for some. Idle time says nothing about speed.
     pub fn observe(&mut self, now: Instant, total: u64, busy: bool) {
+        if !busy && now.saturating_since(self.sampled) > STALE {
+            self.rate = None;
+        }
         let Some((since, before)) = self.begun else {
             self.begun = busy.then_some((now, total));
             return;
@@ -51,6 +57,7 @@ impl Meter {
         if span >= SAMPLE || self.rate.is_none() && bytes > 0 {
             let sample = u64::try_from(u128::from(bytes) * 1_000_000_000 / u128::from(nanos));
             let sample = sample.unwrap_or(u64::MAX);
+            self.sampled = now;
             self.rate = Some(match self.rate {
                 None => sample,
                 Some(old) => old - old / WEIGHT + sample / WEIGHT,
@@ -105,6 +112,17 @@ mod tests {
             meter.observe(at(step * 50), 500_000, true);
         }
         assert!(meter.rate().unwrap() < 1000, "{:?}", meter.rate());
+    }
+
+    #[test]
+    fn a_slow_edge_that_was_left_alone_is_tried_again() {
+        let mut meter = Meter::default();
+        meter.observe(at(0), 0, true);
+        meter.observe(at(1000), 1000, false);
+        meter.observe(at(10_000), 1000, false);
+        assert_eq!(meter.rate(), Some(1000));
+        meter.observe(at(11_001), 1000, false);
+        assert_eq!(meter.rate(), None);
     }
 
     #[test]

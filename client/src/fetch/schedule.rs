@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Edges in one fetch: the width of a segment's exclusion mask.
 pub const EDGES_MAX: usize = 64;
 /// An edge is kept busy this far ahead.
-const HORIZON: Duration = Duration::from_millis(100);
+const HORIZON: Duration = Duration::from_millis(50);
 /// A segment is asked of another edge after this many times the time it was expected to take…
 const OVERDUE_FACTOR: u32 = 4;
 /// …but never before this.
@@ -180,24 +180,23 @@ impl Schedule {
         Some(Ask { segment, edge, expected })
     }
 
+    /// The edge that would have a segment here soonest, if it has room for one more request. When the soonest is
+    /// one that is busy, waiting for it is better than asking a slower one: none.
     fn best_edge(&self, excluded: u64, now: Instant) -> Option<(Duration, usize)> {
         let unknown = self.edges.iter().filter_map(|e| e.meter.rate()).max();
         let unknown = unknown.unwrap_or(RATE_UNKNOWN);
+        let waiting = |edge: &Edge| u64::from(edge.outstanding) * self.segment_bytes;
         let able = self.edges.iter().enumerate().filter(|(index, edge)| {
-            let waiting = u64::from(edge.outstanding) * self.segment_bytes;
-            let pipeline = edge.meter.pipeline(HORIZON, unknown).max(2 * self.segment_bytes);
-            edge.open
-                && !edge.banned
-                && excluded >> index & 1 == 0
-                && edge.hold_until <= now
-                && edge.outstanding < edge.requests_max
-                && waiting < pipeline
+            edge.open && !edge.banned && excluded >> index & 1 == 0 && edge.hold_until <= now
         });
-        able.map(|(index, edge)| {
-            let waiting = u64::from(edge.outstanding) * self.segment_bytes;
-            (edge.meter.expected(waiting, self.segment_bytes, unknown), index)
+        let expected = able.map(|(index, edge)| {
+            (edge.meter.expected(waiting(edge), self.segment_bytes, unknown), index)
+        });
+        expected.min().filter(|(_, index)| {
+            let edge = &self.edges[*index];
+            let pipeline = edge.meter.pipeline(HORIZON, unknown).max(2 * self.segment_bytes);
+            edge.outstanding < edge.requests_max && waiting(edge) < pipeline
         })
-        .min()
     }
 
     /// `edge` has delivered `segment`, which is now being checked. False: it is not wanted (any more).

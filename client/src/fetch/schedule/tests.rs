@@ -79,6 +79,17 @@ fn the_faster_edge_gets_more_and_the_slower_one_some() {
 }
 
 #[test]
+fn a_slow_edge_is_not_asked_while_waiting_for_the_fast_one_is_sooner() {
+    let mut schedule = open(1000, 2);
+    speed(&mut schedule, 0, 100 << 20, 1);
+    speed(&mut schedule, 1, 1 << 20, 1);
+    let asks: Vec<Ask> = std::iter::from_fn(|| schedule.ask(at(0))).collect();
+    assert!(!asks.is_empty() && asks.iter().all(|ask| ask.edge == 0), "{asks:?}");
+    schedule.lost(0);
+    assert_eq!(schedule.ask(at(0)).map(|ask| ask.edge), Some(1), "better than nobody");
+}
+
+#[test]
 fn the_edges_limit_on_requests_holds() {
     let mut schedule = open(1000, 1);
     schedule.opened(0, 3);
