@@ -1,6 +1,7 @@
 //! What is said when a command fails: the error with its causes, what to do about it, and an exit code.
 
 use crate::exit_code::ExitCode;
+use segcast_center::ingest::PackError;
 use segcast_center::keys::KeyFileError;
 use segcast_client::access::AccessError;
 use segcast_client::connection::ConnectionError;
@@ -10,6 +11,7 @@ use segcast_client::file::FileError;
 use segcast_proto::grant::GrantError;
 use segcast_proto::keytext::KeyTextError;
 use segcast_proto::wire::code::Code;
+use segcast_store::StoreError;
 
 /// A command was ended by a signal, and has said so itself.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,9 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
         None.or_else(|| cause.downcast_ref().map(fetch))
             .or_else(|| cause.downcast_ref().map(access))
             .or_else(|| cause.downcast_ref().map(file))
+            .or_else(|| cause.downcast_ref().map(packing))
             .or_else(|| cause.downcast_ref::<ConnectionError>().map(|_| network()))
+            .or_else(|| cause.downcast_ref::<StoreError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<GrantError>().map(|_| keys()))
@@ -82,6 +86,15 @@ fn keys() -> Consequence {
 
 fn local() -> Consequence {
     Consequence::plain(ExitCode::LocalFile)
+}
+
+/// Its causes are not in the chain: the error shows them as itself.
+fn packing(error: &PackError) -> Consequence {
+    match error {
+        PackError::Source(_) | PackError::Store(_) => local(),
+        PackError::Keys(_) => keys(),
+        PackError::Geometry(_) | PackError::Name(_) => Consequence::plain(ExitCode::Usage),
+    }
 }
 
 fn fetch(error: &FetchError) -> Consequence {
@@ -194,6 +207,14 @@ mod tests {
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let error = anyhow::Error::from(FileError::Full { path: "film".into(), source });
         assert_eq!(text(&error).matches("no storage space").count(), 1, "{}", text(&error));
+    }
+
+    #[test]
+    fn a_store_that_is_taken_is_a_local_failure_and_a_bad_size_a_wrong_argument() {
+        let taken = || StoreError::Owned { dir: "store".into(), pid: Some(1) };
+        assert_eq!(consequence(&taken().into()).code, ExitCode::LocalFile);
+        assert_eq!(consequence(&PackError::from(taken()).into()).code, ExitCode::LocalFile);
+        assert_eq!(consequence(&PackError::Name(300).into()).code, ExitCode::Usage);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A disk that runs full under a fetch: a clear error, and once there is room the fetch goes on.
+//! A disk that runs full under a fetch or a pack: a clear error, and what was there before stays.
 //!
 //! The small disk is a tmpfs in a mount namespace of the test's own.
 
@@ -59,4 +59,35 @@ fn a_full_disk_is_told_and_the_fetch_goes_on_once_there_is_room() {
     let report = common::json(said.lines().last().expect("a report"));
     assert!(report["resumed_segments"].as_u64() > Some(0), "{report}");
     assert!(world.read("result") == title.bytes);
+}
+
+#[test]
+fn a_full_disk_ends_pack_and_earlier_sets_are_served() {
+    let world = World::new();
+    let title = world.pack(2 * SEGMENT);
+    std::fs::write(world.path("large"), vec![7; 60 * SEGMENT]).expect("a title");
+    // The sparse copy takes what is used: some 150 KiB of segments.
+    let script = r#"
+        program=$1 store=$2 keys=$3 large=$4 copy=$5
+        mount -t tmpfs -o size=2m none /mnt
+        cp -a "$store" /mnt/store
+        set +e
+        "$program" pack "$large" --segment-size 73728 --out /mnt/store --keys "$keys"; echo "pack $?"
+        set -e
+        cp -a /mnt/store "$copy"
+    "#;
+    let paths = ["store", "keys", "large", "copy"].map(|name| world.path(name));
+    let mut arguments: Vec<&std::ffi::OsStr> = vec![env!("CARGO_BIN_EXE_segcast").as_ref()];
+    arguments.extend(paths.iter().map(|path| path.as_os_str()));
+    let Some(output) = in_own_mounts(script, &arguments) else {
+        eprintln!("skipped: this machine allows no mount namespaces");
+        return;
+    };
+    let (said, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("pack 3"), "{said}\n{errors}");
+    assert!(errors.contains("the disk is full") && errors.contains(".seg"), "{errors}");
+    let edge = world.edge_on("copy", "127.0.0.1:0", "auto").expect("the edge ended");
+    common::succeed(&mut world.get(&[&edge], &world.grant(&title, &[]), "out"));
+    assert!(world.read("out") == title.bytes);
 }

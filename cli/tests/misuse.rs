@@ -1,0 +1,133 @@
+//! What operators get wrong, and disks do to them: configurations with mistakes, two processes on one store, a write that
+//! the system refuses. Each is told with its place, its cause and what would be right, and harms nothing that was there.
+
+mod common;
+
+use common::{SEGMENT, World, fail, segcast, signal, succeed, wait_until};
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+
+/// Configurations with one mistake, and what must be said of it. `{}` is the path of the file.
+const MISTAKES: [(&str, &[&str]); 6] = [
+    // A typo.
+    ("shards = 2\nidle_timout = \"60s\"\n", &["{}:2: ", "`idle_timout`", "`idle_timeout`"]),
+    // An unknown key that is like none.
+    ("\n\nworkers = 4\n", &["{}:3: ", "unknown key `workers`"]),
+    // Wrong units.
+    ("send_slab = \"10MB\"\n", &["{}:1: ", "send_slab = \"10MB\"", "\"10 MiB\""]),
+    ("# slow\negress_max = \"5 MB/s\"\n", &["{}:2: ", "egress_max = \"5 MB/s\"", "\"40 Mbit/s\""]),
+    // A value out of bounds, and a word that is none.
+    ("shards = 1\n\nidle_timeout = \"2 days\"\n", &["{}:3: ", "idle_timeout = \"2 days\""]),
+    ("io = \"epoll\"\n", &["{}:1: ", "io = \"epoll\"", "\"ring\"", "\"mmsg\""]),
+];
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_with_its_line_and_what_would_be_right() {
+    let world = World::new();
+    let path = world.path("edge.toml");
+    for (text, wanted) in MISTAKES {
+        fs::write(&path, text).unwrap();
+        for more in [&["--check"][..], &[]] {
+            let mut edge = segcast();
+            edge.args(["edge".as_ref(), "--config".as_ref(), path.as_os_str()]).args(more);
+            let said = fail(&mut edge, 2);
+            for wanted in wanted {
+                let wanted = wanted.replace("{}", path.to_str().unwrap());
+                assert!(said.contains(&wanted), "{more:?} {text:?}: not {wanted:?} in {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_process_on_a_store_is_refused_with_the_owners_pid() {
+    let world = World::new();
+    let title = world.pack(SEGMENT);
+    let edge = world.edge("127.0.0.1:0", "auto");
+    let owner = format!("in use by process {}", edge.child.id());
+    let said = fail(&mut world.edge_command("store", "127.0.0.1:0", "auto"), 3);
+    assert!(said.contains(&owner), "{said}");
+    let said = fail(&mut pack(&world, "title"), 3);
+    assert!(said.contains(&owner), "{said}");
+    let grant = world.grant(&title, &[]);
+    succeed(&mut world.get(&[&edge], &grant, "out"));
+    assert!(world.read("out") == title.bytes);
+}
+
+fn pack(world: &World, title: &str) -> Command {
+    let mut command = segcast();
+    command
+        .args(["pack", "--json", "--segment-size", &SEGMENT.to_string()])
+        .arg(world.path(title))
+        .args(["--out".as_ref(), world.path("store").as_os_str()])
+        .args(["--keys".as_ref(), world.path("keys").as_os_str()]);
+    command
+}
+
+/// A full disk for those who may mount none: the system refuses to write past 2 MiB of a file (setrlimit(2)).
+#[test]
+fn a_write_that_the_system_refuses_ends_pack_with_its_cause_and_harms_no_earlier_set() {
+    let world = World::new();
+    let title = world.pack(2 * SEGMENT);
+    fs::write(world.path("large"), vec![7; 40 * SEGMENT]).unwrap();
+    let plain = pack(&world, "large");
+    let mut limited = Command::new("sh");
+    // 4096 blocks of 512 bytes; with the signal ignored, write(2) gives EFBIG.
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\"", "sh"])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    let said = fail(&mut limited, 3);
+    assert!(said.contains("00000001.seg") && said.contains("File too large"), "{said}");
+    let edge = world.edge("127.0.0.1:0", "auto");
+    let grant = world.grant(&title, &[]);
+    succeed(&mut world.get(&[&edge], &grant, "out"));
+    assert!(world.read("out") == title.bytes);
+    drop(edge);
+    // What the refused run took is free again: the same title fits without the limit.
+    succeed(&mut pack(&world, "large"));
+}
+
+#[test]
+fn a_reload_of_a_broken_file_keeps_the_old_configuration_and_says_why() {
+    let world = World::new();
+    let title = world.pack(SEGMENT);
+    let (config, log) = (world.path("edge.toml"), world.path("log"));
+    fs::write(&config, "drain_timeout = \"5s\"\n").unwrap();
+    let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
+    command.arg("--config").arg(&config).stderr(File::create(&log).unwrap());
+    let mut edge = world.serve(command).unwrap();
+    fs::write(&config, "drain_timeout = \"5s\"\nsets = [\"none\"]\n").unwrap();
+    signal(&edge.child, Signal::HUP);
+    let said = || fs::read_to_string(&log).unwrap();
+    wait_until("the refusal", || said().contains("not reloaded: the old configuration stays"));
+    let place = format!("{}:2: sets = ", config.display());
+    assert!(said().contains(&place) && said().contains("none"), "{}", said());
+    let grant = world.grant(&title, &[]);
+    succeed(&mut world.get(&[&edge], &grant, "out"));
+    assert!(world.read("out") == title.bytes);
+    signal(&edge.child, Signal::TERM);
+    assert_eq!(edge.child.wait().unwrap().code(), Some(0), "{}", said());
+}
+
+#[test]
+fn an_edge_that_drains_hands_its_clients_to_the_other() {
+    let world = World::new();
+    let title = world.pack(60 * SEGMENT);
+    // Some 5 s: caught half-way.
+    let grant = world.grant(&title, &["--rate", "7000"]);
+    world.copy_store("copy");
+    let mut one = world.edge("127.0.0.1:0", "auto");
+    let two = world.edge_on("copy", "127.0.0.1:0", "auto").unwrap();
+    let mut get = world.get(&[&one, &two], &grant, "out");
+    let client = get.arg("--json").stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("the first segments", || world.has_progress("out"));
+    signal(&one.child, Signal::TERM);
+    assert_eq!(one.child.wait().unwrap().code(), Some(0), "it drained");
+    let output = client.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(world.read("out") == title.bytes);
+    let report = common::json(&String::from_utf8(output.stdout).unwrap());
+    assert!(report["edges"][1]["segments"].as_u64() > Some(0), "{report}");
+}
