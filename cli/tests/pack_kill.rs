@@ -103,6 +103,9 @@ impl Lives {
         }
         let output = output(&mut pack);
         fs::remove_file(file).expect("it was there");
+        // Else nothing would ever be killed.
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("fault layer"), "built without the store's fault-layer: {said}");
         if output.status.signal() == Some(9) {
             self.tally.killed += 1;
             // What it printed before it was killed counts as printed.
