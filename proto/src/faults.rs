@@ -1,5 +1,5 @@
 //! Faults that can be planted to see whether the simulator finds them. Without the feature `planted-faults`
-//! [`planted`] is a constant `false`, and nothing of them is left in the program.
+//! `planted` is a constant `false`, and nothing of them is left in the program.
 //!
 //! With the feature, a fault is chosen for the calling thread by `plant`, and every sealed packet's key and nonce are
 //! remembered for that thread, so that a nonce that is used twice is noticed at once (`nonce_reused`).
