@@ -140,6 +140,9 @@ impl Endpoint {
         opened: &Opened<'_>,
     ) -> Result<(), Ending> {
         let Some(session) = self.table.session_mut(slot) else { return Ok(()) };
+        if opened.is_hasty && opened.epoch > session.sealer.epoch() {
+            return Err(Code::ProtocolViolation.into());
+        }
         session.sealer.on_peer_epoch(now, opened.epoch);
         if opened.header.packet_type != PacketType::Report && messages::on_life(session, now) {
             self.counters.size_reset += 1;
