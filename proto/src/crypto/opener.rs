@@ -102,8 +102,8 @@ impl Opener {
             previous_lifetime: PREVIOUS_EPOCH_TIME,
             window: ReplayWindow::new(window_bits),
             suite,
-            packets: 0,
-            // So the first change may come at any time.
+            // The first change may come at any time.
+            packets: LEAD_PACKETS,
             began: Instant::ZERO,
         }
     }
