@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::event::{SendFailure, SendTicket};
 use super::schedule::Schedule;
-use super::session::{IDLE_AFTER, Refusal};
+use super::session::{REST_AFTER, Refusal};
 use super::{counters, messages};
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
@@ -77,7 +77,7 @@ impl Endpoint {
                 self.close_session(now, slot, Code::Idle.into());
             } else if draining && served {
                 self.close_session(now, slot, Code::Draining.into());
-            } else if silent >= IDLE_AFTER {
+            } else if silent >= REST_AFTER {
                 session.rest(now);
             }
         }

@@ -1,6 +1,0 @@
-//! Hostile input to the protocol's state machines: each test asserts what was counted and that everything else goes on.
-
-mod client;
-mod handshake;
-mod rig;
-mod sessions;

@@ -1,0 +1,94 @@
+//! What an idle session costs an edge, in resident memory (DESIGN.md section 5: at most 1 KiB).
+//!
+//! The shipped binary serves in its own process; a swarm of clients opens sessions, each with a key of its own,
+//! and then says nothing. With `SEGCAST_FULL=1`: 100 000 sessions beside one, and 60 idle seconds. Else 10 000
+//! beside 2000, which have touched the buffers that all share, and 8 s: the time after which a session counts as
+//! idle, and a little.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+use segcast_center::keys::KeyDir;
+use segcast_proto::ids::SetId;
+use segcast_tests::loopback::{Edge, run};
+use segcast_tests::needs::segcast_binary;
+use segcast_tests::swarm::Swarm;
+use std::error::Error;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+/// The promise.
+const IDLE_SESSION_MAX: u64 = 1024;
+const SEGMENT: u32 = 73_728;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trial = Trial::test("an_idle_session_costs_at_most_a_kibibyte", || {
+        idle_sessions().map_err(|error| Failed::from(error.to_string()))
+    });
+    libtest_mimic::run(&arguments, vec![trial]).exit();
+}
+
+fn idle_sessions() -> Result<(), Box<dyn Error>> {
+    let full = std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1");
+    let (first, sessions, idle) = if full { (1, 100_000, 60) } else { (2000, 10_000, 8) };
+    let folder = tempfile::tempdir()?;
+    let binary = segcast_binary();
+    let (set, title) = pack(&binary, folder.path())?;
+    let keys = KeyDir::open(&folder.path().join("keys"))?;
+    let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    let edge = serve(folder.path(), &binary, address, first + sessions);
+    let mut swarm = Swarm::new(address, keys.edge()?.public, 1);
+
+    swarm.open(first, &keys.center()?, set)?;
+    std::thread::sleep(Duration::from_secs(idle));
+    let before = resident(edge.id())?;
+    swarm.open(sessions, &keys.center()?, set)?;
+    std::thread::sleep(Duration::from_secs(idle));
+    let after = resident(edge.id())?;
+    let each = after.saturating_sub(before) / sessions as u64;
+    println!("{sessions} sessions: {before} B before, {after} B after, {each} B for each");
+
+    let seed = 7;
+    println!("fetching from seed {seed}");
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let mut which: Vec<usize> = (0..1000).map(|_| rng.next_u32() as usize % sessions).collect();
+    which.sort_unstable();
+    which.dedup();
+    swarm.fetch(&which, SEGMENT, |at, bytes| {
+        if bytes == title { Ok(()) } else { Err(format!("session {at} got wrong bytes")) }
+    })?;
+    println!("{} sessions fetched a segment each after {idle} idle seconds", which.len());
+    if each > IDLE_SESSION_MAX {
+        return Err(format!("{each} B for each session, over {IDLE_SESSION_MAX}").into());
+    }
+    Ok(())
+}
+
+fn serve(folder: &Path, binary: &Path, address: SocketAddr, sessions: usize) -> Edge {
+    let (address, sessions) = (address.to_string(), sessions.to_string());
+    let mut arguments = vec!["--listen", &address, "--shards", "1", "--pin", "false"];
+    arguments.extend(["--sessions-max", &sessions]);
+    Edge::start(folder, binary, &arguments)
+}
+
+/// Packs a clear title of one segment; gives its set and its bytes.
+fn pack(binary: &Path, folder: &Path) -> Result<(SetId, Vec<u8>), Box<dyn Error>> {
+    let mut title = vec![0; SEGMENT as usize];
+    ChaCha20Rng::seed_from_u64(3).fill_bytes(&mut title);
+    std::fs::write(folder.join("title"), &title)?;
+    let mut pack = vec!["pack", "title", "--out", "store", "--keys", "keys", "--clear"];
+    pack.extend(["--segment-size", "73728 B", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&run(folder, binary, &pack))?;
+    let set = report["set"].as_str().ok_or("pack names no set")?.parse()?;
+    Ok((set, title))
+}
+
+/// Resident memory of a process, its own and mapped, bytes.
+fn resident(process: u32) -> Result<u64, Box<dyn Error>> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
+    Ok(kib.parse::<u64>()? * 1024)
+}
