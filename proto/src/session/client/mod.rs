@@ -216,6 +216,8 @@ impl ClientSession {
         transport.timeouts += 1;
         transport.last_timeout = now;
         transport.requests.probe();
+        // The server may wait for a REPORT that was lost: one that opened the room, say.
+        transport.reports.by(now);
         self.stats.timeouts += 1;
         if transport.timeouts >= TIMEOUTS_UNRESPONSIVE && self.hello.is_none() {
             let seed = draw(&mut self.rng);
