@@ -13,6 +13,7 @@ use segcast_sysio::driver::{Driver, DriverConfig, Waker};
 use segcast_sysio::error::SysError;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Wanted in the kernel for each socket: 8 ms at 4 Gbit/s.
@@ -70,12 +71,25 @@ struct Peer {
     session: ClientSession,
     /// Counted in sessions that were replaced.
     before: ClientStats,
+    /// The session's timer, as of its last touch.
+    timer: Instant,
+    /// It is in `Connections::touched`.
+    touched: bool,
+}
+
+impl Peer {
+    fn new(edge: EdgeAddress, session: ClientSession, before: ClientStats) -> Self {
+        let timer = session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+        Self { edge, session, before, timer, touched: false }
+    }
 }
 
 /// Sessions and the driver they share.
 pub struct Connections {
     driver: Driver,
     peers: Vec<Peer>,
+    /// Sessions that may have something to send or to tell: a turn costs by these, not by all there are.
+    touched: VecDeque<usize>,
     access: Access,
     config: ConnectionConfig,
 }
@@ -100,9 +114,11 @@ impl Connections {
         let mut peers = Vec::with_capacity(edges.len());
         for (index, edge) in edges.iter().enumerate() {
             let session = begin(edge, index, &access, &config, None)?;
-            peers.push(Peer { edge: *edge, session, before: ClientStats::default() });
+            peers.push(Peer::new(*edge, session, ClientStats::default()));
         }
-        Ok(Self { driver, peers, access, config })
+        let mut this = Self { driver, peers, touched: VecDeque::new(), access, config };
+        (0..this.peers.len()).for_each(|index| this.touch(index));
+        Ok(this)
     }
 
     /// The driver in use, as it is called on command lines.
@@ -131,7 +147,20 @@ impl Connections {
 
     /// Session `index`.
     pub fn session(&mut self, index: usize) -> &mut ClientSession {
+        self.touch(index);
         &mut self.peers[index].session
+    }
+
+    /// The smoothed round trip of session `index`.
+    #[must_use]
+    pub fn rtt(&self, index: usize) -> Option<Duration> {
+        self.peers[index].session.rtt()
+    }
+
+    fn touch(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.peers[index].touched, true) {
+            self.touched.push_back(index);
+        }
     }
 
     /// What session `index` and those before it in its place counted.
@@ -155,7 +184,8 @@ impl Connections {
         let peer = &mut self.peers[index];
         let rtt = peer.session.rtt();
         let session = begin(&peer.edge, index, &self.access, &self.config, rtt)?;
-        *peer = Peer { edge: peer.edge, session, before };
+        *peer = Peer { touched: peer.touched, ..Peer::new(peer.edge, session, before) };
+        self.touch(index);
         Ok(())
     }
 
@@ -165,17 +195,20 @@ impl Connections {
     /// When the driver fails as a whole.
     pub fn turn(&mut self, limit: Duration) -> Result<(), ConnectionError> {
         let all_queued = self.transmit();
-        let start = now();
-        let timers = self.peers.iter().filter_map(|peer| peer.session.poll_timeout());
+        let timers = self.peers.iter().map(|peer| peer.timer);
         let first = timers.min().unwrap_or(Instant::FAR_FUTURE);
-        let wait = first.saturating_since(start).min(limit);
+        let wait = first.saturating_since(now()).min(limit);
         // What found no buffer goes out as soon as this turn has freed some.
         let wait = if all_queued { wait } else { Duration::ZERO };
-        let peers = &mut self.peers;
+        let (peers, touched) = (&mut self.peers, &mut self.touched);
         self.driver.turn(Some(wait), &mut |received| {
-            let Some(peer) = peers.get_mut(usize::from(received.socket)) else { return };
+            let index = usize::from(received.socket);
+            let Some(peer) = peers.get_mut(index) else { return };
             if received.from == peer.edge.address {
                 peer.session.handle_datagram(now(), received.ecn, received.bytes);
+                if !std::mem::replace(&mut peer.touched, true) {
+                    touched.push_back(index);
+                }
             }
         })?;
         while let Some(failure) = self.driver.take_failure() {
@@ -183,9 +216,10 @@ impl Connections {
             tracing::debug!(?failure, "a datagram was not sent");
         }
         let end = now();
-        for peer in &mut self.peers {
-            if peer.session.poll_timeout().is_some_and(|at| at <= end) {
-                peer.session.handle_timeout(end);
+        for index in 0..self.peers.len() {
+            if self.peers[index].timer <= end {
+                self.peers[index].session.handle_timeout(end);
+                self.touch(index);
             }
         }
         Ok(())
@@ -193,28 +227,41 @@ impl Connections {
 
     /// The next thing that happened to any session.
     pub fn poll_event(&mut self) -> Option<(usize, ClientEvent)> {
-        let mut peers = self.peers.iter_mut().enumerate();
-        peers.find_map(|(index, peer)| peer.session.poll_event().map(|event| (index, event)))
+        // A session stays touched when its events are told: it may have something to send, too.
+        let mut touched = self.touched.iter().copied();
+        touched.find_map(|index| Some((index, self.peers[index].session.poll_event()?)))
     }
 
     /// Says goodbye to all edges. A CLOSE that gets lost costs the edge an idle timeout, no more.
     pub fn close(&mut self) {
-        self.peers.iter_mut().for_each(|peer| peer.session.close());
-        self.transmit();
-        if let Err(error) = self.driver.turn(Some(Duration::ZERO), &mut |_| ()) {
-            tracing::debug!(%error, "could not say goodbye");
+        (0..self.peers.len()).for_each(|index| self.session(index).close());
+        // Each turn takes a few of them; one for every session is more than enough.
+        for _ in 0..=self.peers.len() {
+            let all_queued = self.transmit();
+            if let Err(error) = self.driver.turn(Some(Duration::ZERO), &mut |_| ()) {
+                tracing::debug!(%error, "could not say goodbye");
+                return;
+            }
+            if all_queued {
+                return;
+            }
         }
     }
 
-    /// Queues what sessions want to send; false when buffers ran out before the last session was asked.
+    /// Queues what touched sessions want to send, and renews their timers; false when buffers ran out.
     fn transmit(&mut self) -> bool {
         let at = now();
-        for (socket, peer) in (0..).zip(&mut self.peers) {
+        while let Some(&index) = self.touched.front() {
+            let peer = &mut self.peers[index];
+            let socket = u16::try_from(index).expect("SESSIONS_MAX fits");
             loop {
                 let Some(mut buffer) = self.driver.send_buffer() else { return false };
                 let Some(len) = peer.session.poll_transmit(at, &mut buffer) else { break };
                 self.driver.send(buffer, len, len, socket, peer.edge.address, 0);
             }
+            peer.timer = peer.session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+            peer.touched = false;
+            self.touched.pop_front();
         }
         true
     }

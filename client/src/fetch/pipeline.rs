@@ -96,7 +96,7 @@ impl Pipeline {
         for index in 0..edges.connections().len() {
             let busy = self.schedule.outstanding(index) > 0;
             let total = edges.connections().stats(index).data_bytes;
-            let rtt = edges.connections().session(index).rtt();
+            let rtt = edges.connections().rtt(index);
             let meter = self.schedule.meter(index);
             meter.observe(at, total, busy);
             meter.set_rtt(rtt.unwrap_or(Duration::ZERO));

@@ -254,7 +254,7 @@ impl Segments {
                 segments: share.segments,
                 bytes: stats.data_bytes,
                 wrong: share.wrong,
-                rtt_us: edges.connections().session(index).rtt().map(micros),
+                rtt_us: edges.connections().rtt(index).map(micros),
                 handshakes: stats.handshakes,
             });
         }

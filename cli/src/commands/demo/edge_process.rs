@@ -128,8 +128,10 @@ impl EdgeProcess {
         let end = Instant::now() + END;
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().context("could not wait for the edge")? {
-                anyhow::ensure!(status.success(), "the edge ended with {status}");
-                return Ok(());
+                if status.success() {
+                    return Ok(());
+                }
+                return Err(self.explain(anyhow::anyhow!("it had been asked to end")));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
