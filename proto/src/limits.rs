@@ -62,6 +62,12 @@ pub const EPOCH_PACKETS_HARD: u64 = 1 << 24;
 /// Time in an epoch before the keys change.
 pub const EPOCH_TIME: Duration = Duration::from_secs(600);
 
+/// A peer that leads into a new epoch must have sent this many packets in the last one, or spent [`LEAD_TIME`] in it:
+/// a change costs some ten times what opening a packet does, so this keeps it below the cost of the packets.
+pub const LEAD_PACKETS: u32 = 16;
+/// See [`LEAD_PACKETS`].
+pub const LEAD_TIME: Duration = Duration::from_secs(60);
+
 /// A pending handshake.
 pub const PENDING_TIME: Duration = Duration::from_secs(5);
 /// A fresh ephemeral key in an unanswered handshake.

@@ -5,7 +5,7 @@ use super::packet_key::PacketKey;
 use super::replay_window::{ReplayWindow, Verdict};
 use super::{Secret, Suite};
 use crate::faults::{Fault, planted};
-use crate::limits::{FRAME_HEADER, TAG};
+use crate::limits::{FRAME_HEADER, LEAD_PACKETS, LEAD_TIME, TAG};
 use crate::time::{Duration, Instant};
 use crate::wire::{ClearHeader, DecodeError, FrameHeader};
 
@@ -48,6 +48,9 @@ pub struct Opened<'a> {
     pub epoch: u64,
     /// Whether no higher sequence number came before.
     pub is_highest: bool,
+    /// Whether it begins an epoch sooner than a peer may that leads: after fewer than [`LEAD_PACKETS`] packets of
+    /// the last one and less than [`LEAD_TIME`]. A peer that follows may do so.
+    pub is_hasty: bool,
 }
 
 /// One receiving direction.
@@ -63,6 +66,9 @@ pub struct Opener {
     previous_lifetime: Duration,
     window: ReplayWindow,
     suite: Suite,
+    /// Authentic packets since the last change, and when that was.
+    packets: u32,
+    began: Instant,
 }
 
 /// The key of the last epoch, for packets that were overtaken.
@@ -96,6 +102,9 @@ impl Opener {
             previous_lifetime: PREVIOUS_EPOCH_TIME,
             window: ReplayWindow::new(window_bits),
             suite,
+            // The first change may come at any time.
+            packets: LEAD_PACKETS,
+            began: Instant::ZERO,
         }
     }
 
@@ -119,7 +128,8 @@ impl Opener {
         }
         let (additional, ciphertext) = datagram.split_at_mut(header.len());
 
-        let slot = self.slot(now, header.epoch).ok_or(OpenError::UnknownEpoch)?;
+        self.previous.take_if(|previous| previous.expires <= now);
+        let slot = self.slot(header.epoch).ok_or(OpenError::UnknownEpoch)?;
         let key = match (&slot, &mut self.previous) {
             (Slot::Previous, Some(previous)) => &mut previous.key,
             (Slot::Previous, None) => return Err(OpenError::UnknownEpoch),
@@ -131,14 +141,17 @@ impl Opener {
         let plaintext = key
             .open(header.sequence, additional, ciphertext)
             .map_err(|_| OpenError::Authentication)?;
-        let epoch = match slot {
-            Slot::Previous => self.epoch - 1,
-            Slot::Current => self.epoch,
+        let (epoch, is_hasty) = match slot {
+            Slot::Previous => (self.epoch - 1, false),
+            Slot::Current => (self.epoch, false),
             Slot::Next => {
+                let is_hasty =
+                    self.packets < LEAD_PACKETS && now.saturating_since(self.began) < LEAD_TIME;
                 self.advance(now);
-                self.epoch
+                (self.epoch, is_hasty)
             }
         };
+        self.packets = self.packets.saturating_add(1);
         let is_highest = match self.window.record(header.sequence) {
             Verdict::Fresh { is_highest } => is_highest,
             Verdict::Replayed => return Err(OpenError::Replayed),
@@ -147,7 +160,14 @@ impl Opener {
         let (frame, payload) = plaintext
             .split_first_chunk()
             .expect("the length was checked to hold a frame header and a tag");
-        Ok(Opened { header, frame: FrameHeader::decode(frame), payload, epoch, is_highest })
+        Ok(Opened {
+            header,
+            frame: FrameHeader::decode(frame),
+            payload,
+            epoch,
+            is_highest,
+            is_hasty,
+        })
     }
 
     /// How long the key of an epoch is kept from now on after the change to the next one: 3 probe timeouts where
@@ -180,15 +200,12 @@ impl Opener {
     }
 
     /// Which key the epoch byte of a packet stands for.
-    fn slot(&mut self, now: Instant, byte: u8) -> Option<Slot> {
+    fn slot(&self, byte: u8) -> Option<Slot> {
         match byte.wrapping_sub(self.epoch as u8) {
             0 => Some(Slot::Current),
             1 if planted(Fault::NextEpochRefused) => None,
             1 => Some(Slot::Next),
-            u8::MAX => {
-                self.previous.take_if(|previous| previous.expires <= now);
-                self.previous.as_ref().map(|_| Slot::Previous)
-            }
+            u8::MAX => self.previous.as_ref().map(|_| Slot::Previous),
             _ => None,
         }
     }
@@ -201,5 +218,6 @@ impl Opener {
         self.previous = Some(Box::new(Previous { key, expires }));
         self.next_secret = self.next_secret.next();
         self.epoch += 1;
+        (self.packets, self.began) = (0, now);
     }
 }

@@ -61,7 +61,8 @@ impl Sealer {
         }
     }
 
-    /// Changes keys after `packets` packets already, rather than [`EPOCH_PACKETS`].
+    /// Changes keys after `packets` packets already, rather than [`EPOCH_PACKETS`]. A peer refuses changes after
+    /// fewer than [`LEAD_PACKETS`](crate::limits::LEAD_PACKETS) that arrive.
     #[must_use]
     pub fn with_epoch_packets(self, packets: u64) -> Self {
         Self { epoch_packets: packets.clamp(1, EPOCH_PACKETS) as u32, ..self }

@@ -128,6 +128,14 @@ impl RawClient {
         out
     }
 
+    /// A PULSE.
+    ///
+    /// # Panics
+    /// When the session is not open.
+    pub fn pulse(&mut self, now: Instant) -> Vec<u8> {
+        self.seal(now, PacketType::Pulse, EMPTY_FRAME, &[0; 16])
+    }
+
     /// A REQUEST for a whole object.
     ///
     /// # Panics

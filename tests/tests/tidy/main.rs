@@ -125,6 +125,22 @@ fn manifests_take_versions_and_lints_from_the_workspace() {
     assert_none(&found);
 }
 
+/// Tests of `cli` ask for the store's fault layer; what is built or installed must not have it.
+#[test]
+fn the_shipped_binary_has_no_feature_that_is_for_tests() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--package", "segcast", "--edges", "normal,build", "--offline"])
+        .args(["--prefix", "none", "--format", "{p} [{f}]"])
+        .current_dir(root())
+        .output()
+        .expect("cargo can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(tree.contains("segcast-store v"), "the store is missing: {tree}");
+    assert_none(&manifests::features_for_tests(&tree));
+}
+
 #[test]
 fn documents_exist_and_their_links_lead_somewhere() {
     let mut found = Vec::new();

@@ -160,6 +160,19 @@ pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Features that make the product worse or open it up, for tests and benches alone.
+const FOR_TESTS: [&str; 3] = ["fault-layer", "planted-faults", "lab"];
+
+/// Packages with such a feature in `tree`: what `cargo tree --prefix none --format "{p} [{f}]"` prints.
+pub(crate) fn features_for_tests(tree: &str) -> Vec<String> {
+    let has_one = |line: &&str| {
+        let (_, features) = line.rsplit_once(" [").unwrap_or_default();
+        let features = features.trim_end_matches(" (*)").trim_end_matches(']');
+        line.starts_with("segcast") && features.split(',').any(|name| FOR_TESTS.contains(&name))
+    };
+    tree.lines().filter(has_one).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -239,5 +252,15 @@ mod tests {
         assert!(forbids_unsafe("//! What.\n#![forbid(unsafe_code)]\n"));
         assert!(!forbids_unsafe("//! What.\n// #![forbid(unsafe_code)]\n"));
         assert!(!forbids_unsafe("//! What.\n#![deny(unsafe_code)]\n"));
+    }
+
+    #[test]
+    fn features_for_tests_are_found_in_the_tree() {
+        let tree = "segcast v0.1.0 (/cli) []\nsegcast-store v0.1.0 (/store) [fault-layer]\n\
+            segcast-store v0.1.0 (/store) [default,fault-layer] (*)\nsegcast-proto v0.1.0 (/proto) [grant]\n\
+            other v1.0.0 [lab]\n";
+        let found = features_for_tests(tree);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|line| line.starts_with("segcast-store")), "{found:?}");
     }
 }

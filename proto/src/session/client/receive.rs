@@ -18,6 +18,8 @@ use crate::wire::{ClearHeader, FLAG_END, FrameHeader};
 
 /// The ECN field's "congestion experienced" (RFC 3168, section 5).
 const ECN_CE: u8 = 0b11;
+/// The last epoch's key is kept for so many probe timeouts (section 3).
+const PREVIOUS_EPOCH_TIMEOUTS: u32 = 3;
 /// Most doublings of the reordering window: beyond, it is a round trip anyway.
 const REORDERING_MAX: u32 = 4;
 
@@ -76,7 +78,16 @@ impl ClientSession {
     fn take_sealed(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
         let bytes = datagram.len();
         let Some(transport) = &mut self.transport else { return false };
+        let lifetime = self.rtt.probe_timeout(0) * PREVIOUS_EPOCH_TIMEOUTS;
+        transport.opener.set_previous_epoch_lifetime(lifetime);
         let Ok(opened) = transport.opener.open(now, datagram) else { return false };
+        let violation = opened.is_hasty && opened.epoch > transport.sealer.epoch();
+        if violation {
+            self.hello = None;
+            self.closing = Some(Code::ProtocolViolation);
+            self.end(ClientEvent::Closed { code: Code::ProtocolViolation, reason: String::new() });
+            return false;
+        }
         transport.sealer.on_peer_epoch(now, opened.epoch);
         transport.heard = now;
         if transport.timeouts >= TIMEOUTS_UNRESPONSIVE {

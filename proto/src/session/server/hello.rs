@@ -129,14 +129,19 @@ impl Endpoint {
         }
         let claims = token::verify(&hello.token, &self.keyring, unix_time, &hello.client_public)
             .map_err(|error| error.code())?;
+        match self.limit(&hello.client_public, &claims) {
+            Some(code) => Err(code),
+            None => Ok(claims),
+        }
+    }
+
+    /// The limit that one more session of this client would break.
+    pub(super) fn limit(&self, client_public: &[u8; 32], claims: &Claims) -> Option<Code> {
         let allowed = claims.sessions.unwrap_or(self.config.sessions_per_client);
-        if self.clients.of(&hello.client_public) >= allowed {
-            return Err(Code::TooManySessions);
+        if self.clients.of(client_public) >= allowed {
+            return Some(Code::TooManySessions);
         }
-        if self.table.sessions() >= self.config.sessions_max as usize {
-            return Err(Code::Busy);
-        }
-        Ok(claims)
+        (self.table.sessions() >= self.config.sessions_max as usize).then_some(Code::Busy)
     }
 
     /// A refusal in message 2: authenticated, and the server keeps nothing.

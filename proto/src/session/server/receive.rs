@@ -50,8 +50,9 @@ impl Endpoint {
             Ok(opened) => opened,
             Err(reason) => return self.dropped(reason),
         };
-        if matches!(self.table.slot_mut(index.slot()), Some(Slot::Pending(_))) {
-            self.promote(now, index, path, source);
+        if let Some(code) = self.promote(now, index, path, source) {
+            self.close_session(now, index.slot(), code.into());
+            return Disposition::Done;
         }
         self.follow_path(now, index.slot(), path, bytes, opened.is_highest);
         let ending = self.dispatch(now, unix_time, path, index.slot(), &opened);
@@ -89,16 +90,18 @@ impl Endpoint {
         })
     }
 
-    /// The first sealed packet makes a pending handshake a session.
+    /// Makes a pending handshake a session: its first sealed packet came. Gives the reason why it must end at once, if
+    /// there is one: others that were pending too may have taken the last places.
     fn promote<S: SegmentSource>(
         &mut self,
         now: Instant,
         index: ReceiverIndex,
         path: Path,
         source: &S,
-    ) {
-        let Some(mut pending) = self.table.take_pending(index.slot()) else { return };
+    ) -> Option<Code> {
+        let mut pending = self.table.take_pending(index.slot())?;
         pending.path = path;
+        let over = self.limit(&pending.client_public, &pending.claims);
         let find = |id| source.find_set(id).unwrap_or(NO_SET);
         let sets: Box<[u32]> = pending.claims.sets.iter().map(find).collect();
         self.clients.add(&pending.client_public);
@@ -106,6 +109,7 @@ impl Endpoint {
         self.counters.sessions_opened += 1;
         self.events.push_back(ServerEvent::SessionOpened { index, token_id: session.token_id });
         self.table.open(index.slot(), session);
+        over
     }
 
     /// Notes life, and challenges a new address.
@@ -140,6 +144,9 @@ impl Endpoint {
         opened: &Opened<'_>,
     ) -> Result<(), Ending> {
         let Some(session) = self.table.session_mut(slot) else { return Ok(()) };
+        if opened.is_hasty && opened.epoch > session.sealer.epoch() {
+            return Err(Code::ProtocolViolation.into());
+        }
         session.sealer.on_peer_epoch(now, opened.epoch);
         if opened.header.packet_type != PacketType::Report && messages::on_life(session, now) {
             self.counters.size_reset += 1;

@@ -1,0 +1,256 @@
+//! Hostile input to a client session.
+
+use super::rig::{MS, Rig, SEGMENT_BYTES, address};
+use rand_core::RngCore;
+use segcast_proto::crypto::{Sealer, Suite};
+use segcast_proto::handshake::{
+    EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload, check_hello,
+};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::session::client::{ClientEvent, ClientSession};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::wire::status::Status;
+use segcast_proto::wire::{Code, FLAG_END, FrameHeader, PacketType};
+use segcast_tests::sim::raw::EMPTY_FRAME;
+
+#[test]
+fn a_transfer_completes_among_100_000_random_and_mutated_datagrams() {
+    let mut rig = Rig::new(40, |_| {});
+    let mut hostile = 0u64;
+    rig.fetch_all(1, |rig, session, seen| {
+        let before = session.stats().dropped;
+        let count = 20_000;
+        for turn in 0..count {
+            let mut bytes = vec![0; 1 + rig.rng.next_u32() as usize % 1400];
+            rig.rng.fill_bytes(&mut bytes);
+            if let Some(real) = seen.get(turn % (seen.len() + 1)) {
+                bytes.clone_from(real);
+                let at = rig.rng.next_u32() as usize % bytes.len();
+                bytes[at] ^= 1 << (rig.rng.next_u32() % 8);
+            } else if turn % 2 == 0 && bytes.len() > 8 {
+                bytes[..3].copy_from_slice(&[0x10, [0x02, 0x03, 0x10, 0x22][turn % 4], 0]);
+                bytes[4..8].copy_from_slice(&0x77u32.to_be_bytes());
+            }
+            session.handle_datagram(rig.now, 0, &mut bytes);
+        }
+        hostile += count as u64;
+        assert_eq!(session.stats().dropped - before, count as u64);
+    });
+    println!("{hostile} hostile datagrams");
+    assert!(hostile >= 100_000, "{hostile}");
+}
+
+/// A server that does what a test wants, and the client it talks to.
+struct Fake {
+    client: ClientSession,
+    sealer: Sealer,
+    now: Instant,
+    index: ReceiverIndex,
+}
+
+impl Fake {
+    fn open(seed: u64) -> Self {
+        let mut rig = Rig::new(seed, |_| {});
+        let identity = EdgeIdentity::new(StaticSecret::new(rig.draw()));
+        let mut config = rig.config(1);
+        config.edge_public = *identity.public();
+        let now = rig.now;
+        let mut client = ClientSession::new(config, rig.draw(), now).expect("a session");
+        let mut hello = [0; 2048];
+        let len = client.poll_transmit(now, &mut hello).expect("a HELLO");
+        let view = check_hello(&identity, &hello[..len]).expect("a HELLO");
+        let received = ReceivedHello::read(&identity, &view, rig.draw()).expect("a HELLO");
+        let payload = WelcomePayload {
+            code: Code::Ok,
+            datagram_max: 1200,
+            requests_max: 64,
+            idle_timeout_s: 60,
+            retry_after_ms: 0,
+        };
+        let mut welcome = [0; 256];
+        let index = ReceiverIndex::new(3, 0);
+        let (len, _, to_client) =
+            received.welcome(index, &payload, &mut welcome).expect("a WELCOME");
+        // Altered ones first: each is dropped, and the genuine one still counts. The sequence number and two bytes
+        // that are 0 say nothing in a WELCOME.
+        for at in (0..8).chain(16..18).chain(20..len) {
+            let mut forged = welcome;
+            forged[at] ^= 0x10;
+            client.handle_datagram(now, 0, &mut forged[..len]);
+            assert!(!client.is_open(), "byte {at}");
+        }
+        client.handle_datagram(now, 0, &mut welcome[..len]);
+        assert!(client.is_open());
+        let sealer = Sealer::new(Suite::Aes128Gcm, to_client, now);
+        assert!(matches!(client.poll_event(), Some(ClientEvent::Open)));
+        Self { client, sealer, now, index: ReceiverIndex(0x77) }
+    }
+
+    fn send(&mut self, packet_type: PacketType, flags: u8, frame: FrameHeader, payload: &[u8]) {
+        let mut out = vec![0; payload.len() + 64];
+        let sealed =
+            self.sealer.seal(self.now, flags, packet_type, self.index, &frame, payload, &mut out);
+        let (len, _) = sealed.expect("room and keys");
+        self.client.handle_datagram(self.now, 0, &mut out[..len]);
+    }
+
+    fn fetch(&mut self, object: ObjectNumber, len: Option<u32>) {
+        self.client.fetch(self.now, 0, object, len, Duration::from_secs(1)).expect("room");
+        let mut out = [0; 2048];
+        while self.client.poll_transmit(self.now, &mut out).is_some() {}
+    }
+}
+
+#[test]
+fn data_that_was_not_asked_for_changes_nothing() {
+    let mut fake = Fake::open(41);
+    fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
+    for (handle, object, offset) in
+        [(0, 1, 0), (1, 0, 0), (0, 0, SEGMENT_BYTES as u32 - 10), (0, 0, u32::MAX)]
+    {
+        let frame =
+            FrameHeader { set_handle: handle, object: ObjectNumber(object), offset, send_time: 0 };
+        fake.send(PacketType::Data, FLAG_END, frame, &[1; 1000]);
+    }
+    assert_eq!(fake.client.stats().data_bytes, 0);
+    assert!(fake.client.poll_event().is_none());
+    assert_eq!(fake.client.outstanding(), 1);
+}
+
+#[test]
+fn lies_about_the_end_take_no_memory_and_give_no_object() {
+    let mut fake = Fake::open(42);
+    let page = ObjectNumber::page(1);
+    fake.fetch(page, None);
+    let frame = |offset| FrameHeader { set_handle: 0, object: page, offset, send_time: 0 };
+    // A page has 65 536 bytes at most.
+    fake.send(PacketType::Data, FLAG_END, frame(65_000), &[1; 1000]);
+    assert_eq!(fake.client.stats().data_bytes, 0);
+    // END far out, then a nearer END: the object ends at the first, and is whole only when all came.
+    fake.send(PacketType::Data, FLAG_END, frame(5000), &[1; 100]);
+    fake.send(PacketType::Data, FLAG_END, frame(0), &[1; 100]);
+    fake.send(PacketType::Data, FLAG_END, frame(1000), &[1; 100]);
+    assert!(fake.client.poll_event().is_none());
+    for offset in (0..5000).step_by(1000) {
+        fake.send(PacketType::Data, 0, frame(offset), &[1; 1000]);
+    }
+    match fake.client.poll_event() {
+        Some(ClientEvent::Object(fetched)) => assert_eq!(fetched.bytes, [1; 5100]),
+        other => panic!("{other:?}"),
+    }
+    // An object whose length the manifest says does not end earlier, whatever END says.
+    fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
+    fake.send(PacketType::Data, FLAG_END, EMPTY_FRAME, &[1; 100]);
+    assert!(fake.client.poll_event().is_none());
+}
+
+#[test]
+fn floods_of_refusals_statuses_and_challenges_are_bounded() {
+    let mut fake = Fake::open(43);
+    fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
+    for id in 2..5000 {
+        let frame = FrameHeader { offset: id, ..EMPTY_FRAME };
+        fake.send(PacketType::Refuse, 0, frame, &[0, 16, 0, 0, 0, 0, 0, 0]);
+        fake.send(PacketType::PathChallenge, 0, EMPTY_FRAME, &[9; 8]);
+        let status = Status { received: u64::MAX, finished: 0, next_sequence: u64::MAX };
+        let mut payload = [0; 64];
+        let len = status.encode(&mut payload).expect("a STATUS fits");
+        fake.send(PacketType::Status, 0, frame, &payload[..len]);
+    }
+    assert!(fake.client.poll_event().is_none(), "no refusal names a request of ours");
+    let mut out = [0; 2048];
+    let sent = core::iter::from_fn(|| fake.client.poll_transmit(fake.now, &mut out)).count();
+    assert!(sent <= 65, "{sent} answers");
+    // One that does refuse it, ever again.
+    for _ in 0..1000 {
+        let frame = FrameHeader { offset: 1, ..EMPTY_FRAME };
+        fake.send(PacketType::Refuse, 0, frame, &[0, 17, 0, 0, 0, 0, 0, 0]);
+    }
+    let events = core::iter::from_fn(|| fake.client.poll_event()).count();
+    assert_eq!((events, fake.client.outstanding()), (1, 0));
+}
+
+#[test]
+fn a_server_that_says_finished_and_sends_nothing_is_asked_at_a_bounded_pace() {
+    let mut fake = Fake::open(44);
+    fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
+    let (mut sent, mut highest) = (0, 1);
+    let mut out = [0; 2048];
+    for _ in 0..1000 {
+        let status = Status { received: u64::MAX, finished: u64::MAX, next_sequence: 1 };
+        let mut payload = [0; 64];
+        let len = status.encode(&mut payload).expect("a STATUS fits");
+        let frame = FrameHeader { offset: highest, ..EMPTY_FRAME };
+        fake.send(PacketType::Status, 0, frame, &payload[..len]);
+        fake.now += MS;
+        fake.client.handle_timeout(fake.now);
+        while fake.client.poll_transmit(fake.now, &mut out).is_some() {
+            sent += 1;
+            highest += 1;
+        }
+    }
+    // One REQUEST for each reordering window, at least a millisecond.
+    assert!(sent <= 1000, "{sent}");
+    assert_eq!(fake.client.outstanding(), 1);
+}
+
+#[test]
+fn close_ends_the_session_and_nothing_follows() {
+    let mut fake = Fake::open(45);
+    fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
+    fake.send(PacketType::Close, 0, EMPTY_FRAME, &[0, 33, 0, 2, b'o', b'k']);
+    match fake.client.poll_event() {
+        Some(ClientEvent::Closed { code, reason }) => {
+            assert_eq!((code, reason.as_str()), (Code::Idle, "ok"));
+        }
+        other => panic!("{other:?}"),
+    }
+    fake.send(PacketType::Close, 0, EMPTY_FRAME, &[0xFF; 9]);
+    fake.now += Duration::from_secs(60);
+    fake.client.handle_timeout(fake.now);
+    let mut out = [0; 2048];
+    assert!(fake.client.poll_transmit(fake.now, &mut out).is_none());
+    assert!(fake.client.poll_event().is_none() && fake.client.poll_timeout().is_none());
+}
+
+#[test]
+fn a_server_that_changes_keys_with_every_packet_is_closed() {
+    let mut fake = Fake::open(46);
+    for epoch in 1..10 {
+        fake.sealer.on_peer_epoch(fake.now, epoch);
+        fake.send(PacketType::SizeProbe, 0, EMPTY_FRAME, &[0; 16]);
+    }
+    let event = fake.client.poll_event();
+    assert!(
+        matches!(event, Some(ClientEvent::Closed { code: Code::ProtocolViolation, .. })),
+        "{event:?}"
+    );
+    let mut out = [0; 2048];
+    assert!(fake.client.poll_transmit(fake.now, &mut out).is_some(), "it says CLOSE");
+    assert!(fake.client.poll_transmit(fake.now, &mut out).is_none());
+}
+
+#[test]
+fn forged_cookies_are_dropped() {
+    let mut rig = Rig::new(47, |config| config.cookie_always = true);
+    let mut client = ClientSession::new(rig.config(1), rig.draw(), rig.now).expect("a session");
+    let mut out = [0; 2048];
+    let len = client.poll_transmit(rig.now, &mut out).expect("a HELLO");
+    rig.hand(address(1), &out[..len]);
+    let cookie = rig.drain().remove(0).1;
+    // All that has a meaning but the cookie itself, which nobody but the server can judge.
+    let bytes = (0..3).chain(4..8).chain(16..32);
+    for at in bytes.clone() {
+        let mut forged = cookie.clone();
+        forged[at] ^= 0x80;
+        client.handle_datagram(rig.now, 0, &mut forged);
+        assert!(client.poll_transmit(rig.now, &mut out).is_none(), "byte {at}");
+    }
+    assert_eq!(client.stats().dropped, bytes.count() as u64);
+    client.handle_datagram(rig.now, 0, &mut cookie.clone());
+    let len = client.poll_transmit(rig.now, &mut out).expect("the HELLO with the cookie");
+    rig.hand(address(1), &out[..len]);
+    let mut welcome = rig.drain().remove(0).1;
+    client.handle_datagram(rig.now, 0, &mut welcome);
+    assert!(client.is_open());
+}

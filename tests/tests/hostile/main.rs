@@ -1,0 +1,6 @@
+//! Hostile input to the protocol's state machines: each test asserts what was counted and that everything else goes on.
+
+mod client;
+mod handshake;
+mod rig;
+mod sessions;
