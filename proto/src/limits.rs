@@ -67,6 +67,8 @@ pub const EPOCH_TIME: Duration = Duration::from_secs(600);
 pub const LEAD_PACKETS: u32 = 16;
 /// See [`LEAD_PACKETS`].
 pub const LEAD_TIME: Duration = Duration::from_secs(60);
+/// Changes that may come sooner, because the packets before them were lost; each later one that does not pays for one.
+pub const HASTE_MAX: u8 = 8;
 
 /// A pending handshake.
 pub const PENDING_TIME: Duration = Duration::from_secs(5);

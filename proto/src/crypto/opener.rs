@@ -5,7 +5,7 @@ use super::packet_key::PacketKey;
 use super::replay_window::{ReplayWindow, Verdict};
 use super::{Secret, Suite};
 use crate::faults::{Fault, planted};
-use crate::limits::{FRAME_HEADER, LEAD_PACKETS, LEAD_TIME, TAG};
+use crate::limits::{FRAME_HEADER, HASTE_MAX, LEAD_PACKETS, LEAD_TIME, TAG};
 use crate::time::{Duration, Instant};
 use crate::wire::{ClearHeader, DecodeError, FrameHeader};
 
@@ -49,7 +49,8 @@ pub struct Opened<'a> {
     /// Whether no higher sequence number came before.
     pub is_highest: bool,
     /// Whether it begins an epoch sooner than a peer may that leads: after fewer than [`LEAD_PACKETS`] packets of
-    /// the last one and less than [`LEAD_TIME`]. A peer that follows may do so.
+    /// the last one and less than [`LEAD_TIME`], and that more than [`HASTE_MAX`] times more often than later. A peer
+    /// that follows may do so.
     pub is_hasty: bool,
 }
 
@@ -69,6 +70,8 @@ pub struct Opener {
     /// Authentic packets since the last change, and when that was.
     packets: u32,
     began: Instant,
+    /// Changes that came too soon, less those that did not.
+    haste: u8,
 }
 
 /// The key of the last epoch, for packets that were overtaken.
@@ -105,6 +108,7 @@ impl Opener {
             // The first change may come at any time.
             packets: LEAD_PACKETS,
             began: Instant::ZERO,
+            haste: 0,
         }
     }
 
@@ -145,10 +149,12 @@ impl Opener {
             Slot::Previous => (self.epoch - 1, false),
             Slot::Current => (self.epoch, false),
             Slot::Next => {
-                let is_hasty =
+                let soon =
                     self.packets < LEAD_PACKETS && now.saturating_since(self.began) < LEAD_TIME;
+                self.haste =
+                    if soon { self.haste.saturating_add(1) } else { self.haste.saturating_sub(1) };
                 self.advance(now);
-                (self.epoch, is_hasty)
+                (self.epoch, soon && self.haste > HASTE_MAX)
             }
         };
         self.packets = self.packets.saturating_add(1);

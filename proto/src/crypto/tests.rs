@@ -354,7 +354,7 @@ fn packets_of_the_last_epoch_are_taken_for_a_while() {
 }
 
 #[test]
-fn a_change_after_fewer_than_16_packets_and_60_seconds_is_hasty() {
+fn changes_after_fewer_than_16_packets_and_60_seconds_are_hasty_from_the_ninth_on() {
     let (mut sealer, mut opener) = pair();
     let mut change = |epoch, packets, now| {
         sealer.on_peer_epoch(now, epoch);
@@ -364,10 +364,15 @@ fn a_change_after_fewer_than_16_packets_and_60_seconds_is_hasty() {
         }
         hasty
     };
-    assert!(!change(1, 16, START), "the first change is free");
-    assert!(!change(2, 15, START));
-    assert!(change(3, 1, START));
-    assert!(!change(4, 1, START + LEAD_TIME));
+    assert!(!change(1, 15, START), "the first change is free");
+    for epoch in 2..10 {
+        assert!(!change(epoch, 15, START), "eight may be lost packets");
+    }
+    assert!(change(10, 16, START));
+    assert!(!change(11, 1, START), "after 16 packets");
+    assert!(!change(12, 1, START + LEAD_TIME), "after a minute");
+    assert!(!change(13, 1, START + LEAD_TIME), "those two paid for one");
+    assert!(change(14, 1, START + LEAD_TIME));
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn close_ends_the_session_and_nothing_follows() {
 #[test]
 fn a_server_that_changes_keys_with_every_packet_is_closed() {
     let mut fake = Fake::open(46);
-    for epoch in 1..10 {
+    for epoch in 1..20 {
         fake.sealer.on_peer_epoch(fake.now, epoch);
         fake.send(PacketType::SizeProbe, 0, EMPTY_FRAME, &[0; 16]);
     }
