@@ -12,6 +12,7 @@ use std::cell::Cell;
 thread_local! {
     // Constant and without a destructor: reading it never allocates and works at thread exit.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE_BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, counting. Growing (`realloc`) counts as an allocation; freeing not.
@@ -22,29 +23,38 @@ fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
 }
 
+/// Notes that `more` bytes were taken and `less` given back. A layout has at most `isize::MAX` bytes.
+fn weigh(more: usize, less: usize) {
+    LIVE_BYTES.set(LIVE_BYTES.get() + more as i64 - less as i64);
+}
+
 // SAFETY: every method hands its arguments to `System` unchanged and returns what `System`
 // returned, so `System`'s guarantees are ours; counting touches a thread-local integer only and
 // does not unwind.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        weigh(layout.size(), 0);
         // SAFETY: the caller keeps the contract of `alloc`, which is `System`'s.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        weigh(layout.size(), 0);
         // SAFETY: the caller keeps the contract of `alloc_zeroed`, which is `System`'s.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count();
+        weigh(new_size, layout.size());
         // SAFETY: the caller keeps the contract of `realloc`; `pointer` came from `System`.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        weigh(0, layout.size());
         // SAFETY: the caller keeps the contract of `dealloc`; `pointer` came from `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -55,6 +65,13 @@ unsafe impl GlobalAlloc for CountingAllocator {
 #[must_use]
 pub fn allocations() -> u64 {
     ALLOCATIONS.get()
+}
+
+/// Bytes that the calling thread has asked for and not given back, as the program counts them: without what the
+/// allocator adds. Negative where a thread frees what another one allocated. 0 as [`allocations`].
+#[must_use]
+pub fn live_bytes() -> i64 {
+    LIVE_BYTES.get()
 }
 
 /// Runs `work` and returns its result.

@@ -184,6 +184,11 @@ impl RequestQueue {
         Some(self.remove(at))
     }
 
+    /// The ids of all requests.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.queue.iter().map(|r| r.id)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

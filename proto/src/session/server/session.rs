@@ -176,7 +176,16 @@ impl Session {
     }
 
     /// Drops what an idle session does not need.
+    ///
+    /// A client that waits for something asks at least every 2 s (section 14). One that has been silent for
+    /// [`IDLE_AFTER`] is gone: its requests count as finished, and should it come back, it asks anew for what is missing.
     pub(super) fn rest(&mut self, now: Instant) {
+        if now.saturating_since(self.heard) >= IDLE_AFTER
+            && let Some(mut work) = self.work.take()
+        {
+            work.queue.ids().for_each(|id| self.window.finish(id));
+            self.rtt = work.sender.take().map(|sender| sender.min_rtt()).or(self.rtt);
+        }
         if self.work.as_ref().is_some_and(|work| !work.is_quiet()) {
             return;
         }

@@ -1,0 +1,46 @@
+//! What an idle open session costs: at most 1 KiB, with its share of every table (DESIGN.md section 5).
+#![forbid(unsafe_code)]
+
+#[path = "hostile/rig.rs"]
+#[expect(dead_code, reason = "this test needs only a part of the rig")]
+mod rig;
+
+use rig::{MS, Rig, address};
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::time::Duration;
+use segcast_sysio::lab::counting_allocator::{CountingAllocator, live_bytes};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// So many that growing vectors are seen: a power of two plus one is the worst case for doubling.
+const SESSIONS: u32 = 2049;
+/// What an idle session may cost, bytes.
+const IDLE_MAX: i64 = 1024;
+
+#[test]
+fn an_idle_session_costs_at_most_a_kibibyte() {
+    let mut rig = Rig::new(60, |config| config.handshake_cost = Duration::from_nanos(1));
+    let before = live_bytes();
+    for number in 0..SESSIONS {
+        let mut client = rig.open(number);
+        // Each session works: what work takes must be given back.
+        let request = client.request(rig.now, 1, 0, ObjectNumber(0));
+        rig.hand(address(number), &request);
+        rig.drain();
+        rig.pass(MS);
+        drop(rig.closed());
+    }
+    let working = (live_bytes() - before) / i64::from(SESSIONS);
+    // Senders without reports stop, the sessions fall silent and rest.
+    for _ in 0..400 {
+        rig.pass(MS * 100);
+        rig.drain();
+    }
+    assert_eq!(rig.server.sessions(), SESSIONS as usize);
+    let idle = (live_bytes() - before) / i64::from(SESSIONS);
+    println!("{working} bytes after work, {idle} idle");
+    assert!(working > IDLE_MAX, "the sessions did work: {working}");
+    assert!(idle <= IDLE_MAX, "{idle} bytes");
+    assert!(idle > 300, "all of it was counted: {idle}");
+}
