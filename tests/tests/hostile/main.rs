@@ -4,3 +4,4 @@ mod client;
 mod handshake;
 mod rig;
 mod sessions;
+mod shares;

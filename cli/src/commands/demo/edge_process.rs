@@ -35,7 +35,7 @@ impl EdgeProcess {
         let program = std::env::current_exe().context("could not find this program's file")?;
         let child = Command::new(program)
             .arg("edge")
-            .args(["--listen", "127.0.0.1:0", "--admin", "off", "--drain-timeout", "1s"])
+            .args(["--listen", "127.0.0.1:0", "--admin", "off", "--drain-timeout", "5s"])
             .args(["--io", io.word(), "--log-level", "info", "--until-stdin-closes"])
             .arg("--store")
             .arg(folder.join("store"))

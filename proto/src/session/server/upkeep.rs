@@ -10,6 +10,8 @@ use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 
+/// A session that asked for something and then fell silent for this long does not hold up a drain.
+const DRAIN_SILENCE: Duration = Duration::from_secs(3);
 /// Slots looked at in one step of the walk over all slots.
 const STEP: u32 = 512;
 /// Timers that fire in one call.
@@ -75,7 +77,7 @@ impl Endpoint {
             let served = session.work.as_ref().is_none_or(|work| work.queue.is_empty());
             if silent >= idle_timeout {
                 self.close_session(now, slot, Code::Idle.into());
-            } else if draining && served {
+            } else if draining && (served || silent >= DRAIN_SILENCE) {
                 self.close_session(now, slot, Code::Draining.into());
             } else if silent >= REST_AFTER {
                 session.rest(now);

@@ -1,0 +1,75 @@
+//! What a client's sessions share, and what a client that vanished holds up.
+
+use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::session::client::ClientSession;
+use segcast_proto::time::Duration;
+use segcast_proto::token::mint;
+use std::net::SocketAddr;
+
+/// The token's cap, and the same in bytes per second.
+const CAP_KBITS: u32 = 800;
+const CAP_BYTES: u64 = 100_000;
+
+#[test]
+fn all_sessions_of_a_client_share_the_rate_of_its_token() {
+    let mut rig = Rig::new(31, |_| {});
+    let mut sessions: Vec<(ClientSession, SocketAddr)> =
+        (0..3).map(|n| capped(&mut rig, n)).collect();
+    let (seconds, mut out) = (2, [0; 2048]);
+    for _ in 0..seconds * 1000 {
+        for (session, from) in &mut sessions {
+            while let Some(len) = session.poll_transmit(rig.now, &mut out) {
+                rig.hand(*from, &out[..len]);
+            }
+        }
+        for (to, mut bytes) in rig.drain() {
+            if let Some((session, _)) = sessions.iter_mut().find(|(_, from)| *from == to) {
+                session.handle_datagram(rig.now, 0, &mut bytes);
+            }
+        }
+        rig.pass(MS);
+        sessions.iter_mut().for_each(|(session, _)| session.handle_timeout(rig.now));
+    }
+    let sent = rig.server.counters().data_bytes;
+    // The first train of each goes before there is a rate.
+    let allowed = CAP_BYTES * seconds + 3 * 20_000;
+    assert!(sent <= allowed, "{sent} bytes in {seconds} s, {allowed} allowed");
+    assert!(sent >= CAP_BYTES * seconds / 2, "only {sent} bytes: the cap is not used");
+}
+
+/// A session of the one client, from a port of its own, that wants everything.
+fn capped(rig: &mut Rig, number: u16) -> (ClientSession, SocketAddr) {
+    let (mut claims, secret) = rig.claims(1);
+    claims.rate_cap_kbits = Some(CAP_KBITS);
+    let token = mint(&claims, &rig.center).expect("a token that fits");
+    let (config, seed) = (rig.config_with(secret, token), rig.draw());
+    let mut session = ClientSession::new(config, seed, rig.now).expect("a session");
+    for segment in 0..SEGMENTS {
+        let (object, len) = (ObjectNumber(segment), Some(SEGMENT_BYTES as u32));
+        session.fetch(rig.now, 0, object, len, Duration::from_secs(1)).expect("room");
+    }
+    let mut from = address(1);
+    from.set_port(7000 + number);
+    (session, from)
+}
+
+#[test]
+fn a_client_that_vanished_does_not_hold_up_a_drain() {
+    let mut rig = Rig::new(32, |_| {});
+    let mut client = rig.open(1);
+    let request = client.request(rig.now, 1, 0, ObjectNumber(0));
+    rig.hand(address(1), &request);
+    rig.drain();
+    rig.server.drain(rig.now);
+    for _ in 0..2000 {
+        rig.pass(MS);
+        rig.drain();
+    }
+    assert_eq!(rig.server.sessions(), 1, "its request still counts");
+    for _ in 0..2000 {
+        rig.pass(MS);
+        rig.drain();
+    }
+    assert_eq!(rig.server.sessions(), 0);
+}
