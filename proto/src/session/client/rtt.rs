@@ -39,7 +39,8 @@ impl Rtt {
     /// forget it too slowly.
     pub(super) fn bound(&mut self, rtt: Duration) {
         if self.smoothed.is_none_or(|smoothed| rtt < smoothed) {
-            *self = Self { provisional: true, ..Self::new(Some(rtt)) };
+            // An upper bound needs no margin for variation.
+            *self = Self { smoothed: Some(rtt), variation: Duration::ZERO, provisional: true };
         }
     }
 
@@ -90,7 +91,7 @@ mod tests {
     fn a_round_trip_from_a_repeated_hello_is_forgotten_at_the_first_real_one() {
         let mut rtt = Rtt::default();
         rtt.bound(MS(300));
-        assert_eq!(rtt.smoothed(), Some(MS(300)));
+        assert_eq!((rtt.smoothed(), rtt.probe_timeout(0)), (Some(MS(300)), MS(325)));
         rtt.sample(MS(3));
         assert_eq!(rtt.smoothed(), Some(MS(3)));
         rtt.sample(MS(11));
