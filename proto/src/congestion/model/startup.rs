@@ -22,6 +22,11 @@ impl FullPipe {
         *self = Self { rate, rounds: 0, now: false, reached: self.reached };
     }
 
+    /// The last round did not grow.
+    fn stalled(&self) -> bool {
+        self.rounds > 0
+    }
+
     fn on_rate(&mut self, rate: u64, round_started: bool) {
         if self.now || !round_started {
             return;
@@ -45,7 +50,8 @@ impl Model {
             self.full.on_rate(rate, self.round.started);
         }
         if self.phase == Phase::Startup {
-            if self.bound.startup_is_lossy() {
+            // Losses while the rate still grows are the path's own, not those of a full queue.
+            if self.bound.startup_is_lossy() && self.full.stalled() {
                 self.full.reached = true;
                 self.bound.high = self.bdp().max(self.bound.delivered_latest());
             }
