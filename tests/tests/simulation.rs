@@ -1,10 +1,14 @@
-//! Scenarios from seeds: every transfer ends right and in time.
+//! Scenarios from seeds: every transfer ends right, and all but a few of a thousand in time.
 //!
 //! `SEGCAST_SIM_SCENARIOS=n` sets how many (default 1000; CI runs 10 000), `SEGCAST_SIM_SEED=s` the first
 //! seed (default from the clock); a failing seed is printed and `SEGCAST_SIM_ONE=s` repeats it alone.
 
 use segcast_tests::sim::{Scenario, World, run_many};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// One in so many may end after the bound: about one in a thousand does, at losses above 5 % (CHANGELOG.md says
+/// so). A ratchet: make it larger when the rate model gets better.
+const LATE_ONE_IN: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -34,13 +38,16 @@ fn every_transfer_ends_right_and_in_time() {
         }
         outcome
     });
-    let mut utilisation = 0.0;
+    let (mut utilisation, mut late) = (0.0, Vec::new());
     for (seed, outcome) in &results {
         let Ok(outcome) = outcome else { continue };
         utilisation += outcome.utilisation;
+        late.extend(outcome.late.then_some(*seed));
         assert!(outcome.datagrams >= 200, "seed {seed} moved {}", outcome.datagrams);
     }
     println!("mean utilisation {:.2}", utilisation / count as f64);
+    println!("{} of {count} after the bound: {late:?}", late.len());
     let failed: Vec<_> = results.iter().filter(|(_, o)| o.is_err()).map(|(seed, _)| seed).collect();
     assert!(failed.is_empty(), "{} of {count} failed: {failed:?}", failed.len());
+    assert!(late.len() as u64 <= count.div_ceil(LATE_ONE_IN), "too many late: {late:?}");
 }

@@ -9,6 +9,8 @@ use segcast_proto::wire::Code;
 pub struct Outcome {
     /// When the last transfer ended.
     pub ended: Duration,
+    /// It ended after the scenario's bound.
+    pub late: bool,
     /// Datagrams from the server.
     pub datagrams: u64,
     /// Share of the path's rate that new bytes used.
@@ -24,7 +26,7 @@ pub struct Outcome {
 pub enum Failure {
     /// An object came out wrong.
     WrongBytes(ObjectNumber),
-    /// Not done within the bound.
+    /// Not done within a multiple of the bound: it would never end.
     Late {
         /// Objects done.
         done: usize,
