@@ -138,11 +138,13 @@ fn mtu_is_kept() {
 }
 
 fn two_hundred_megabits() {
-    let link = link(direction(200, 20, 500_000));
+    // Room for 200 ms: a sender that a busy machine held up sends the rest at once.
+    let link = link(direction(200, 20, 5_000_000));
     link.take_statistics_to_right();
     let outcome = send(&link, 190e6, Duration::from_secs(3));
     let statistics = link.take_statistics_to_right();
-    assert_eq!(statistics.delivered, statistics.offered);
+    assert_eq!((statistics.dropped, statistics.lost), (0, 0), "{statistics:?}");
+    assert!(statistics.delivered >= outcome.sent, "{statistics:?}");
     // The receiving socket has room for 5 ms: a busy machine makes it lose some.
     assert!(outcome.share() > 0.98, "{}", outcome.share());
     assert_near("rate", outcome.rate * FRAME / PAYLOAD as f64, 190e6, 4e6);
