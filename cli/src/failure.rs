@@ -105,7 +105,7 @@ fn fetch(error: &FetchError) -> Consequence {
         FetchError::Edges(_) => Consequence::plain(ExitCode::Usage),
         FetchError::Refused(edges) => {
             let first = edges.first().map_or(Code::Ok, |(_, code)| *code);
-            let code = if is_token(first) { ExitCode::NotAllowed } else { ExitCode::Network };
+            let code = if first.refuses_token() { ExitCode::NotAllowed } else { ExitCode::Network };
             Consequence::new(code, first.advice())
         }
         FetchError::NoProgress { .. } => Consequence::new(
@@ -133,18 +133,6 @@ fn fetch(error: &FetchError) -> Consequence {
         FetchError::Thread(_) => Consequence::plain(ExitCode::Failure),
         FetchError::Stopped { .. } => Consequence::plain(ExitCode::Interrupted),
     }
-}
-
-fn is_token(code: Code) -> bool {
-    matches!(
-        code,
-        Code::TokenInvalid
-            | Code::TokenExpired
-            | Code::TokenNotYetValid
-            | Code::TokenUnknownIssuer
-            | Code::TokenWrongKey
-            | Code::TokenEnded
-    )
 }
 
 fn access(error: &AccessError) -> Consequence {

@@ -195,25 +195,12 @@ impl Edge {
         if matches!(code, Code::ProtocolViolation | Code::LyingReport) {
             self.violations += 1;
         }
-        if is_final(code) || self.violations >= VIOLATIONS_MAX {
+        if code.refuses_token() || self.violations >= VIOLATIONS_MAX {
             self.state = State::Refused(code);
             return EdgeEvent::GivenUp;
         }
         self.wait(retry_after, why)
     }
-}
-
-/// Whether trying the same again can never help (section 14, "what a client does").
-fn is_final(code: Code) -> bool {
-    matches!(
-        code,
-        Code::TokenInvalid
-            | Code::TokenExpired
-            | Code::TokenNotYetValid
-            | Code::TokenUnknownIssuer
-            | Code::TokenWrongKey
-            | Code::TokenEnded
-    )
 }
 
 impl std::fmt::Display for State {

@@ -87,6 +87,23 @@ codes! {
     38 TokenEnded "TOKEN_ENDED" "the access token expired during the session" "begin a new session with a new token";
 }
 
+impl Code {
+    /// Whether it is the access token that was refused (section 14): the same edge refuses the same token again,
+    /// so a client gives that edge up, where after other codes it may begin a new session.
+    #[must_use]
+    pub const fn refuses_token(self) -> bool {
+        matches!(
+            self,
+            Self::TokenInvalid
+                | Self::TokenExpired
+                | Self::TokenNotYetValid
+                | Self::TokenUnknownIssuer
+                | Self::TokenWrongKey
+                | Self::TokenEnded
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} {})", self.meaning(), self.name(), u16::from(*self))
@@ -105,6 +122,30 @@ mod tests {
         let known = (0..=u16::MAX).map(Code::from).filter(|c| !matches!(c, Code::Unknown(_)));
         assert!(known.eq(Code::ALL.iter().copied()));
         assert_eq!(Code::ALL.len(), 21);
+    }
+
+    #[test]
+    fn what_refuses_the_token_is_named_after_it() {
+        for code in Code::ALL {
+            assert_eq!(code.refuses_token(), code.name().starts_with("TOKEN_"), "{code}");
+        }
+        assert!(!Code::Unknown(999).refuses_token());
+    }
+
+    #[test]
+    fn the_table_of_the_document_has_every_code_and_what_to_do_about_it() {
+        let document = include_str!("../../../PROTOCOL.md");
+        let row = |line: &'static str| -> Option<[&'static str; 4]> {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            cells.try_into().ok()
+        };
+        let codes = document.lines().skip_while(|line| !line.starts_with("| code | name |"));
+        let rows = codes.skip(2).map_while(row).map(|[number, name, _, action]| {
+            assert!(!action.is_empty(), "{name}: what does a client do?");
+            (number.to_owned(), name)
+        });
+        let known = Code::ALL.iter().map(|code| (u16::from(*code).to_string(), code.name()));
+        assert_eq!(rows.collect::<Vec<_>>(), known.collect::<Vec<_>>());
     }
 
     #[test]
