@@ -29,10 +29,8 @@ impl Endpoint {
         let Ok(view) = check_hello(&self.config.identity, datagram) else {
             return self.dropped(DropReason::BadHello);
         };
-        if let Some(pending) = self.table.pending_for(&view.hello_hash) {
-            pending.repeat(path);
-            let answer = Answer::new(path, &pending.welcome);
-            return self.answer(answer);
+        if let Some(answered) = self.answer_again(path, &view.hello_hash) {
+            return answered;
         }
         let verdict = self.budget.verdict(now);
         if verdict == HelloVerdict::Drop {
@@ -62,6 +60,14 @@ impl Endpoint {
         self.welcome(now, unix_time, path, hello)
     }
 
+    /// The same WELCOME again for a HELLO that is pending already; none for any other.
+    fn answer_again(&mut self, path: Path, hello_hash: &[u8; 32]) -> Option<Disposition> {
+        let pending = self.table.pending_for(hello_hash)?;
+        pending.repeat(path);
+        let answer = Answer::new(path, &pending.welcome);
+        Some(self.answer(answer))
+    }
+
     /// Which shard a client's sessions live on, so that its limits hold.
     fn shard_of(&self, client_public: &[u8; 32]) -> u8 {
         let digest = hash::hmac16(&self.steering_key, &[client_public]);
@@ -79,10 +85,8 @@ impl Endpoint {
         path: Path,
         hello: ReceivedHello,
     ) -> Disposition {
-        if let Some(pending) = self.table.pending_for(&hello.hello_hash) {
-            pending.repeat(path);
-            let answer = Answer::new(path, &pending.welcome);
-            return self.answer(answer);
+        if let Some(answered) = self.answer_again(path, &hello.hello_hash) {
+            return answered;
         }
         let claims = match self.admit(unix_time, &hello) {
             Ok(claims) => claims,
