@@ -31,6 +31,25 @@ fn systemd_is_told_of_readiness_and_of_the_end() {
     assert_eq!(edge.wait().unwrap().code(), Some(0));
 }
 
+/// The kernel gives the port of a killed edge back a moment after the process is gone.
+#[test]
+fn a_killed_edge_is_restarted_at_once_on_its_port() {
+    let world = World::new();
+    let title = world.pack(2 * SEGMENT);
+    let grant = world.grant(&title, &[]);
+    for io in ["auto", "mmsg"] {
+        let mut edge = world.edge("127.0.0.1:0", io);
+        for restart in 0..8 {
+            common::kill(&mut edge.child);
+            let again = world.edge(&edge.address, io);
+            assert_eq!(again.address, edge.address, "restart {restart}");
+            edge = again;
+        }
+        succeed(&mut world.get(&[&edge], &grant, io));
+        assert!(world.read(io) == title.bytes);
+    }
+}
+
 #[test]
 fn failures_have_their_exit_codes_and_say_what_is_wrong() {
     let world = World::new();

@@ -38,7 +38,7 @@ fn an_edge_that_is_killed_and_restarted_costs_only_time() {
     wait_until("the first segments", || world.has_progress("out"));
     kill(&mut edge.child);
     let address = edge.address.clone();
-    let _again = world.edge_again(&address, "auto");
+    let _again = world.edge(&address, "auto");
     let output = client.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let report = json(&String::from_utf8(output.stdout).unwrap());

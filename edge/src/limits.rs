@@ -40,6 +40,12 @@ pub const SOCKET_RECEIVE_BYTES: usize = 4 << 20;
 /// Wanted of the kernel for each socket: 32 trains with the kernel's overhead.
 pub const SOCKET_SEND_BYTES: usize = 4 << 20;
 
+/// Attempts to bind addresses that are in use, and the pause before each: together one second. The kernel needs
+/// some tens of milliseconds to take a killed edge's sockets back; a supervisor that restarts should not have to know.
+pub const BIND_RETRIES: u32 = 50;
+/// See [`BIND_RETRIES`].
+pub const BIND_PAUSE: Duration = Duration::from_millis(20);
+
 /// A client sends at most 1440 bytes at once in version 1 (HELLO 1200, REQUEST with 64 ranges 560); rounded up to half a page.
 pub const RECEIVE_BUFFER_BYTES: usize = 2048;
 /// The least that lets one turn take a burst.

@@ -136,17 +136,6 @@ impl World {
         self.edge_on("store", listen, io).expect("the edge ended")
     }
 
-    /// Starts an edge where one was killed just now. The kernel gives the port back a moment after the process is
-    /// gone (io_uring is taken down on a kernel thread), so a supervisor may have to try more than once.
-    pub(crate) fn edge_again(&self, listen: &str, io: &str) -> Edge {
-        let mut again = None;
-        wait_until("the port of the killed edge", || {
-            again = self.edge_on("store", listen, io);
-            again.is_some()
-        });
-        again.expect("waited for")
-    }
-
     /// `segcast edge` on a store of this world.
     pub(crate) fn edge_command(&self, store: &str, listen: &str, io: &str) -> Command {
         let mut command = segcast();

@@ -1,11 +1,13 @@
 //! The parts of a server, made from its configuration: sockets, drivers, endpoints, and what they cost.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::session::server::EndpointConfig;
 use segcast_proto::wire::packet_type::PacketType;
+use segcast_sysio::SysError;
 use segcast_sysio::driver::DriverConfig;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::rlimit::{self, Limit};
@@ -14,7 +16,7 @@ use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
 use super::StartError;
 use crate::addresses;
-use crate::config::{Config, Cookie, Io, RateCap, show_size};
+use crate::config::{Config, Cookie, Io, RateCap, show_duration, show_size};
 use crate::limits;
 
 /// Where the clear header names the shard (PROTOCOL.md section 1): the low byte of the receiver index.
@@ -54,11 +56,45 @@ pub(super) fn raise_limits() {
     }
 }
 
-/// The addresses that are served, and for each shard its sockets in the order of the addresses.
-pub(super) fn bind(
-    config: &Config,
-    shards: usize,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<UdpSocket>>), StartError> {
+/// What is served: the addresses, and for each shard its sockets in the order of the addresses.
+type Bound = (Vec<SocketAddr>, Vec<Vec<UdpSocket>>);
+
+/// The addresses that are served, and for each shard its sockets in the order of the addresses. Addresses that
+/// are in use are waited for, [`limits::BIND_RETRIES`] times [`limits::BIND_PAUSE`].
+pub(super) fn bind(config: &Config, shards: usize) -> Result<Bound, StartError> {
+    let addresses = addresses::expand(&config.listen)?;
+    let pause = || std::thread::sleep(limits::BIND_PAUSE);
+    let bound =
+        while_in_use(pause, || bind_once(&addresses, shards)).map_err(StartError::Network)?;
+    for socket in bound.1.first().into_iter().flatten() {
+        warn_small_buffers(socket);
+    }
+    Ok(bound)
+}
+
+/// Attempts again, after a pause, what failed because an address was in use. The kernel takes the io_uring of a
+/// killed process down on a thread of its own, and its sockets go only then: a moment after the process, when a
+/// supervisor has started the next one already.
+fn while_in_use<T>(
+    mut pause: impl FnMut(),
+    mut attempt: impl FnMut() -> Result<T, SysError>,
+) -> Result<T, SysError> {
+    for retry in 0..limits::BIND_RETRIES {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                if retry == 0 {
+                    let wait = show_duration(limits::BIND_PAUSE * limits::BIND_RETRIES);
+                    tracing::warn!(%error, wait, "the address is in use: waiting, as a killed edge gives it back late");
+                }
+                pause();
+            }
+            other => return other,
+        }
+    }
+    attempt()
+}
+
+fn bind_once(addresses: &[SocketAddr], shards: usize) -> Result<Bound, SysError> {
     let options = UdpConfig {
         count_overflow: true,
         receive_buffer_bytes: limits::SOCKET_RECEIVE_BYTES,
@@ -67,14 +103,10 @@ pub(super) fn bind(
     };
     let mut bound = Vec::new();
     let mut sockets: Vec<Vec<UdpSocket>> = (0..shards).map(|_| Vec::new()).collect();
-    for address in addresses::expand(&config.listen)? {
+    for &address in addresses {
         refuse_foreign_group(address)?;
-        let group = bind_reuseport_group(address, shards, STEERING, &options)
-            .map_err(StartError::Network)?;
-        if let Some(first) = group.first() {
-            bound.push(first.local_addr());
-            warn_small_buffers(first);
-        }
+        let group = bind_reuseport_group(address, shards, STEERING, &options)?;
+        bound.extend(group.first().map(UdpSocket::local_addr));
         for (list, socket) in sockets.iter_mut().zip(group) {
             list.push(socket);
         }
@@ -84,11 +116,11 @@ pub(super) fn bind(
 
 /// Another process of the same user with a reuseport group on this address would share our datagrams without a
 /// word. A plain socket finds out.
-fn refuse_foreign_group(address: SocketAddr) -> Result<(), StartError> {
+fn refuse_foreign_group(address: SocketAddr) -> Result<(), SysError> {
     if address.port() == 0 {
         return Ok(());
     }
-    UdpSocket::bind(address, &UdpConfig::default()).map(drop).map_err(StartError::Network)
+    UdpSocket::bind(address, &UdpConfig::default()).map(drop)
 }
 
 fn warn_small_buffers(socket: &UdpSocket) {
@@ -209,5 +241,25 @@ mod tests {
         // The port is ours now, and a second edge is told so.
         let config = Config { listen: addresses, ..Config::default() };
         assert!(matches!(bind(&config, 3), Err(StartError::Network(_))));
+    }
+
+    #[test]
+    fn an_address_in_use_is_waited_for_and_nothing_else_is() {
+        let holder = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &UdpConfig::default());
+        let mut holder = Some(holder.expect("loopback"));
+        let address = holder.as_ref().expect("held").local_addr();
+        let mut pauses = 0;
+        let release = || {
+            pauses += 1;
+            if pauses == 3 {
+                holder = None;
+            }
+        };
+        let bound = while_in_use(release, || bind_once(&[address], 2)).expect("given back");
+        assert_eq!((bound.0, pauses), (vec![address], 3));
+        // TEST-NET-1 (RFC 5737) is on no interface.
+        let nowhere = ["192.0.2.1:4870".parse().unwrap()];
+        let failed = while_in_use(|| panic!("no use in waiting"), || bind_once(&nowhere, 2));
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
     }
 }
