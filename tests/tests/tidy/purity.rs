@@ -27,7 +27,7 @@ const IMPURE_PATHS: [&str; 16] = [
 ];
 
 /// Names that mean the same wherever they come from.
-const IMPURE_WORDS: [&str; 14] = [
+const IMPURE_WORDS: [&str; 16] = [
     "getrandom",
     "OsRng",
     "SystemRandom",
@@ -41,6 +41,8 @@ const IMPURE_WORDS: [&str; 14] = [
     "print",
     "eprint",
     "RandomState",
+    "HashMap",
+    "HashSet",
     "SystemTime",
 ];
 
@@ -51,7 +53,7 @@ pub(crate) fn violations(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, &(line, token)) in tokens.iter().enumerate() {
         if IMPURE_WORDS.contains(&token) {
-            found.push(format!("{line}: `{token}`: the caller gives time, randomness and output"));
+            found.push(format!("{line}: `{token}`: {}", instead(token)));
         }
         let is_start = at == 0 || tokens[at - 1].1 != ":";
         if is_start && ["std", "aws_lc_rs"].contains(&token) {
@@ -63,6 +65,15 @@ pub(crate) fn violations(source: &str) -> Vec<String> {
         }
     }
     found
+}
+
+fn instead(word: &str) -> &'static str {
+    match word {
+        "HashMap" | "HashSet" => {
+            "its hasher takes keys from the system, use a BTreeMap or BTreeSet"
+        }
+        _ => "the caller gives time, randomness and output",
+    }
 }
 
 fn is_impure(path: &str) -> bool {
