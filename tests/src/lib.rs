@@ -3,8 +3,8 @@
 
 pub mod emulator;
 pub mod flows;
-pub mod loopback;
 pub mod needs;
+pub mod process;
 pub mod product;
 pub mod sim;
 pub mod swarm;

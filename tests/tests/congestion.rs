@@ -13,7 +13,8 @@ use std::time::Duration;
 use segcast_tests::emulator::{DirectionConfig, Flow, Link, LinkConfig, Loss, Statistics, Wire};
 use segcast_tests::flows::TcpFlow;
 use segcast_tests::needs::{self, Need, trial};
-use segcast_tests::product::{Edge, Product, Running};
+use segcast_tests::process::{Edge, Running};
+use segcast_tests::product::Product;
 
 const NEEDS: [Need; 3] = [needs::tap, needs::iproute2, needs::cubic];
 const SEED: u64 = 20_261_121;

@@ -2,10 +2,10 @@
 //!
 //! Some 60 MiB; with `SEGCAST_FULL=1` some 400 MiB.
 
-use segcast_tests::loopback::{Edge, run};
 use segcast_tests::needs::{self, segcast_binary, trial};
-use std::net::UdpSocket;
+use segcast_tests::process::{Edge, run};
 use std::path::Path;
+use std::process::Command;
 
 fn main() {
     needs::main(vec![
@@ -36,9 +36,8 @@ fn video(io: &str, any: &str) {
     let packed: serde_json::Value = serde_json::from_str(&packed).expect("JSON");
     let set = packed["set"].as_str().expect("a set");
     run(here, &binary, &["token", "--set", set, "--out", "grant"]);
-    let address = UdpSocket::bind(any).expect("an address").local_addr().expect("an address");
-    let address = address.to_string();
-    let edge = Edge::start(here, &binary, &["--listen", &address, "--io", io]);
+    let edge = Edge::start(Command::new(&binary), here, any, &["--io", io]).expect("an edge");
+    let address = edge.address.to_string();
     let mut get = vec!["get", &address, "--edge-key", &edge.key, "--grant", "grant"];
     get.extend(["--out", "fetched.ts", "--io", io]);
     run(here, &binary, &get);
