@@ -4,7 +4,9 @@
 //! file descriptors: nothing is left behind by a test that dies.
 
 pub mod counting_allocator;
+pub mod cpu_clock;
 pub mod netns;
+pub mod prefetch;
 pub mod realtime;
 pub mod tap;
 

@@ -1,0 +1,14 @@
+//! What all measurements share: processor time, repeats and their medians, the server's process, and how figures are
+//! shown.
+
+mod cpu;
+mod output;
+mod pinned;
+mod repeats;
+mod server;
+
+pub use cpu::{CpuTime, CpuUse};
+pub use output::{OutputArgs, Table, digits};
+pub use pinned::{Cores, CoresArgs, on_core};
+pub use repeats::{Band, Repeats};
+pub use server::{Binary, Server, ServerSpec, build_binary};
