@@ -65,14 +65,7 @@ impl CookieJar {
         address: SocketAddr,
         hello: &HelloView<'_>,
     ) -> [u8; COOKIE_LEN] {
-        let header = ClearHeader {
-            flags: 0,
-            packet_type: PacketType::Cookie,
-            extension_words: 0,
-            epoch: hello.suite as u8,
-            receiver: ReceiverIndex(hello.sender_index),
-            sequence: 0,
-        };
+        let header = super::clear_header(PacketType::Cookie, hello.suite, hello.sender_index);
         let mut out = [0; COOKIE_LEN];
         let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
         let (mac1, cookie) = rest.split_at_mut(16);

@@ -4,7 +4,6 @@ use super::identity::{EdgeIdentity, mac1_key};
 use super::noise;
 use crate::crypto::hash::{constant_time_eq, hmac16, sha256};
 use crate::crypto::{Suite, UnknownSuite};
-use crate::ids::ReceiverIndex;
 use crate::limits::{CLEAR_HEADER, DATAGRAM_BASE, TOKEN_MAX};
 use crate::wire::{ClearHeader, DecodeError, PacketType};
 
@@ -134,14 +133,7 @@ pub(super) fn build<E>(
     sender_index: u32,
     write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
 ) -> Result<[u8; HELLO_LEN], E> {
-    let header = ClearHeader {
-        flags: 0,
-        packet_type: PacketType::Hello,
-        extension_words: 0,
-        epoch: suite as u8,
-        receiver: ReceiverIndex(0),
-        sequence: 0,
-    };
+    let header = super::clear_header(PacketType::Hello, suite, 0);
     let mut hello = [0; HELLO_LEN];
     hello[..CLEAR_HEADER].copy_from_slice(&header.encode());
     hello[CLEAR_HEADER..CLEAR_HEADER + 4].copy_from_slice(&sender_index.to_be_bytes());

@@ -25,5 +25,22 @@ pub use identity::{EdgeIdentity, StaticSecret, edge_id};
 pub use server::ReceivedHello;
 pub use welcome::{WELCOME_LEN, WelcomePayload};
 
+use crate::crypto::Suite;
+use crate::ids::ReceiverIndex;
+use crate::wire::{ClearHeader, PacketType};
+
+/// The clear header of HELLO, COOKIE and WELCOME: the suite in place of the epoch, and no number.
+const fn clear_header(packet_type: PacketType, suite: Suite, receiver: u32) -> ClearHeader {
+    let receiver = ReceiverIndex(receiver);
+    ClearHeader {
+        flags: 0,
+        packet_type,
+        extension_words: 0,
+        epoch: suite as u8,
+        receiver,
+        sequence: 0,
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::welcome::{self, WELCOME_LEN, WelcomePayload};
 use crate::crypto::{Secret, Suite};
 use crate::ids::ReceiverIndex;
 use crate::limits::{CLEAR_HEADER, TOKEN_MAX};
-use crate::wire::{ClearHeader, PacketType};
+use crate::wire::PacketType;
 
 /// A HELLO whose Noise message has been read: its sender once had the private key of `client_public`. It may be a
 /// replay; only the first sealed packet proves that the client is there now.
@@ -86,14 +86,7 @@ impl ReceivedHello {
         let out = out
             .get_mut(..WELCOME_LEN)
             .ok_or(HandshakeError::NoRoom { needed: WELCOME_LEN, got })?;
-        let header = ClearHeader {
-            flags: 0,
-            packet_type: PacketType::Welcome,
-            extension_words: 0,
-            epoch: self.suite as u8,
-            receiver: ReceiverIndex(self.sender_index),
-            sequence: 0,
-        };
+        let header = super::clear_header(PacketType::Welcome, self.suite, self.sender_index);
         let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
         let (fields, message) = rest.split_at_mut(welcome::NOISE - CLEAR_HEADER);
         clear.copy_from_slice(&header.encode());
