@@ -14,23 +14,14 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
     ("segcast-edge", &["segcast-proto", "segcast-sysio", "segcast-store"]),
     ("segcast-center", &["segcast-proto", "segcast-store"]),
     ("segcast-client", &["segcast-proto", "segcast-sysio", "segcast-store"]),
-    ("segcast", &ALL_LIBRARIES),
-    ("segcast-bench", &ALL_AND_BINARY),
+    ("segcast", ALL.split_last().expect("libraries and the binary").1),
+    ("segcast-bench", &ALL),
     ("segcast-tuning", &[]),
-    ("segcast-tests", &ALL_AND_BINARY),
+    ("segcast-tests", &ALL),
 ];
 
-const ALL_LIBRARIES: [&str; 7] = [
-    "segcast-proto",
-    "segcast-sysio",
-    "segcast-store",
-    "segcast-edge",
-    "segcast-center",
-    "segcast-client",
-    "segcast-tuning",
-];
-
-const ALL_AND_BINARY: [&str; 8] = [
+/// All that others may depend on: the libraries, then the binary.
+const ALL: [&str; 8] = [
     "segcast-proto",
     "segcast-sysio",
     "segcast-store",
