@@ -7,3 +7,4 @@
 
 pub mod limits;
 pub mod measure;
+pub mod sink;

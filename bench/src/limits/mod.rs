@@ -7,14 +7,14 @@ mod copy;
 mod pool;
 mod seal;
 
-pub use pool::{Pool, shuffle};
+pub use pool::Pool;
 pub use seal::{Cipher, Engine, SealLoop};
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::measure::{Band, CoresArgs, CpuTime, OutputArgs, Repeats, Table, on_core};
+use crate::measure::{Band, CoresArgs, CpuClocks, OutputArgs, Repeats, Table, on_core};
 
 /// Sizes of sealed packets, bytes of UDP payload; 16 384: a TLS record, for comparison.
 const DATAGRAMS: [usize; 4] = [1200, 1440, 8952, 16_384];
@@ -98,12 +98,12 @@ fn measure(args: &Args, core: usize) -> anyhow::Result<Vec<Row>> {
     }
     let mut figures = vec![Repeats::default(); variants.len()];
     let time = Duration::from_secs_f64(args.seconds);
-    let own = std::process::id();
+    let clocks = CpuClocks::of(std::process::id(), core);
     for _ in 0..args.repeats {
         for (variant, figures) in variants.iter_mut().zip(&mut figures) {
-            let before = CpuTime::read(own, core)?;
+            let before = clocks.read()?;
             let bytes = variant.work(&mut pool, time);
-            let used = CpuTime::read(own, core)? - before;
+            let used = clocks.read()? - before;
             figures.push(bytes as f64 / used.seconds() / 1e9);
         }
     }

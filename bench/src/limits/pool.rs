@@ -31,18 +31,30 @@ impl Pool {
 
     /// The next segment.
     pub fn segment(&mut self) -> &[u8] {
+        let place = self.place();
+        self.at(place)
+    }
+
+    /// Where the next segment lies: for [`Self::at`].
+    pub fn place(&mut self) -> usize {
         if self.next >= self.order.len() {
             self.next = 0;
             shuffle(&mut self.order, &mut self.rng);
         }
-        let at = self.order[self.next] as usize * SEGMENT;
+        let place = self.order[self.next] as usize;
         self.next += 1;
-        &self.bytes[at..at + SEGMENT]
+        place
+    }
+
+    /// A segment by its place.
+    #[must_use]
+    pub fn at(&self, place: usize) -> &[u8] {
+        &self.bytes[place * SEGMENT..(place + 1) * SEGMENT]
     }
 }
 
 /// Any order is as likely as any other (Fisher and Yates), but for the negligible unfairness of a remainder of 2^64.
-pub fn shuffle(order: &mut [u32], rng: &mut ChaCha20Rng) {
+fn shuffle(order: &mut [u32], rng: &mut ChaCha20Rng) {
     for last in (1..order.len()).rev() {
         let with = rng.next_u64() % (last as u64 + 1);
         order.swap(last, with as usize);

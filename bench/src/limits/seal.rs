@@ -80,7 +80,13 @@ impl SealLoop {
         Self { engine, cipher, datagram, prefetch, key, sequence: 0, out: vec![0; TRAIN_MAX] }
     }
 
-    /// Seals a segment, train by train into one buffer; returns the bytes of payload.
+    /// Bytes of payload in a full train.
+    #[must_use]
+    pub fn train_payload(&self) -> usize {
+        self.out.len() / self.datagram * (self.datagram - OVERHEAD)
+    }
+
+    /// Seals a segment or a piece of one, train by train into one buffer; returns the bytes of payload.
     pub fn segment(&mut self, segment: &[u8]) -> u64 {
         let payload = self.datagram - OVERHEAD;
         let train = self.out.len() / self.datagram;

@@ -34,21 +34,36 @@ pub struct CpuUse {
     pub elapsed_s: f64,
 }
 
-impl CpuTime {
-    /// Reads the clocks of process `pid`, which runs on `core`.
+/// The clocks of one process and its core.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuClocks {
+    pid: u32,
+    core: usize,
+    ksoftirqd: Option<u32>,
+}
+
+impl CpuClocks {
+    /// Finds the clocks of process `pid`, which runs on `core`.
+    #[must_use]
+    pub fn of(pid: u32, core: usize) -> Self {
+        Self { pid, core, ksoftirqd: ksoftirqd(core) }
+    }
+
+    /// Reads them: some ten microseconds.
     ///
     /// # Errors
     /// When the process has ended or /proc cannot be read.
-    pub fn read(pid: u32, core: usize) -> anyhow::Result<Self> {
-        let process = process_time(pid).with_context(|| format!("time of process {pid}"))?;
-        let ksoftirqd = match ksoftirqd(core) {
+    pub fn read(&self) -> anyhow::Result<CpuTime> {
+        let process =
+            process_time(self.pid).with_context(|| format!("time of process {}", self.pid))?;
+        let ksoftirqd = match self.ksoftirqd {
             Some(pid) => process_time(pid).context("time of ksoftirqd")?,
             None => Duration::ZERO,
         };
         let stat = fs::read_to_string("/proc/stat").context("/proc/stat")?;
-        let busy = core_busy(&stat, core)
-            .with_context(|| format!("/proc/stat has no core {core}:\n{stat}"))?;
-        Ok(Self { process, ksoftirqd, busy, at: Instant::now() })
+        let busy = core_busy(&stat, self.core)
+            .with_context(|| format!("/proc/stat has no core {}:\n{stat}", self.core))?;
+        Ok(CpuTime { process, ksoftirqd, busy, at: Instant::now() })
     }
 }
 
@@ -112,8 +127,9 @@ mod tests {
     #[test]
     fn this_process_can_be_read_and_time_goes_forward() {
         let core = segcast_sysio::cpu::allowed_cores().unwrap()[0];
-        let before = CpuTime::read(std::process::id(), core).unwrap();
-        let used = CpuTime::read(std::process::id(), core).unwrap() - before;
+        let clocks = CpuClocks::of(std::process::id(), core);
+        let before = clocks.read().unwrap();
+        let used = clocks.read().unwrap() - before;
         assert!(used.process_s > 0.0 && used.elapsed_s > 0.0, "{used:?}");
         assert!(used.seconds() >= used.process_s);
     }

@@ -7,7 +7,7 @@ mod pinned;
 mod repeats;
 mod server;
 
-pub use cpu::{CpuTime, CpuUse};
+pub use cpu::{CpuClocks, CpuTime, CpuUse};
 pub use output::{OutputArgs, Table, digits};
 pub use pinned::{Cores, CoresArgs, on_core};
 pub use repeats::{Band, Repeats};

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use segcast_proto::keytext::{self, KeyKind};
 use segcast_sysio::lab::netns::Namespace;
 
-use super::cpu::CpuTime;
+use super::cpu::CpuClocks;
 use super::pinned::on_core;
 
 /// Time for an edge to begin to serve.
@@ -151,12 +151,10 @@ impl Server {
         self.public_key
     }
 
-    /// Its clocks now.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn cpu_time(&self) -> anyhow::Result<CpuTime> {
-        CpuTime::read(self.child.id(), self.core)
+    /// Its clocks.
+    #[must_use]
+    pub fn clocks(&self) -> CpuClocks {
+        CpuClocks::of(self.child.id(), self.core)
     }
 }
 

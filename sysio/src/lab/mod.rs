@@ -3,6 +3,7 @@
 //! Network namespaces and TAP devices need root (CAP_SYS_ADMIN, CAP_NET_ADMIN) and end with their
 //! file descriptors: nothing is left behind by a test that dies.
 
+pub mod bpf;
 pub mod counting_allocator;
 pub mod cpu_clock;
 pub mod netns;

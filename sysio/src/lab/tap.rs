@@ -8,11 +8,15 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use super::bpf::Program;
 use super::netns::check;
 
 /// Offload flags of TUNSETOFFLOAD (linux/if_tun.h) that `libc` may not have: checksum, TCP
 /// segmentation for IPv4 and IPv6, UDP segmentation for IPv4 and IPv6.
 const OFFLOAD_ALL: libc::c_ulong = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
+
+/// `_IOR('T', 225, int)` of linux/if_tun.h.
+const TUNSETFILTEREBPF: libc::c_ulong = 0x8004_54e1;
 
 /// A TAP device, gone when dropped.
 #[derive(Debug)]
@@ -50,6 +54,17 @@ impl Tap {
             check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD as _, OFFLOAD_ALL) })?;
         }
         Ok(Tap { file, name: name.to_owned() })
+    }
+
+    /// From now on `program` sees every frame that the interface sends, before its pages are copied, and says how many of
+    /// its bytes go on: 0 drops it, and the device counts it as dropped (TUNSETFILTEREBPF, linux/if_tun.h).
+    ///
+    /// # Errors
+    /// Those of the ioctl: EINVAL for a program that is no socket filter.
+    pub fn set_filter(&self, program: &Program) -> io::Result<()> {
+        let fd: libc::c_int = program.as_fd().as_raw_fd();
+        // SAFETY: TUNSETFILTEREBPF reads one `int` by address; `fd` is one and outlives the call.
+        check(unsafe { libc::ioctl(self.file.as_raw_fd(), TUNSETFILTEREBPF as _, &raw const fd) })
     }
 
     /// The device's name.

@@ -14,6 +14,7 @@ mod transmit;
 mod transport;
 
 pub use config::{ClientConfig, ClientEvent, ClientStats, FetchError, Fetched};
+pub use reports::Reports;
 
 use crate::faults::{Fault, planted};
 use crate::handshake::HandshakeError;

@@ -11,9 +11,10 @@ const RANGES_KEPT: usize = REPORT_RANGES_MAX * 2;
 /// DATA packets after which a REPORT is due.
 const DATA_MAX: u32 = 32;
 
-/// The received sequence numbers and the report timer.
+/// The received sequence numbers and the report timer. [`super::ClientSession`] has its own; a load generator that sees
+/// packets in another way makes its REPORTs by the same rules with this.
 #[derive(Debug, Default)]
-pub(super) struct Reports {
+pub struct Reports {
     /// Inclusive, newest first, disjoint and not adjacent.
     ranges: Vec<(u64, u64)>,
     newest_send_time: u32,
@@ -26,8 +27,8 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// Notes an authentic packet.
-    pub(super) fn received(&mut self, now: Instant, sequence: u64, send_time: u32, ce: bool) {
+    /// Notes an authentic packet, with the send time in its frame header and whether it came with ECN CE.
+    pub fn received(&mut self, now: Instant, sequence: u64, send_time: u32, ce: bool) {
         self.received = self.received.wrapping_add(1);
         self.ce = self.ce.wrapping_add(u32::from(ce));
         if self.ranges.first().is_none_or(|&(_, high)| sequence > high) {
@@ -37,24 +38,25 @@ impl Reports {
     }
 
     /// Notes that the packet was DATA: a report is due after `delay`, or at once after enough of them.
-    pub(super) fn data(&mut self, now: Instant, delay: Duration) {
+    pub fn data(&mut self, now: Instant, delay: Duration) {
         self.data_unreported += 1;
         let at = if self.data_unreported >= DATA_MAX { now } else { now + delay };
         self.by(at);
     }
 
     /// A report is due by `at`.
-    pub(super) fn by(&mut self, at: Instant) {
+    pub fn by(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// When the next report is due.
-    pub(super) fn due(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// The report to send now, and its number.
-    pub(super) fn take(&mut self, now: Instant, room_bytes: u64) -> Option<(u32, Report)> {
+    /// The report to send now, and its number: the frame header's offset. `None` before the first packet.
+    pub fn take(&mut self, now: Instant, room_bytes: u64) -> Option<(u32, Report)> {
         (self.due, self.data_unreported) = (None, 0);
         let mut ranges = SequenceRanges::new();
         for &(low, high) in self.ranges.iter().take(REPORT_RANGES_MAX) {

@@ -1,0 +1,195 @@
+//! One session of the generator: the real protocol from handshake to close, by `proto`'s own parts, except that most of
+//! what it receives it sees by its head alone.
+
+mod asked;
+mod opening;
+mod receive;
+mod send;
+
+pub(super) use receive::Train;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use segcast_proto::crypto::{Opener, Sealer, Suite};
+use segcast_proto::handshake::{StaticSecret, Welcomed};
+use segcast_proto::ids::ReceiverIndex;
+use segcast_proto::limits::REQUESTS_MAX;
+use segcast_proto::session::client::Reports;
+use segcast_proto::time::Instant;
+use segcast_proto::wire::code::Code;
+
+use super::head::HeadReader;
+use super::seen::Seen;
+use super::title::Title;
+use asked::Asked;
+use opening::Opening;
+
+/// Packets back from the highest that are told from repeats by the product's own window; [`Seen`] tells all.
+const WINDOW: usize = 16_384;
+/// A request that nobody acknowledged goes again, and a server that says nothing is asked again, after this.
+const REPEAT: Duration = Duration::from_millis(200);
+
+/// What all sessions have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) title: Title,
+    pub(super) segments: u32,
+    pub(super) segment_bytes: u32,
+    /// Segments asked for at once.
+    pub(super) outstanding: usize,
+    /// What the client says it can take beyond what it received.
+    pub(super) room_bytes: u64,
+    /// The largest datagram, bytes of UDP payload.
+    pub(super) datagram_max: usize,
+    /// DATA packets after which a REPORT is due, and the longest time after the first of them.
+    pub(super) report_packets: u32,
+    pub(super) report_after: Duration,
+    pub(super) edge_public: [u8; 32],
+}
+
+/// Who a session is.
+pub(super) struct Identity {
+    pub(super) secret: StaticSecret,
+    pub(super) token: Vec<u8>,
+    /// Its handshake's randomness, and the seed of its order of segments.
+    pub(super) seed: [u8; 32],
+}
+
+/// What a session saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// Trains of two datagrams or more.
+    pub(super) trains: u64,
+    /// DATA datagrams that came singly.
+    pub(super) singles: u64,
+    /// DATA datagrams, in trains and singly.
+    pub(super) datagrams: u64,
+    /// Bytes of the title in them.
+    pub(super) bytes: u64,
+    /// The longest time between two trains while segments were asked for.
+    pub(super) longest_wait: Duration,
+}
+
+/// One session.
+pub(super) struct Session {
+    number: u32,
+    opening: Option<Opening>,
+    open: Option<Open>,
+    pub(super) tally: Tally,
+}
+
+/// What an open session holds.
+struct Open {
+    sealer: Sealer,
+    opener: Opener,
+    head: HeadReader,
+    server: ReceiverIndex,
+    reports: Reports,
+    /// DATA packets since the last REPORT, and when the next is due at the latest.
+    unreported: u32,
+    report_due: Option<Instant>,
+    seen: Seen,
+    asked: Vec<Asked>,
+    outstanding: usize,
+    last_id: u32,
+    cancels: Vec<u32>,
+    /// SplitMix64: the session's own order of segments.
+    order: u64,
+    heard: Instant,
+    last_train: Option<Instant>,
+}
+
+impl Session {
+    /// A session that has not begun; the server will name it by `number`.
+    pub(super) fn new(number: u32) -> Self {
+        Self { number, opening: None, open: None, tally: Tally::default() }
+    }
+
+    /// Begins the handshake.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        plan: &Plan,
+        who: &Identity,
+    ) -> anyhow::Result<()> {
+        self.opening = Some(Opening::new(now, self.number, plan, who)?);
+        Ok(())
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the server has anything to do for it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.opening.is_some() || self.open.as_ref().is_some_and(|open| !open.asked.is_empty())
+    }
+
+    /// Packets seen; numbers below the highest that were not.
+    pub(super) fn numbers(&self) -> (u64, u64) {
+        let seen = self.open.as_ref().map(|open| &open.seen);
+        seen.map_or((0, 0), |seen| (seen.count(), seen.end() - seen.count()))
+    }
+
+    /// Gives up what was asked for; nothing is asked for until [`Self::resume`].
+    pub(super) fn pause(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        open.outstanding = 0;
+        open.last_train = None;
+        // What was never sent needs no goodbye.
+        open.asked.retain(|asked| asked.was_sent());
+        for asked in &mut open.asked {
+            if !std::mem::replace(&mut asked.cancelled, true) {
+                open.cancels.push(asked.id);
+            }
+        }
+    }
+
+    /// Asks for segments from now on.
+    pub(super) fn resume(&mut self, plan: &Plan) {
+        let Some(open) = &mut self.open else { return };
+        open.outstanding = plan.outstanding.min(REQUESTS_MAX);
+        open.ask(plan);
+    }
+
+    /// When something is to be sent although nothing came.
+    pub(super) fn due(&self) -> Instant {
+        if let Some(opening) = &self.opening {
+            return opening.due();
+        }
+        let Some(open) = &self.open else { return Instant::FAR_FUTURE };
+        let report = open.report_due.unwrap_or(Instant::FAR_FUTURE);
+        if open.asked.is_empty() { report } else { report.min(open.heard + REPEAT) }
+    }
+
+    fn welcomed(&mut self, now: Instant, welcomed: Welcomed, order: u64) -> anyhow::Result<()> {
+        let number = self.number;
+        let code = welcomed.payload.code;
+        anyhow::ensure!(code == Code::Ok, "session {number} was refused: {}", code.name());
+        self.opening = None;
+        self.open = Some(Open {
+            sealer: Sealer::new(Suite::Aes128Gcm, welcomed.to_server, now),
+            head: HeadReader::new(&welcomed.from_server),
+            opener: Opener::new(Suite::Aes128Gcm, welcomed.from_server, WINDOW),
+            server: welcomed.server_index,
+            reports: Reports::default(),
+            unreported: 0,
+            report_due: None,
+            seen: Seen::default(),
+            asked: Vec::with_capacity(REQUESTS_MAX),
+            outstanding: 0,
+            last_id: 0,
+            cancels: Vec::new(),
+            order,
+            heard: now,
+            last_train: None,
+        });
+        Ok(())
+    }
+
+    fn open(&mut self) -> anyhow::Result<&mut Open> {
+        let number = self.number;
+        self.open.as_mut().with_context(|| format!("session {number} is not open"))
+    }
+}

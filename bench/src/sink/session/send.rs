@@ -1,0 +1,80 @@
+//! What a session sends: HELLO, then CANCEL, REPORT and REQUEST, one datagram at a time.
+
+use anyhow::Context as _;
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::time::Instant;
+use segcast_proto::wire::request::Request;
+use segcast_proto::wire::{ByteRanges, FrameHeader, PacketType};
+
+use super::{Open, Plan, REPEAT, Session};
+
+/// When segments are needed, from the request on: all alike, so that they are served in the order of asking.
+const DEADLINE_MS: u32 = 1000;
+const EMPTY: FrameHeader =
+    FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+
+impl Session {
+    /// Writes the next datagram into `out`; gives its length.
+    pub(in crate::sink) fn poll(
+        &mut self,
+        now: Instant,
+        plan: &Plan,
+        out: &mut [u8],
+    ) -> anyhow::Result<Option<usize>> {
+        let number = self.number;
+        if let Some(opening) = &mut self.opening {
+            let hello = opening.poll(now).with_context(|| format!("session {number}"))?;
+            return Ok(hello.map(|hello| {
+                out[..hello.len()].copy_from_slice(hello);
+                hello.len()
+            }));
+        }
+        let Some(open) = &mut self.open else { return Ok(None) };
+        open.poll(now, plan, out).with_context(|| format!("session {number}"))
+    }
+}
+
+impl Open {
+    fn poll(&mut self, now: Instant, plan: &Plan, out: &mut [u8]) -> anyhow::Result<Option<usize>> {
+        if let Some(id) = self.cancels.pop() {
+            let frame = FrameHeader { offset: id, ..EMPTY };
+            return self.seal(now, PacketType::Cancel, frame, &[], out);
+        }
+        if !self.asked.is_empty() && now >= self.heard + REPEAT {
+            self.probe(now);
+            self.report_due = Some(now);
+        }
+        if self.report_due.is_some_and(|due| due <= now) {
+            (self.report_due, self.unreported) = (None, 0);
+            if let Some((number, report)) = self.reports.take(now, plan.room_bytes) {
+                let mut payload = [0; 256];
+                let len = report.encode(&mut payload)?;
+                let frame = FrameHeader { offset: number, ..EMPTY };
+                return self.seal(now, PacketType::Report, frame, &payload[..len], out);
+            }
+        }
+        let next = self.next_to_send(now).filter(|asked| !asked.cancelled);
+        let Some((id, segment)) = next.map(|asked| (asked.id, asked.segment)) else {
+            return Ok(None);
+        };
+        let request = Request { deadline_ms: DEADLINE_MS, flags: 0, ranges: ByteRanges::WHOLE };
+        let mut payload = [0; 64];
+        let len = request.encode(&mut payload)?;
+        let object = ObjectNumber(segment);
+        let frame = FrameHeader { object, offset: id, ..EMPTY };
+        self.seal(now, PacketType::Request, frame, &payload[..len], out)
+    }
+
+    fn seal(
+        &mut self,
+        now: Instant,
+        packet_type: PacketType,
+        frame: FrameHeader,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> anyhow::Result<Option<usize>> {
+        let frame = FrameHeader { send_time: now.wire_micros(), ..frame };
+        let (len, _) = self.sealer.seal(now, 0, packet_type, self.server, &frame, payload, out)?;
+        Ok(Some(len))
+    }
+}

@@ -1,0 +1,222 @@
+//! One server under test with everything around it.
+
+use std::io::Read;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
+use segcast_proto::handshake::StaticSecret;
+use segcast_sysio::lab::bpf::TrainFilter;
+
+use super::Args;
+use super::accounts::Accounts;
+use super::generator::Generator;
+use super::outcome::{Collected, Outcome, Window};
+use super::session::{Identity, Plan, Tally};
+use super::title::Title;
+use super::world::{Net, Packed, metric};
+use crate::measure::{Binary, Cores, CpuClocks, Server, ServerSpec};
+
+/// Room for records: 170 000 trains, some two seconds of them.
+const RECORDS: u32 = 16 << 20;
+/// What each client says it can take beyond what it received: no bound.
+const ROOM: u64 = 1 << 30;
+/// The longest that a REPORT waits (PROTOCOL.md section 10).
+const REPORT_AFTER: Duration = Duration::from_millis(1);
+
+/// What to start.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// How to measure.
+    pub args: &'a Args,
+    /// The server's program.
+    pub binary: &'a Binary,
+    /// Its core and the generator's.
+    pub cores: Cores,
+    /// Faults, for a test of the checks.
+    pub sabotage: Sabotage,
+}
+
+/// Faults that the checks must find.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sabotage {
+    /// The train with this number is taken in twice, as if its sequence numbers had been used twice.
+    pub repeat_train: Option<u64>,
+    /// This byte of every segment is stored wrong.
+    pub wrong_byte: Option<u32>,
+}
+
+/// A running server and its clients.
+pub struct Subject {
+    label: String,
+    generator: Generator,
+    server: Server,
+    clocks: CpuClocks,
+    net: Net,
+    // The store must outlive the server.
+    _packed: Packed,
+    collected: Collected,
+    sessions: usize,
+}
+
+impl Subject {
+    /// Packs a title, starts the server, and opens all sessions. Nothing is asked for yet.
+    ///
+    /// # Errors
+    /// When something is missing on this machine, or a session does not open.
+    pub fn start(setup: &Setup<'_>) -> anyhow::Result<Self> {
+        let args = setup.args;
+        let title = Title::new(args.seed);
+        let wrong_byte = setup.sabotage.wrong_byte;
+        let packed = Packed::new(args.folder.as_deref(), args.title << 20, |length| {
+            let reader = title.reader(length);
+            match wrong_byte {
+                None => Box::new(reader) as Box<dyn Read + Send>,
+                Some(at) => Box::new(Altered { reader, at, position: 0 }),
+            }
+        })?;
+        let (net, tap) = Net::new(args.datagram)?;
+        let filter = TrainFilter::new(args.sample, RECORDS)?;
+        tap.set_filter(filter.program())?;
+        let server = Server::start(&ServerSpec {
+            binary: setup.binary,
+            store: &packed.store(),
+            keys: &packed.keys(),
+            listen: Net::server_address(),
+            core: setup.cores.server,
+            namespace: Some(&net.namespace),
+            flags: &args.server_flag,
+        })?;
+        let plan = Plan {
+            title,
+            segments: packed.segments,
+            segment_bytes: packed.segment_bytes,
+            outstanding: args.requests,
+            room_bytes: ROOM,
+            datagram_max: args.datagram,
+            report_packets: args.report_packets,
+            report_after: REPORT_AFTER,
+            edge_public: server.public_key(),
+        };
+        let mut generator = Generator::new(tap, filter, Net::cable(), plan);
+        generator.repeat_train = setup.sabotage.repeat_train;
+        let mut rng = ChaCha20Rng::seed_from_u64(args.seed);
+        generator.open((0..args.sessions).map(|number| {
+            let mut secret = [0; 32];
+            rng.fill_bytes(&mut secret);
+            let secret = StaticSecret::new(secret);
+            let token = packed.token(number as u64, &secret, args.rate_cap)?;
+            let mut seed = [0; 32];
+            rng.fill_bytes(&mut seed);
+            Ok(Identity { secret, token, seed })
+        }))?;
+        Ok(Self {
+            label: setup.binary.label.clone(),
+            generator,
+            clocks: server.clocks(),
+            server,
+            net,
+            _packed: packed,
+            collected: Collected::default(),
+            sessions: args.sessions,
+        })
+    }
+
+    /// Serves for `time` without measuring, and pauses.
+    ///
+    /// # Errors
+    /// When a check fails.
+    pub fn warm(&mut self, time: Duration) -> anyhow::Result<()> {
+        self.generator.resume();
+        self.generator.run(time)?;
+        self.generator.pause()
+    }
+
+    /// Serves for `ramp`, then for `time`, which is measured; and pauses.
+    ///
+    /// # Errors
+    /// When a check fails or the server has ended.
+    pub fn measure(&mut self, ramp: Duration, time: Duration) -> anyhow::Result<Window> {
+        self.generator.resume();
+        self.generator.run(ramp)?;
+        for session in &mut self.generator.sessions {
+            session.tally.longest_wait = Duration::ZERO;
+        }
+        let before = self.clocks.read()?;
+        let (tallies, busy) = (self.tallies(), self.generator.busy);
+        self.generator.run(time)?;
+        let used = self.clocks.read()? - before;
+        let window = Window::new(used, self.generator.busy - busy, &tallies, &self.tallies());
+        self.generator.pause()?;
+        Ok(window)
+    }
+
+    /// Keeps what a repeat gave.
+    pub fn note(&mut self, window: Window, seal_only: f64) {
+        self.collected.push(window, seal_only);
+    }
+
+    /// Closes the books.
+    ///
+    /// # Errors
+    /// When they do not balance: then no figure of the run can be believed.
+    pub fn finish(mut self) -> anyhow::Result<Outcome> {
+        // The side thread that answers has the server's core, too: only now, when nothing is measured.
+        self.generator.run(Duration::from_millis(100))?;
+        let metrics = self.net.metrics()?;
+        let numbers = self.generator.sessions.iter().map(|session| session.numbers().1);
+        let missing = numbers.sum();
+        let seen = self.generator.counters;
+        let accounts = Accounts::new(&metrics, &seen, self.net.device()?, missing);
+        let wrong = accounts.wrong(&seen);
+        anyhow::ensure!(
+            wrong.is_empty(),
+            "{}: the counts do not agree:\n  {}\n{accounts:#?}",
+            self.label,
+            wrong.join("\n  ")
+        );
+        let of = |name| metric(&metrics, name);
+        Ok(Outcome {
+            label: self.label,
+            sessions: self.sessions,
+            zc_trains: of("zero_copy_trains_total"),
+            zc_copied: of("zero_copy_copied_total"),
+            trains_passed: seen.trains_passed,
+            major_faults: of("major_faults_total").unwrap_or(0),
+            receive_lost: of("receive_lost_total").unwrap_or(0),
+            accounts,
+            ..self.collected.outcome()
+        })
+    }
+
+    /// The server's process, for a test that looks at it.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn tallies(&self) -> Vec<Tally> {
+        self.generator.sessions.iter().map(|session| session.tally).collect()
+    }
+}
+
+/// A title with one wrong byte in every segment.
+struct Altered<R> {
+    reader: R,
+    at: u32,
+    position: u64,
+}
+
+impl<R: Read> Read for Altered<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.reader.read(out)?;
+        let segment = u64::from(segcast_proto::segment::geometry::DEFAULT_SEGMENT);
+        for (byte, place) in out[..len].iter_mut().zip(self.position..) {
+            if place % segment == u64::from(self.at) {
+                *byte ^= 1;
+            }
+        }
+        self.position += len as u64;
+        Ok(len)
+    }
+}

@@ -1,0 +1,221 @@
+//! What a server under test has around it: a packed title, keys, and a namespace whose one device is a TAP with the
+//! filter. All of it goes with this.
+
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use segcast_center::ingest::{PackOptions, pack_reader};
+use segcast_center::keys::KeyDir;
+use segcast_proto::crypto::sign::SigningKey;
+use segcast_proto::handshake::StaticSecret;
+use segcast_proto::ids::SetId;
+use segcast_proto::segment::geometry::DEFAULT_SEGMENT;
+use segcast_proto::token::{Claims, mint};
+use segcast_store::{Options, Store};
+use segcast_sysio::clock::unix_seconds;
+use segcast_sysio::lab::netns::Namespace;
+use segcast_sysio::lab::tap::Tap;
+use tempfile::TempDir;
+
+use super::frames::Endpoint;
+use super::generator::Cable;
+
+const DEVICE: &str = "sink0";
+const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 2), 4870);
+const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 2];
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 1];
+/// The edge's default `admin`, on the namespace's own loopback.
+const ADMIN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4871);
+/// What IPv4 and UDP add to a datagram.
+const IP_HEADERS: usize = 28;
+
+/// A packed title and the keys to serve it.
+pub(super) struct Packed {
+    folder: TempDir,
+    center: SigningKey,
+    set: SetId,
+    pub(super) segments: u32,
+    pub(super) segment_bytes: u32,
+}
+
+impl Packed {
+    /// Packs `title`, of whole segments and at least `bytes`, in the clear: then what sessions carry is the title itself.
+    pub(super) fn new(
+        folder: Option<&Path>,
+        bytes: u64,
+        title: impl FnOnce(u64) -> Box<dyn Read + Send>,
+    ) -> anyhow::Result<Self> {
+        let folder = match folder {
+            Some(folder) => TempDir::new_in(folder),
+            None => TempDir::new(),
+        };
+        let folder = folder.context("a temporary folder")?;
+        let segment = u64::from(DEFAULT_SEGMENT);
+        let length = bytes.div_ceil(segment).max(1) * segment;
+        let keys = KeyDir::open(&folder.path().join("keys"))?;
+        let options = Options { create: true, ..Options::default() };
+        let store = Store::open(&folder.path().join("store"), &options)?;
+        let clear = PackOptions { name: "sink".into(), clear: true, ..PackOptions::default() };
+        let label = Path::new("the bench's title");
+        let packed = pack_reader(title(length), (label, length), &clear, &keys, &store, |_| ())?;
+        Ok(Self {
+            center: keys.center()?,
+            set: packed.set,
+            segments: packed.geometry.segments(),
+            segment_bytes: packed.geometry.segment_bytes(),
+            folder,
+        })
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    pub(super) fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    /// A token for one client.
+    pub(super) fn token(
+        &self,
+        number: u64,
+        secret: &StaticSecret,
+        rate_cap_kbits: Option<u32>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let unix = unix_seconds();
+        let claims = Claims {
+            expires: unix + 24 * 3600,
+            not_before: unix - 60,
+            token_id: number.to_be_bytes(),
+            client_public: secret.public(),
+            sets: vec![self.set],
+            rate_cap_kbits,
+            sessions: None,
+        };
+        Ok(mint(&claims, &self.center)?)
+    }
+}
+
+/// The namespace of one server.
+pub(super) struct Net {
+    pub(super) namespace: Namespace,
+}
+
+impl Net {
+    /// A namespace whose device carries datagrams of `datagram` bytes; and the cable's other end. Every client is behind
+    /// one router with a fixed neighbour entry, so neither ARP nor a route for each takes part.
+    pub(super) fn new(datagram: usize) -> anyhow::Result<(Self, Tap)> {
+        let namespace = Namespace::new().context("a network namespace (needs CAP_SYS_ADMIN)")?;
+        let tap = namespace.run(|| Tap::create(DEVICE, true))?;
+        let tap = tap.context("a TAP device (needs CAP_NET_ADMIN and /dev/net/tun)")?;
+        let net = Self { namespace };
+        net.ip_batch(&format!(
+            "link set lo up\n\
+             link set {DEVICE} address {server_mac} mtu {mtu} addrgenmode none\n\
+             link set {DEVICE} up\n\
+             address add {server}/24 dev {DEVICE}\n\
+             neighbour replace {ROUTER} lladdr {router_mac} nud permanent dev {DEVICE}\n\
+             route add default via {ROUTER} dev {DEVICE}\n",
+            server = SERVER.ip(),
+            server_mac = mac(SERVER_MAC),
+            router_mac = mac(ROUTER_MAC),
+            mtu = (datagram + IP_HEADERS).max(1500),
+        ))?;
+        Ok((net, tap))
+    }
+
+    pub(super) fn cable() -> Cable {
+        let server = Endpoint { mac: SERVER_MAC, address: *SERVER.ip(), port: SERVER.port() };
+        Cable { server, router_mac: ROUTER_MAC }
+    }
+
+    pub(super) fn server_address() -> SocketAddr {
+        SERVER.into()
+    }
+
+    /// What the edge's `/metrics` says.
+    pub(super) fn metrics(&self) -> anyhow::Result<String> {
+        self.namespace.run(fetch_metrics)?.context("the edge's metrics")
+    }
+
+    /// Frames that the device has given to the cable, and frames that it dropped.
+    pub(super) fn device(&self) -> anyhow::Result<(u64, u64)> {
+        let table =
+            self.namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
+        sent_and_dropped(&table, DEVICE).with_context(|| format!("no {DEVICE} in:\n{table}"))
+    }
+
+    fn ip_batch(&self, commands: &str) -> anyhow::Result<()> {
+        let mut command = self.namespace.command("ip")?;
+        command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("ip (of iproute2)")?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(commands.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "ip -batch: {}: {said}", output.status);
+        Ok(())
+    }
+}
+
+/// Columns of /proc/net/dev: eight for receiving, then bytes, packets, errors, drops.
+fn sent_and_dropped(table: &str, device: &str) -> Option<(u64, u64)> {
+    let line =
+        table.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'))?;
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    Some((columns.get(9)?.parse().ok()?, columns.get(11)?.parse().ok()?))
+}
+
+fn fetch_metrics() -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(ADMIN)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 200") {
+        return Ok(answer);
+    }
+    Err(std::io::Error::other(answer))
+}
+
+/// The value of a metric in Prometheus' text, if it is there; the sum of its labels' values.
+pub(super) fn metric(text: &str, name: &str) -> Option<u64> {
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("segcast_edge_")?.strip_prefix(name)?;
+        if !rest.starts_with([' ', '{']) {
+            return None;
+        }
+        rest.rsplit(' ').next()?.parse::<u64>().ok()
+    });
+    values.fold(None, |sum, value| Some(sum.unwrap_or(0) + value))
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_devices_columns_are_sent_packets_and_drops() {
+        let table = "Inter-| Receive\n    lo: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n sink0: 10 2 0 0 0 0 0 0 900 3 0 7 0 0 0 0\n";
+        assert_eq!(sent_and_dropped(table, "sink0"), Some((3, 7)));
+        assert_eq!(sent_and_dropped(table, "sink"), None);
+    }
+
+    #[test]
+    fn a_metric_is_found_by_its_whole_name_and_labels_are_added_up() {
+        let text = "# TYPE x\nsegcast_edge_sent_trains_total 12\nsegcast_edge_sent_total{a=\"b\"} 3\nsegcast_edge_sent_total{a=\"c\"} 4\n";
+        assert_eq!(metric(text, "sent_trains_total"), Some(12));
+        assert_eq!(metric(text, "sent_total"), Some(7));
+        assert_eq!(metric(text, "sent"), None);
+    }
+}
