@@ -13,6 +13,7 @@ mod egress;
 mod event;
 mod hello;
 mod messages;
+mod notices;
 mod receive;
 mod requests;
 mod schedule;
@@ -20,6 +21,7 @@ mod session;
 mod size;
 mod source;
 mod table;
+mod train;
 mod transmit;
 mod upkeep;
 

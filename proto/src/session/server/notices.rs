@@ -1,0 +1,167 @@
+//! The messages of a session, most pressing first: PATH_CHALLENGE, REFUSE, PULSE_REPLY, STATUS.
+//!
+//! Each is made as a [`Notice`] and sealed by one function; what a message needs to say is decided here only.
+
+use super::egress::Egress;
+use super::event::Path;
+use super::receive::Ending;
+use super::session::{PulseAsked, Refusal, Session};
+use super::source::{Object, SegmentSource};
+use crate::crypto::SealError;
+use crate::faults::{Fault, planted};
+use crate::ids::ObjectNumber;
+use crate::limits::OVERHEAD;
+use crate::time::{Duration, Instant};
+use crate::wire::close::Close;
+use crate::wire::code::Code;
+use crate::wire::pulse::{Presence, PulseReply};
+use crate::wire::refuse::Refuse;
+use crate::wire::status::Status;
+use crate::wire::{EncodeError, FrameHeader, PacketType};
+
+/// The longest payload of a message: a CLOSE with its reason.
+const PAYLOAD_MAX: usize = Close::LEN_MAX;
+pub(super) const EMPTY_FRAME: FrameHeader =
+    FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+
+/// One message that is about to be sealed.
+pub(super) struct Notice {
+    pub(super) packet_type: PacketType,
+    frame: FrameHeader,
+    /// Where it goes, if not to the session's path.
+    pub(super) path: Option<Path>,
+    payload: [u8; PAYLOAD_MAX],
+    len: usize,
+}
+
+impl Notice {
+    fn new(
+        packet_type: PacketType,
+        frame: FrameHeader,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Self {
+        let mut payload = [0; PAYLOAD_MAX];
+        let Ok(len) = encode(&mut payload) else { unreachable!("messages fit by construction") };
+        Self { packet_type, frame, path: None, payload, len }
+    }
+
+    /// CLOSE.
+    pub(super) fn close(code: Code) -> Self {
+        Self::new(PacketType::Close, EMPTY_FRAME, |buf| Close::new(code).encode(buf))
+    }
+
+    /// Seals it; gives its length.
+    pub(super) fn seal(
+        &self,
+        session: &mut Session,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<usize, Ending> {
+        seal(session, now, self.packet_type, self.frame, &self.payload[..self.len], out)
+    }
+}
+
+/// Seals one message of a session, tells the rate model of its number, and gives its length.
+pub(super) fn seal(
+    session: &mut Session,
+    now: Instant,
+    packet_type: PacketType,
+    frame: FrameHeader,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Ending> {
+    let frame = FrameHeader { send_time: now.wire_micros(), ..frame };
+    let (len, sequence) = session
+        .sealer
+        .seal(now, 0, packet_type, session.client_index, &frame, payload, out)
+        .map_err(seal_ending)?;
+    if let Some(sender) = session.work.as_mut().and_then(|work| work.sender.as_mut()) {
+        sender.on_control_sent(now, sequence);
+    }
+    Ok(len)
+}
+
+pub(super) fn seal_ending(error: SealError) -> Ending {
+    match error {
+        SealError::Exhausted => Code::KeyExhausted.into(),
+        SealError::NoRoom { .. } => unreachable!("the caller's buffer holds a train"),
+    }
+}
+
+/// The most pressing message of a session, if it has one.
+pub(super) fn next<S: SegmentSource>(
+    session: &mut Session,
+    now: Instant,
+    source: &S,
+    egress: &mut Egress,
+) -> Option<Notice> {
+    if let Some(notice) = challenge(session, now) {
+        return Some(notice);
+    }
+    let work = session.work.as_mut()?;
+    if let Some(refusal) = work.refusals.pop_front() {
+        return Some(refuse(refusal));
+    }
+    if let Some(asked) = work.pulses.pop_front() {
+        let set = session.sets.get(asked.handle as usize).copied();
+        let held = match set.map(|set| source.object(set, asked.object)) {
+            Some(Object::Ready(_)) => Presence::Yes,
+            Some(Object::NotResident { .. }) => Presence::NotResident,
+            _ => Presence::No,
+        };
+        return Some(pulse_reply(asked, held, now, egress));
+    }
+    work.status.due.is_some_and(|due| due <= now).then(|| status(session, now)).flatten()
+}
+
+fn challenge(session: &mut Session, now: Instant) -> Option<Notice> {
+    const BYTES: usize = OVERHEAD + 8;
+    let challenge = session.challenge.as_mut()?;
+    if !challenge.may_send(now, BYTES) {
+        return None;
+    }
+    challenge.sent(now, BYTES);
+    let notice = Notice::new(PacketType::PathChallenge, EMPTY_FRAME, |buf| {
+        buf[..challenge.secret.len()].copy_from_slice(&challenge.secret);
+        Ok(challenge.secret.len())
+    });
+    Some(Notice { path: Some(challenge.path), ..notice })
+}
+
+fn refuse(refusal: Refusal) -> Notice {
+    let payload = Refuse { code: refusal.code, retry_after_ms: refusal.retry_after_ms };
+    let frame = FrameHeader {
+        set_handle: refusal.handle,
+        object: refusal.object,
+        offset: refusal.id,
+        ..EMPTY_FRAME
+    };
+    Notice::new(PacketType::Refuse, frame, |buf| payload.encode(buf))
+}
+
+fn pulse_reply(asked: PulseAsked, held: Presence, now: Instant, egress: &mut Egress) -> Notice {
+    let (load, queue_ms) = (egress.load(now), egress.queue_ms(now));
+    let reply = PulseReply { echo: asked.echo, load, has_segment: held, queue_ms };
+    let frame = FrameHeader {
+        set_handle: asked.handle,
+        object: asked.object,
+        offset: asked.number,
+        ..EMPTY_FRAME
+    };
+    Notice::new(PacketType::PulseReply, frame, |buf| reply.encode(buf))
+}
+
+fn status(session: &mut Session, now: Instant) -> Option<Notice> {
+    let rtt = session.rtt_or_default();
+    let window = session.window;
+    let next_sequence = session.sealer.next_sequence();
+    let work = session.work.as_mut()?;
+    let repeat = work.status.repeats > 0 && !work.queue.has_work();
+    work.status.due = repeat.then(|| now + rtt.max(Duration::from_millis(1)));
+    work.status.repeats -= u8::from(repeat);
+    let shift = u32::from(planted(Fault::StatusShifted));
+    let (received, finished) = (window.received >> shift, window.finished >> shift);
+    let payload = Status { received, finished, next_sequence };
+    let frame = FrameHeader { offset: window.highest, ..EMPTY_FRAME };
+    Some(Notice::new(PacketType::Status, frame, |buf| payload.encode(buf)))
+}
