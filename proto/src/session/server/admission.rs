@@ -79,29 +79,49 @@ impl Allowance {
     }
 }
 
-/// Open sessions by client key.
+/// Names a client while it has sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientId(u32);
+
+/// Open sessions by client. A session finds its client by key once, when it opens, and by number from then on.
 #[derive(Debug, Default)]
 pub(super) struct ClientCounts {
-    open: BTreeMap<[u8; 32], u16>,
+    by_key: BTreeMap<[u8; 32], ClientId>,
+    open: Vec<u16>,
+    free: Vec<ClientId>,
 }
 
 impl ClientCounts {
     /// How many sessions `client` has.
     pub(super) fn of(&self, client: &[u8; 32]) -> u16 {
-        self.open.get(client).copied().unwrap_or(0)
+        self.by_key.get(client).map_or(0, |id| self.sharing(*id))
     }
 
-    pub(super) fn add(&mut self, client: &[u8; 32]) {
-        let count = self.open.entry(*client).or_default();
+    /// How many sessions share what this client was granted; at least 1.
+    pub(super) fn sharing(&self, client: ClientId) -> u16 {
+        self.open.get(client.0 as usize).copied().unwrap_or(0).max(1)
+    }
+
+    /// One more session of `client`.
+    pub(super) fn add(&mut self, client: &[u8; 32]) -> ClientId {
+        let next = ClientId(self.open.len() as u32);
+        let id = *self.by_key.entry(*client).or_insert_with(|| self.free.pop().unwrap_or(next));
+        if id == next {
+            self.open.push(0);
+        }
+        let count = &mut self.open[id.0 as usize];
         *count = count.saturating_add(1);
+        id
     }
 
+    /// One session less.
     pub(super) fn remove(&mut self, client: &[u8; 32]) {
-        if let Some(count) = self.open.get_mut(client) {
-            *count -= 1;
-            if *count == 0 {
-                self.open.remove(client);
-            }
+        let Some(&id) = self.by_key.get(client) else { return };
+        let count = &mut self.open[id.0 as usize];
+        *count -= 1;
+        if *count == 0 {
+            self.by_key.remove(client);
+            self.free.push(id);
         }
     }
 }
@@ -169,6 +189,18 @@ mod tests {
         counts.remove(&[1; 32]);
         assert_eq!(counts.of(&[1; 32]), 1);
         counts.remove(&[1; 32]);
-        assert!(counts.open.is_empty());
+        assert!(counts.by_key.is_empty());
+        counts.add(&[2; 32]);
+        assert_eq!(counts.open.len(), 1, "its number is given out again");
+    }
+
+    #[test]
+    fn sessions_know_by_number_how_many_share_with_them() {
+        let mut counts = ClientCounts::default();
+        let (one, other) = (counts.add(&[1; 32]), counts.add(&[2; 32]));
+        assert_eq!(counts.add(&[1; 32]), one);
+        assert_eq!((counts.sharing(one), counts.sharing(other)), (2, 1));
+        counts.remove(&[1; 32]);
+        assert_eq!((counts.sharing(one), counts.of(&[1; 32])), (1, 1));
     }
 }

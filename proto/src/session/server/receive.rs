@@ -104,8 +104,8 @@ impl Endpoint {
         let over = self.limit(&pending.client_public, &pending.claims);
         let find = |id| source.find_set(id).unwrap_or(NO_SET);
         let sets: Box<[u32]> = pending.claims.sets.iter().map(find).collect();
-        self.clients.add(&pending.client_public);
-        let session = Session::new(&self.config, index, *pending, sets, now);
+        let client = self.clients.add(&pending.client_public);
+        let session = Session::new(&self.config, index, client, *pending, sets, now);
         self.counters.sessions_opened += 1;
         self.events.push_back(ServerEvent::SessionOpened { index, token_id: session.token_id });
         self.table.open(index.slot(), session);

@@ -3,7 +3,7 @@
 //! An idle session is this struct alone, with hibernating keys: at most 1 KiB with its share of the tables
 //! (DESIGN.md section 5). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
 
-use super::admission::RequestBucket;
+use super::admission::{ClientId, RequestBucket};
 use super::challenge::Challenge;
 use super::config::EndpointConfig;
 use super::event::Path;
@@ -37,6 +37,7 @@ pub(super) struct Session {
     pub(super) opener: Opener,
     pub(super) path: Path,
     pub(super) client_public: [u8; 32],
+    pub(super) client: ClientId,
     pub(super) token_id: [u8; 8],
     /// Unix time, seconds.
     pub(super) expires: u64,
@@ -121,6 +122,7 @@ impl Session {
     pub(super) fn new(
         config: &EndpointConfig,
         index: ReceiverIndex,
+        client: ClientId,
         pending: Pending,
         sets: Box<[u32]>,
         now: Instant,
@@ -134,6 +136,7 @@ impl Session {
             opener: pending.opener,
             path: pending.path,
             client_public: pending.client_public,
+            client,
             token_id: pending.claims.token_id,
             expires: pending.claims.expires,
             sets,

@@ -40,10 +40,10 @@ impl Endpoint {
             rng.fill_bytes(&mut key);
             key
         });
-        let sessions = u64::from(self.clients.of(&session.client_public)).max(1);
         let sender = session.work.as_mut().and_then(|work| work.sender.as_mut());
         if let (Some(cap), Some(sender)) = (session.rate_cap, sender) {
             // The cap is the client's: all its sessions live on this shard and share it.
+            let sessions = u64::from(self.clients.sharing(session.client));
             sender.set_rate_cap(Some((cap / sessions).max(1)));
         }
         let budget = session.work.as_mut().and_then(|work| work.sender.as_mut()?.train_budget(now));
