@@ -1,8 +1,11 @@
 //! Proof of a new client address (section 7.6): no more bytes go there than came from it.
 
 use super::event::Path;
+use crate::limits::OVERHEAD;
 use crate::time::{Duration, Instant};
 
+/// A sealed challenge.
+const BYTES: u32 = OVERHEAD as u32 + 8;
 /// A challenge is repeated at most this often, on packets from the new address.
 const REPEAT: Duration = Duration::from_millis(100);
 
@@ -28,14 +31,14 @@ impl Challenge {
         self.received = self.received.saturating_add(bytes as u32);
     }
 
-    /// Whether a packet of `bytes` may go there now.
-    pub(super) fn may_send(&self, now: Instant, bytes: usize) -> bool {
-        now >= self.next && u64::from(self.sent) + bytes as u64 <= u64::from(self.received)
+    /// Whether it may go there now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next && self.sent.saturating_add(BYTES) <= self.received
     }
 
-    /// Notes a sent challenge.
-    pub(super) fn sent(&mut self, now: Instant, bytes: usize) {
-        self.sent = self.sent.saturating_add(bytes as u32);
+    /// Notes that it was sent.
+    pub(super) fn sent(&mut self, now: Instant) {
+        self.sent = self.sent.saturating_add(BYTES);
         self.next = now + REPEAT;
     }
 }
@@ -48,12 +51,12 @@ mod tests {
     fn never_sends_more_than_came() {
         let path = Path { socket: 0, remote: "192.0.2.1:9".parse().expect("an address") };
         let mut challenge = Challenge::new(path, [1; 8], 100, Instant::ZERO);
-        assert!(challenge.may_send(Instant::ZERO, 72));
-        challenge.sent(Instant::ZERO, 72);
+        assert!(challenge.is_due(Instant::ZERO));
+        challenge.sent(Instant::ZERO);
         let later = Instant::ZERO + REPEAT;
-        assert!(!challenge.may_send(later, 72));
+        assert!(!challenge.is_due(later));
         challenge.heard(60);
-        assert!(challenge.may_send(later, 72));
-        assert!(!challenge.may_send(Instant::ZERO, 72), "not that soon");
+        assert!(challenge.is_due(later));
+        assert!(!challenge.is_due(Instant::ZERO), "not that soon");
     }
 }

@@ -24,6 +24,7 @@ mod table;
 mod train;
 mod transmit;
 mod upkeep;
+mod wheel;
 
 pub use config::EndpointConfig;
 pub use counters::{Counters, Gauges};

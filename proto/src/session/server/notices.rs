@@ -10,7 +10,6 @@ use super::source::{Object, SegmentSource};
 use crate::crypto::SealError;
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
-use crate::limits::OVERHEAD;
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
@@ -115,12 +114,8 @@ pub(super) fn next<S: SegmentSource>(
 }
 
 fn challenge(session: &mut Session, now: Instant) -> Option<Notice> {
-    const BYTES: usize = OVERHEAD + 8;
-    let challenge = session.challenge.as_mut()?;
-    if !challenge.may_send(now, BYTES) {
-        return None;
-    }
-    challenge.sent(now, BYTES);
+    let challenge = session.challenge.as_mut().filter(|challenge| challenge.is_due(now))?;
+    challenge.sent(now);
     let notice = Notice::new(PacketType::PathChallenge, EMPTY_FRAME, |buf| {
         buf[..challenge.secret.len()].copy_from_slice(&challenge.secret);
         Ok(challenge.secret.len())

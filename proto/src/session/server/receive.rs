@@ -9,7 +9,7 @@ use super::{Endpoint, messages};
 use crate::crypto::{OpenError, Opened};
 use crate::faults::{Fault, planted};
 use crate::ids::ReceiverIndex;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use crate::wire::{ClearHeader, PacketType};
 use rand_core::RngCore;
@@ -58,7 +58,7 @@ impl Endpoint {
         let ending = self.dispatch(now, unix_time, path, index.slot(), &opened);
         match ending {
             Ok(()) => {
-                self.wake(index.slot());
+                self.plan(now, index.slot(), Duration::ZERO);
                 Disposition::Done
             }
             Err(ending) => {
@@ -109,6 +109,7 @@ impl Endpoint {
         self.counters.sessions_opened += 1;
         self.events.push_back(ServerEvent::SessionOpened { index, token_id: session.token_id });
         self.table.open(index.slot(), session);
+        self.schedule.open(index.slot());
         over
     }
 
@@ -179,13 +180,6 @@ impl Endpoint {
             }
             PacketType::Close => Err(messages::on_close(opened.payload)),
             _ => Ok(()),
-        }
-    }
-
-    /// Gives a session its turn.
-    pub(super) fn wake(&mut self, slot: u32) {
-        if let Some(session) = self.table.session_mut(slot) {
-            self.schedule.wake(slot, &mut session.turn);
         }
     }
 }

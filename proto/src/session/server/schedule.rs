@@ -1,87 +1,148 @@
-//! Which session is due: a round of those with something to send now, and a heap of those due later.
+//! Who sends next: messages first, in turn, then DATA by deficit round robin over trains, and a wheel of timers for
+//! those that are not due yet.
 //!
-//! Sessions take turns train by train. A session has at most one heap entry that counts: entries are only
-//! pushed for an earlier time than the one pending, and stale ones are skipped when they surface.
+//! Deficit round robin (Shreedhar and Varghese 1996): each turn grants a session the bytes of one full train. Who sends
+//! less at once goes on until the grant is used, so that small datagrams and short ranges cost nobody his share. A
+//! session whose pacing or window holds it back leaves the round and waits in the wheel. Each step is constant
+//! time, a slot stands at most once in each list, and nothing is allocated but when the table of sessions grows.
 
-use crate::time::Instant;
-use core::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use super::wheel::Wheel;
+use crate::limits::TRAIN_MAX;
+use crate::time::{Duration, Instant};
+use std::collections::VecDeque;
 
-/// What the schedule keeps inside each session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    /// Whether the session stands in the round.
-    queued: bool,
-    /// The heap entry that counts.
-    due: Instant,
+/// What a turn grants: at least the largest train, so that every turn sends one.
+const QUANTUM: i32 = TRAIN_MAX as i32;
+
+/// Whose turn it is, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A message.
+    Notice(u32),
+    /// A train. The session is out of the round until it is put back.
+    Train(u32),
 }
 
-impl Default for Turn {
-    fn default() -> Self {
-        Self { queued: false, due: Instant::FAR_FUTURE }
-    }
+/// What the schedule knows of a slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    /// Bytes that may still be sent in this turn. What is left over does not outlive the turn; what was sent
+    /// too much does.
+    credit: i32,
+    /// Since when it has been in the round for the train that comes next.
+    since: Instant,
+    in_notices: bool,
+    in_round: bool,
 }
 
-/// The round and the heap, by slot.
+/// The lists and the wheel, by slot.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
+    shares: Vec<Share>,
+    notices: VecDeque<u32>,
     round: VecDeque<u32>,
-    later: BinaryHeap<Reverse<(Instant, u32)>>,
+    wheel: Wheel,
 }
 
 impl Schedule {
-    /// Puts a session into the round.
-    pub(super) fn wake(&mut self, slot: u32, turn: &mut Turn) {
-        if !turn.queued {
-            turn.queued = true;
+    /// A session opens in `slot`.
+    pub(super) fn open(&mut self, slot: u32) {
+        let slots = slot as usize + 1;
+        if slots > self.shares.len() {
+            self.shares.resize(slots, Share::default());
+            self.notices.reserve(slots - self.notices.len());
+            self.round.reserve(slots - self.round.len());
+            self.wheel.reserve(slots);
+        }
+        self.shares[slot as usize].credit = 0;
+    }
+
+    /// The session in `slot` is gone. Its places in the lists are skipped when they come up.
+    pub(super) fn close(&mut self, slot: u32) {
+        self.wheel.clear(slot);
+    }
+
+    /// A session has a message to send.
+    pub(super) fn notice(&mut self, slot: u32) {
+        if let Some(share) = self.shares.get_mut(slot as usize)
+            && !core::mem::replace(&mut share.in_notices, true)
+        {
+            self.notices.push_back(slot);
+        }
+    }
+
+    /// A session could send a train now: it joins the end of the round, unless it is in it.
+    pub(super) fn join(&mut self, slot: u32, now: Instant) {
+        if let Some(share) = self.shares.get_mut(slot as usize)
+            && !core::mem::replace(&mut share.in_round, true)
+        {
+            (share.credit, share.since) = (share.credit.min(0) + QUANTUM, now);
             self.round.push_back(slot);
         }
     }
 
-    /// Lets a session wait until `due`.
-    pub(super) fn wait(&mut self, slot: u32, turn: &mut Turn, due: Instant) {
-        if due < turn.due {
-            turn.due = due;
-            self.later.push(Reverse((due, slot)));
+    /// Sets the session's timer, or clears it.
+    pub(super) fn wait(&mut self, slot: u32, due: Option<Instant>) {
+        match due {
+            Some(due) => self.wheel.set(slot, due),
+            None => self.wheel.clear(slot),
         }
     }
 
-    /// The next slot of the round. The caller clears its mark with [`Self::left`].
-    pub(super) fn next(&mut self) -> Option<u32> {
-        self.round.pop_front()
-    }
-
-    /// Notes that a session left the round.
-    pub(super) fn left(turn: &mut Turn) {
-        turn.queued = false;
-    }
-
-    /// How many stand in the round.
-    pub(super) fn round_len(&self) -> usize {
-        self.round.len()
-    }
-
-    /// The next slot whose time has come. It may be stale: check with [`Self::is_due`].
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
-        let Reverse((due, _)) = *self.later.peek()?;
-        if due > now {
+    /// The next turn; `trains`: whether trains may be sent now.
+    pub(super) fn next(&mut self, trains: bool) -> Option<Turn> {
+        if let Some(slot) = self.notices.pop_front() {
+            self.shares[slot as usize].in_notices = false;
+            return Some(Turn::Notice(slot));
+        }
+        if !trains {
             return None;
         }
-        self.later.pop().map(|Reverse((_, slot))| slot)
+        let slot = self.round.pop_front()?;
+        self.shares[slot as usize].in_round = false;
+        Some(Turn::Train(slot))
     }
 
-    /// Whether a popped entry was the one that counts; if so the session has no entry any more.
-    pub(super) fn is_due(turn: &mut Turn, now: Instant) -> bool {
-        let due = turn.due <= now;
-        if due {
-            turn.due = Instant::FAR_FUTURE;
+    /// The session whose turn it was sent a train of `bytes` and could send another one: at once if its grant is
+    /// likely to cover that, else after all others.
+    pub(super) fn sent(&mut self, slot: u32, bytes: usize, now: Instant) {
+        let Some(share) = self.shares.get_mut(slot as usize) else { return };
+        let bytes = bytes.min(TRAIN_MAX) as i32;
+        share.credit -= bytes;
+        (share.since, share.in_round) = (now, true);
+        if share.credit >= bytes {
+            self.round.push_front(slot);
+        } else {
+            share.credit += QUANTUM;
+            self.round.push_back(slot);
         }
-        due
     }
 
-    /// When the earliest entry is due.
+    /// The session whose turn it was sent a train of `bytes` and has to wait.
+    pub(super) fn sent_last(&mut self, slot: u32, bytes: usize) {
+        if let Some(share) = self.shares.get_mut(slot as usize) {
+            share.credit -= bytes.min(TRAIN_MAX) as i32;
+        }
+    }
+
+    /// How long the session whose turn it is was ready and had to wait for the others.
+    pub(super) fn waited(&self, slot: u32, now: Instant) -> Duration {
+        self.shares.get(slot as usize).map_or(Duration::ZERO, |s| now.saturating_since(s.since))
+    }
+
+    /// Whether messages wait, and whether trains do.
+    pub(super) fn waiting(&self) -> (bool, bool) {
+        (!self.notices.is_empty(), !self.round.is_empty())
+    }
+
+    /// A slot whose timer is due.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
+        self.wheel.pop_due(now)
+    }
+
+    /// When a timer may be due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.later.peek().map(|Reverse((due, _))| *due)
+        self.wheel.next_due()
     }
 }
 
@@ -89,31 +150,82 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_earliest_entry_counts() {
+    /// Lets `turns` trains be sent by sessions that are always ready; `train` says how large a slot's are.
+    fn run(slots: u32, turns: u32, train: impl Fn(u32) -> usize) -> (Vec<u64>, Vec<u32>) {
         let mut schedule = Schedule::default();
-        let mut turn = Turn::default();
-        schedule.wait(1, &mut turn, Instant::from_nanos(50));
-        schedule.wait(1, &mut turn, Instant::from_nanos(90));
-        schedule.wait(1, &mut turn, Instant::from_nanos(20));
-        assert_eq!(schedule.next_due(), Some(Instant::from_nanos(20)));
-        assert_eq!(schedule.pop_due(Instant::from_nanos(20)), Some(1));
-        assert!(Schedule::is_due(&mut turn, Instant::from_nanos(20)));
-        assert_eq!(schedule.pop_due(Instant::from_nanos(60)), Some(1));
-        assert!(!Schedule::is_due(&mut turn, Instant::from_nanos(60)), "stale");
-        assert_eq!(schedule.pop_due(Instant::from_nanos(99)), None);
+        (0..slots).for_each(|slot| schedule.open(slot));
+        (0..slots).for_each(|slot| schedule.join(slot, Instant::ZERO));
+        let (mut bytes, mut order) = (vec![0; slots as usize], Vec::new());
+        for _ in 0..turns {
+            let Some(Turn::Train(slot)) = schedule.next(true) else { panic!("nobody is ready") };
+            bytes[slot as usize] += train(slot) as u64;
+            order.push(slot);
+            schedule.sent(slot, train(slot), Instant::ZERO);
+        }
+        (bytes, order)
+    }
+
+    /// Jain's index of fairness: 1 when all have the same.
+    fn jain(bytes: &[u64]) -> f64 {
+        let sum: f64 = bytes.iter().map(|&b| b as f64).sum();
+        let squares: f64 = bytes.iter().map(|&b| (b as f64) * (b as f64)).sum();
+        sum * sum / (bytes.len() as f64 * squares)
     }
 
     #[test]
-    fn a_session_stands_in_the_round_once() {
+    fn a_thousand_sessions_share_equally_and_none_waits_longer_than_two_rounds() {
+        let sizes = [54 * 1200, 45 * 1440, 7 * 8952, 16 * 1440];
+        let train = |slot: u32| sizes[slot as usize % sizes.len()];
+        let (bytes, order) = run(1000, 100_000, train);
+        assert!(jain(&bytes) >= 0.999, "{}", jain(&bytes));
+        // A round is a turn of everyone; the trains of one turn follow each other.
+        let mut turns: Vec<u32> = order.clone();
+        turns.dedup();
+        let mut last = vec![None; 1000];
+        for (at, &slot) in turns.iter().enumerate() {
+            let gap = last[slot as usize].replace(at).map_or(at, |before| at - before);
+            assert!(gap <= 2000, "session {slot} waited for {gap} turns");
+        }
+    }
+
+    #[test]
+    fn small_datagrams_and_large_ones_get_the_same_bytes() {
+        let (bytes, _) = run(2, 20_000, |slot| if slot == 0 { 1200 } else { 7 * 8952 });
+        let (small, large) = (bytes[0] as f64, bytes[1] as f64);
+        assert!((small / large - 1.0).abs() < 0.01, "{small} to {large}");
+    }
+
+    #[test]
+    fn a_train_larger_than_the_rest_of_a_grant_is_paid_back() {
         let mut schedule = Schedule::default();
-        let mut turn = Turn::default();
-        schedule.wake(4, &mut turn);
-        schedule.wake(4, &mut turn);
-        assert_eq!(schedule.round_len(), 1);
-        assert_eq!(schedule.next(), Some(4));
-        Schedule::left(&mut turn);
-        schedule.wake(4, &mut turn);
-        assert_eq!(schedule.next(), Some(4));
+        schedule.open(0);
+        schedule.join(0, Instant::ZERO);
+        assert_eq!(schedule.next(true), Some(Turn::Train(0)));
+        schedule.sent(0, 1000, Instant::ZERO);
+        assert_eq!(schedule.next(true), Some(Turn::Train(0)));
+        schedule.sent_last(0, TRAIN_MAX);
+        schedule.join(0, Instant::ZERO);
+        assert_eq!(schedule.shares[0].credit, QUANTUM - 1000);
+        schedule.next(true);
+        schedule.sent_last(0, 10);
+        schedule.join(0, Instant::ZERO);
+        assert_eq!(schedule.shares[0].credit, QUANTUM, "what is left over is not saved");
+    }
+
+    #[test]
+    fn messages_go_first_and_a_session_stands_once_in_each_list() {
+        let mut schedule = Schedule::default();
+        (0..2).for_each(|slot| schedule.open(slot));
+        for _ in 0..3 {
+            schedule.join(1, Instant::ZERO);
+            schedule.notice(0);
+        }
+        assert_eq!(schedule.waiting(), (true, true));
+        assert_eq!(schedule.next(false), Some(Turn::Notice(0)));
+        assert_eq!(schedule.next(false), None);
+        assert_eq!(schedule.next(true), Some(Turn::Train(1)));
+        assert_eq!(schedule.next(true), None);
+        schedule.join(9, Instant::ZERO);
+        assert_eq!(schedule.next(true), None, "no such slot");
     }
 }

@@ -8,7 +8,6 @@ use super::challenge::Challenge;
 use super::config::EndpointConfig;
 use super::event::Path;
 use super::requests::{RequestQueue, RequestWindow};
-use super::schedule::Turn;
 use super::size::SizeSearch;
 use super::table::Pending;
 use crate::congestion::{Sender, SenderConfig};
@@ -51,7 +50,6 @@ pub(super) struct Session {
     /// What the client can take, bytes.
     pub(super) room: u64,
     pub(super) rtt: Option<Duration>,
-    pub(super) turn: Turn,
     pub(super) bucket: RequestBucket,
     pub(super) opened: Instant,
     pub(super) heard: Instant,
@@ -146,7 +144,6 @@ impl Session {
             datagram_max: datagram_max as u16,
             room: pending.room,
             rtt: (!pending.repeated).then_some(round_trip),
-            turn: Turn::default(),
             bucket: RequestBucket::new(config.requests_per_second, now),
             opened: now,
             heard: now,
@@ -199,6 +196,32 @@ impl Session {
         {
             self.rtt = Some(sender.min_rtt());
         }
+    }
+
+    /// Whether there is a message to send now, or a probe of the datagram size.
+    pub(super) fn has_notice(&self, now: Instant) -> bool {
+        let Some(work) = &self.work else {
+            return self.challenge.as_ref().is_some_and(|challenge| challenge.is_due(now));
+        };
+        let queued = !work.refusals.is_empty() || !work.pulses.is_empty();
+        queued
+            || work.status.due.is_some_and(|due| due <= now)
+            || (work.sender.is_some() && self.size.due(now).is_some())
+            || self.challenge.as_ref().is_some_and(|challenge| challenge.is_due(now))
+    }
+
+    /// When the next train may leave; `None` while there is nothing to send or only a report can allow it.
+    pub(super) fn train_due(&self, now: Instant) -> Option<Instant> {
+        let work = self.work.as_ref().filter(|work| work.queue.has_work())?;
+        work.sender.as_ref().map_or(Some(now), Sender::next_send_time)
+    }
+
+    /// When something is due that needs no packet from the client: STATUS, or a timeout of the rate model.
+    pub(super) fn timer(&self) -> Instant {
+        let Some(work) = &self.work else { return Instant::FAR_FUTURE };
+        let silence = work.sender.as_ref().and_then(Sender::next_timeout);
+        let times = [work.status.due, silence];
+        times.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE)
     }
 
     /// The round trip for timers that need one before it is known.

@@ -9,7 +9,7 @@ use super::session::{Refusal, Session};
 use super::source::{Object, SegmentSource};
 use super::transmit::{Step, Written};
 use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use crate::wire::{FLAG_END, FrameHeader, PacketType};
 use core::ops::Range;
@@ -17,6 +17,9 @@ use rand_core::RngCore;
 
 /// STATUS is repeated this often when nothing is left to send (section 9).
 const STATUS_REPEATS: u8 = 2;
+/// A train that had to wait for others for longer than pacing makes good is no measure of the path: a busy shard must
+/// not teach its sessions that their paths are slow.
+const HELD_BACK: Duration = Duration::from_millis(1);
 
 impl Endpoint {
     /// One train of the most urgent request.
@@ -27,9 +30,6 @@ impl Endpoint {
         source: &S,
         out: &mut [u8],
     ) -> Step {
-        if self.egress.free_at() > now {
-            return Ok(None);
-        }
         let rng = &mut self.rng;
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
         if session.work.as_ref().is_none_or(|work| !work.queue.has_work()) {
@@ -50,7 +50,8 @@ impl Endpoint {
         let Some(budget) = budget else { return Ok(None) };
         let Some((at, bytes, range)) = self.next_range(now, slot, source) else { return Ok(None) };
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
-        let train = Train { at, bytes, range, budget };
+        let held_back = self.schedule.waited(slot, now) > HELD_BACK;
+        let train = Train { at, bytes, range, budget, held_back };
         let skipped = skip(session);
         self.counters.skipped += u64::from(skipped);
         let (written, payload, repair) = seal_train(session, now, train, out)?;
@@ -115,6 +116,8 @@ struct Train<'a> {
     range: Range<u32>,
     /// What the rate model allows, bytes of UDP payload.
     budget: usize,
+    /// It left late because others had their turns.
+    held_back: bool,
 }
 
 /// Seals one train; gives what was written, its payload bytes, and whether it was a repair.
@@ -167,7 +170,7 @@ fn seal_train(
         finish(session, now, train.at);
     }
     let Some(work) = session.work.as_mut() else { return Err(Code::ProtocolViolation.into()) };
-    let app_limited = !work.queue.has_work();
+    let app_limited = !work.queue.has_work() || train.held_back;
     if let Some(sender) = work.sender.as_mut() {
         sender.on_sent(now, first, datagrams, len as u64, app_limited);
     }

@@ -1,19 +1,22 @@
-//! Sending: answers first, then each session in its turn: messages before DATA, one train at a time.
+//! Sending: answers first, then messages, then each session's trains in its turn.
 
 use super::Endpoint;
 use super::answers::{self, ANSWER_MAX};
 use super::event::{SendTicket, ServerEvent, Transmit};
 use super::notices::{self, EMPTY_FRAME, Notice, seal};
 use super::receive::Ending;
-use super::schedule::Schedule;
+use super::schedule::Turn;
 use super::source::SegmentSource;
 use crate::ids::ObjectNumber;
 use crate::limits::OVERHEAD;
 use crate::time::{Duration, Instant};
 use crate::wire::PacketType;
 
-/// A session whose turn came to nothing does not come back sooner.
-const TURN_MIN: Duration = Duration::from_micros(50);
+/// No timer is set sooner than this, so that a session whose turn comes to nothing does not make the shard spin.
+const TIMER_MIN: Duration = Duration::from_micros(50);
+/// Turns that may come to nothing in one call: some 50 µs. Such a session leaves the lists until its timer or its
+/// client wakes it.
+const TURNS_MAX: usize = 1024;
 /// The outcome of one step: written, nothing to do, or the session ends.
 pub(super) type Step = Result<Option<Written>, Ending>;
 
@@ -45,16 +48,15 @@ impl Endpoint {
         if let Some(answer) = self.answers.pop() {
             return Some(self.send_answer(&answer, out));
         }
-        for _ in 0..self.schedule.round_len() {
-            let slot = self.schedule.next()?;
-            let Some(session) = self.table.session_mut(slot) else { continue };
-            Schedule::left(&mut session.turn);
-            match self.turn(now, slot, source, out) {
+        for _ in 0..TURNS_MAX {
+            let Some(turn) = self.schedule.next(self.egress.free_at() <= now) else { break };
+            let (Turn::Notice(slot) | Turn::Train(slot)) = turn;
+            match self.turn(now, turn, source, out) {
                 Ok(Some(transmit)) => {
-                    self.wake(slot);
+                    self.sent(now, turn, transmit.len);
                     return Some(transmit);
                 }
-                Ok(None) => self.wait(now, slot),
+                Ok(None) => self.plan(now, slot, TIMER_MIN),
                 Err(ending) => self.close_session(now, slot, ending),
             }
         }
@@ -81,17 +83,17 @@ impl Endpoint {
     fn turn<S: SegmentSource>(
         &mut self,
         now: Instant,
-        slot: u32,
+        turn: Turn,
         source: &S,
         out: &mut [u8],
     ) -> Result<Option<Transmit>, Ending> {
-        let written = match self.message(now, slot, source, out)? {
-            Some(written) => Some(written),
-            None => self.size_probe(now, slot, out)?,
-        };
-        let written = match written {
-            Some(written) => Some(written),
-            None => self.train(now, slot, source, out)?,
+        let (slot, written) = match turn {
+            Turn::Train(slot) => (slot, self.train(now, slot, source, out)?),
+            Turn::Notice(slot) => {
+                let message = self.message(now, slot, source, out)?;
+                let probe = || self.size_probe(now, slot, out);
+                (slot, message.map_or_else(probe, |message| Ok(Some(message)))?)
+            }
         };
         let (Some(written), Some(session)) = (written, self.table.session_mut(slot)) else {
             return Ok(None);
@@ -143,30 +145,46 @@ impl Endpoint {
         Ok(Some(Written::message(len)))
     }
 
-    /// Decides when a session without anything to send now comes back.
-    fn wait(&mut self, now: Instant, slot: u32) {
-        let free_at = self.egress.free_at();
+    /// After a turn that sent something.
+    fn sent(&mut self, now: Instant, turn: Turn, bytes: usize) {
+        let (Turn::Notice(slot) | Turn::Train(slot)) = turn;
+        if let Turn::Train(_) = turn {
+            let session = self.table.session_mut(slot);
+            let due = session.and_then(|session| session.train_due(now));
+            if due.is_some_and(|due| due <= now) {
+                self.schedule.sent(slot, bytes, now);
+            } else {
+                self.schedule.sent_last(slot, bytes);
+            }
+        }
+        self.plan(now, slot, Duration::ZERO);
+    }
+
+    /// Puts a session where it belongs after anything that happened to it: into the lists what it can send after
+    /// `pause`, and into the wheel when it comes back otherwise.
+    pub(super) fn plan(&mut self, now: Instant, slot: u32, pause: Duration) {
         let Some(session) = self.table.session_mut(slot) else { return };
-        let Some(work) = session.work.as_ref() else { return };
-        let mut due = work.status.due.unwrap_or(Instant::FAR_FUTURE);
-        if !work.refusals.is_empty() || !work.pulses.is_empty() {
-            due = now;
+        let mut timer = session.timer();
+        if session.has_notice(now) {
+            if pause.is_zero() {
+                self.schedule.notice(slot);
+            } else {
+                timer = now;
+            }
         }
-        if let Some(sender) = &work.sender {
-            due = due.min(sender.next_timeout().unwrap_or(Instant::FAR_FUTURE));
+        match session.train_due(now) {
+            Some(due) if due <= now && pause.is_zero() => self.schedule.join(slot, now),
+            Some(due) => timer = timer.min(due),
+            None => {}
         }
-        if work.queue.has_work() {
-            let paced = work.sender.as_ref().map_or(Some(now), |sender| sender.next_send_time());
-            due = due.min(paced.map_or(Instant::FAR_FUTURE, |at| at.max(free_at)));
-        }
-        if due < Instant::FAR_FUTURE {
-            self.schedule.wait(slot, &mut session.turn, due.max(now + TURN_MIN));
-        }
+        let set = timer < Instant::FAR_FUTURE;
+        self.schedule.wait(slot, set.then(|| timer.max(now + TIMER_MIN)));
     }
 
     /// Ends a session: CLOSE goes out (unless the client began), the slot is free, the record is an event.
     pub(super) fn close_session(&mut self, now: Instant, slot: u32, ending: Ending) {
         let Some(mut session) = self.table.close(slot) else { return };
+        self.schedule.close(slot);
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];
             if let Ok(len) = Notice::close(ending.code).seal(&mut session, now, &mut packet) {

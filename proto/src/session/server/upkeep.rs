@@ -2,7 +2,6 @@
 
 use super::Endpoint;
 use super::event::{SendFailure, SendTicket};
-use super::schedule::Schedule;
 use super::session::{REST_AFTER, Refusal};
 use super::{counters, messages};
 use crate::faults::{Fault, planted};
@@ -37,7 +36,11 @@ impl Endpoint {
     /// When to call [`Self::handle_timeout`], at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let times = [self.schedule.next_due(), self.table.next_pending_end()];
+        // What stands in the lists after a `poll_transmit` waits for the shard's own cap, if for anything.
+        let (notices, trains) = self.schedule.waiting();
+        let list =
+            if notices { Some(Instant::ZERO) } else { trains.then(|| self.egress.free_at()) };
+        let times = [list, self.schedule.next_due(), self.table.next_pending_end()];
         let walk = (self.table.sessions() > 0).then_some(self.upkeep.next);
         times.into_iter().flatten().chain(walk).min()
     }
@@ -48,16 +51,13 @@ impl Endpoint {
         for _ in 0..TIMERS_MAX {
             let Some(slot) = self.schedule.pop_due(now) else { break };
             let Some(session) = self.table.session_mut(slot) else { continue };
-            if !Schedule::is_due(&mut session.turn, now) {
-                continue;
-            }
             let sender = session.work.as_mut().and_then(|work| work.sender.as_mut());
             if let Some(sender) = sender
                 && sender.next_timeout().is_some_and(|at| at <= now)
             {
                 sender.on_timer(now);
             }
-            self.schedule.wake(slot, &mut session.turn);
+            self.plan(now, slot, Duration::ZERO);
         }
         if self.upkeep.next <= now {
             self.walk(now);
@@ -95,7 +95,7 @@ impl Endpoint {
     }
 
     /// An object that was asked for by `NeedObject` is resident now.
-    pub fn object_ready(&mut self, _now: Instant, set: u32, object: ObjectNumber) {
+    pub fn object_ready(&mut self, now: Instant, set: u32, object: ObjectNumber) {
         if planted(Fault::WaitersForgotten) {
             return;
         }
@@ -103,7 +103,7 @@ impl Endpoint {
             let Some(session) = self.table.session_mut(slot) else { continue };
             let woken = session.work.as_mut().is_some_and(|work| work.queue.wake(set, object));
             if woken {
-                self.schedule.wake(slot, &mut session.turn);
+                self.plan(now, slot, Duration::ZERO);
             }
         }
     }
@@ -119,7 +119,7 @@ impl Endpoint {
                 let (id, handle, code) = (request.id, request.handle, Code::SegmentUnavailable);
                 let refusal = Refusal { id, handle, object, code, retry_after_ms: 0 };
                 messages::push_refusal(session, now, refusal);
-                self.schedule.wake(slot, &mut session.turn);
+                self.plan(now, slot, Duration::ZERO);
             }
         }
     }
@@ -138,7 +138,7 @@ impl Endpoint {
                 sender.set_datagram_bytes(datagram_bytes);
             }
         }
-        self.schedule.wake(ticket.slot(), &mut session.turn);
+        self.plan(now, ticket.slot(), Duration::ZERO);
     }
 
     /// Gauges that are not counted as things happen.
