@@ -93,8 +93,9 @@ fn enqueue(
     let deadline = now + Duration::from_millis(u64::from(request.deadline_ms));
     let repair = request.flags & FLAG_REPAIR != 0;
     let names = (frame.offset, frame.set_handle, set);
-    let queued = Queued::new(names, frame.object, deadline, repair, request.ranges.iter());
-    session.work(now).queue.push(queued).map_err(|_| Code::TooManyRequests)
+    let queued = Queued::new(names, frame.object, deadline, repair);
+    let taken = session.work(now).queue.push(queued, request.ranges.iter());
+    if taken { Ok(()) } else { Err(Code::TooManyRequests) }
 }
 
 /// Queues a REFUSE; the request is finished.

@@ -84,18 +84,14 @@ pub(super) struct Queued {
 }
 
 impl Queued {
-    /// A request for `ranges`, or the whole object when there is none.
+    /// A request for an object; what it wants of it is said when it is queued.
     pub(super) fn new(
         (id, handle, set): (u32, u32, u32),
         object: ObjectNumber,
         deadline: Instant,
         repair: bool,
-        ranges: impl Iterator<Item = Range<u32>>,
     ) -> Self {
-        let mut ranges: Vec<_> = ranges.collect();
-        if ranges.is_empty() {
-            ranges.push(0..u32::MAX);
-        }
+        let ranges = Vec::new();
         Self { id, handle, set, object, deadline, repair, waiting: false, ranges, at: 0 }
     }
 
@@ -128,18 +124,39 @@ impl Queued {
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
     queue: Vec<Queued>,
+    /// Lists of ranges of requests that ended, for those that follow: at most one for each place in the queue, of at
+    /// most [`RANGES_MAX`](crate::limits::RANGES_MAX) ranges, so that a busy session allocates nothing.
+    spare: Vec<Vec<Range<u32>>>,
 }
 
 impl RequestQueue {
-    /// Takes a request in, or gives it back when the queue is full.
-    pub(super) fn push(&mut self, request: Queued) -> Result<(), Queued> {
+    /// Takes in a request for `ranges`, or for the whole object when there is none; false: the queue is full.
+    pub(super) fn push(
+        &mut self,
+        mut request: Queued,
+        ranges: impl Iterator<Item = Range<u32>>,
+    ) -> bool {
+        request.ranges = self.spare.pop().unwrap_or_default();
+        request.ranges.extend(ranges);
+        if request.ranges.is_empty() {
+            request.ranges.push(0..u32::MAX);
+        }
         let pieces: usize = self.queue.iter().map(Queued::pieces).sum();
         let full = self.queue.len() >= REQUESTS_MAX;
         if full || pieces + request.pieces() > QUEUED_RANGES_MAX {
-            return Err(request);
+            self.recycle(request);
+            return false;
         }
         self.queue.push(request);
-        Ok(())
+        true
+    }
+
+    /// Keeps the list of a request that ended.
+    fn recycle(&mut self, request: Queued) -> Queued {
+        let mut ranges = request.ranges;
+        ranges.clear();
+        self.spare.push(ranges);
+        Queued { ranges: Vec::new(), ..request }
     }
 
     /// Position of the request with the earliest deadline that does not wait; among equals the oldest.
@@ -154,7 +171,8 @@ impl RequestQueue {
 
     /// Takes the request at `at` out.
     pub(super) fn remove(&mut self, at: usize) -> Queued {
-        self.queue.remove(at)
+        let request = self.queue.remove(at);
+        self.recycle(request)
     }
 
     /// Takes the request with `id` out.
@@ -203,9 +221,10 @@ impl RequestQueue {
 mod tests {
     use super::*;
 
-    fn request(id: u32, deadline: u64, ranges: &[Range<u32>]) -> Queued {
+    fn push(queue: &mut RequestQueue, id: u32, deadline: u64, ranges: &[Range<u32>]) -> bool {
         let at = Instant::from_nanos(deadline);
-        Queued::new((id, 0, 0), ObjectNumber(7), at, false, ranges.iter().cloned())
+        let request = Queued::new((id, 0, 0), ObjectNumber(7), at, false);
+        queue.push(request, ranges.iter().cloned())
     }
 
     #[test]
@@ -224,13 +243,15 @@ mod tests {
 
     #[test]
     fn a_request_is_clipped_to_its_object_and_ends() {
-        let mut whole = request(1, 0, &[]);
+        let mut queue = RequestQueue::default();
+        assert!(push(&mut queue, 1, 0, &[]) && push(&mut queue, 2, 0, &[5..9, 50..200, 300..400]));
+        let whole = queue.get_mut(0).expect("a request");
         assert_eq!(whole.next(100), Some(0..100));
         whole.sent_to(60);
         assert_eq!(whole.next(100), Some(60..100));
         whole.sent_to(100);
         assert_eq!(whole.next(100), None);
-        let mut pieces = request(1, 0, &[5..9, 50..200, 300..400]);
+        let pieces = queue.get_mut(1).expect("a request");
         assert_eq!(pieces.next(100), Some(5..9));
         pieces.sent_to(9);
         assert_eq!(pieces.next(100), Some(50..100));
@@ -241,11 +262,25 @@ mod tests {
     #[test]
     fn the_most_urgent_goes_first_and_the_queue_is_bounded() {
         let mut queue = RequestQueue::default();
-        queue.push(request(1, 50, &[])).expect("room");
-        queue.push(request(2, 10, &[])).expect("room");
+        assert!(push(&mut queue, 1, 50, &[]) && push(&mut queue, 2, 10, &[]));
         assert_eq!(queue.most_urgent(), Some(1));
         let many: Vec<_> = (0..64).map(|i| i * 10..i * 10 + 5).collect();
-        let taken = (3..40).take_while(|&id| queue.push(request(id, 0, &many)).is_ok()).count();
+        let taken = (3..40).take_while(|&id| push(&mut queue, id, 0, &many)).count();
         assert_eq!(taken, (QUEUED_RANGES_MAX - 2) / 64);
+    }
+
+    #[test]
+    fn lists_of_ranges_are_used_again_and_no_more_are_kept_than_the_queue_holds() {
+        let mut queue = RequestQueue::default();
+        for id in 1..1000 {
+            assert!(push(&mut queue, id, 0, &[1..2, 3..4]));
+            if id % 5 == 0 {
+                (0..5).for_each(|_| drop(queue.remove(0)));
+            }
+        }
+        assert!(queue.spare.len() + queue.queue.len() <= 5, "{}", queue.spare.len());
+        queue.spare.iter().for_each(|list| assert!(list.is_empty() && list.capacity() >= 2));
+        while push(&mut queue, 1, 0, &[]) {}
+        assert_eq!(queue.spare.len(), 1, "the list of the refused one");
     }
 }
