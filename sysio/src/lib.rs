@@ -6,6 +6,7 @@
 //! - [`probe`]: what this machine offers, and the choice of a driver with its reason
 //! - [`mapped`]: files mapped for reading, and the SIGBUS handler behind them
 //! - [`file`](mod@file): the steps of crash-safe commits, and the lock file
+//! - [`mod@prefetch`]: asking for memory before it is needed
 //! - [`cpu`], [`clock`], [`rlimit`]: pinning and naming threads; the two clocks; limits
 //! - `lab` (feature): what tests and benches need and the product does not
 //! - [`error`]: one error that says what an operator can change
@@ -39,6 +40,7 @@ pub mod file;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mapped;
+pub mod prefetch;
 pub mod probe;
 pub mod rlimit;
 pub mod udp;

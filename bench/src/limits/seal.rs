@@ -12,7 +12,7 @@ use aes_gcm::aead::AeadInPlace as _;
 use aes_gcm::{Aes128Gcm, Aes256Gcm, KeyInit as _};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use segcast_proto::limits::{CLEAR_HEADER, FRAME_HEADER, OVERHEAD, TRAIN_MAX};
-use segcast_sysio::lab::prefetch::prefetch;
+use segcast_sysio::prefetch::prefetch;
 use serde::Serialize;
 
 use super::{Pool, Row, Variant};

@@ -125,6 +125,11 @@ impl SegmentSource for Source {
             Stored::Damaged => Object::Damaged,
         }
     }
+
+    #[inline]
+    fn prefetch(&self, bytes: &[u8]) {
+        segcast_sysio::prefetch::prefetch(bytes);
+    }
 }
 
 /// Objects that were resident a short time ago: a direct-mapped table, so that it never grows.

@@ -7,7 +7,6 @@ pub mod bpf;
 pub mod counting_allocator;
 pub mod cpu_clock;
 pub mod netns;
-pub mod prefetch;
 pub mod realtime;
 pub mod tap;
 

@@ -9,6 +9,12 @@ pub trait SegmentSource {
 
     /// One object of a set found before.
     fn object(&self, set: u32, object: ObjectNumber) -> Object<'_>;
+
+    /// `bytes`, a part of an object that was `Ready`, will be read in about half a microsecond: a source whose bytes
+    /// lie in memory may ask the processor to fetch them. It must not wait for that.
+    fn prefetch(&self, bytes: &[u8]) {
+        let _ = bytes;
+    }
 }
 
 /// What a source knows of an object.
