@@ -89,14 +89,21 @@ pub const POPULATE_QUEUE: usize = 1024;
 pub const POPULATE_BACKLOG: usize = 64 * 1024;
 /// Threads that populate.
 pub const POPULATE_THREADS_MAX: u16 = 64;
-/// How long a segment found resident is taken to stay so. Linux' reclaim needs two passes over an inactive page;
-/// under memory pressure faults are counted and the answer is more memory, not more system calls.
+/// How long a shard takes a segment for resident that the helper has read in and locked. While it is used it is renewed
+/// after half of that, so that nobody waits for it again.
 pub const RESIDENT_TRUST: Duration = Duration::from_secs(10);
-/// Objects of which a shard remembers that they are resident; 16 bytes each, 1 MiB a shard.
+/// The same for a segment beyond the budget of locks. Linux' reclaim needs two passes over an inactive page; under
+/// memory pressure faults are counted, and the answer is more memory or a higher RLIMIT_MEMLOCK.
+pub const RESIDENT_TRUST_UNLOCKED: Duration = Duration::from_secs(2);
+/// Segments that are renewed at once; more renew later, or wait like new ones. 16 KiB a shard.
+pub const RENEWALS: usize = 1024;
+/// Locked segments: each splits the mapping of its file, and the kernel allows 65 530 mappings (vm.max_map_count).
+pub const LOCKED_OBJECTS: usize = 16_384;
+/// Objects of which a shard remembers that they are resident; 24 bytes each, 1.5 MiB a shard.
 pub const RESIDENT_OBJECTS: usize = 1 << 16;
 
-/// What that table takes: 16 bytes and their alignment for each.
-pub const RESIDENT_BYTES: u64 = RESIDENT_OBJECTS as u64 * 16;
+/// What that table takes.
+pub const RESIDENT_BYTES: u64 = RESIDENT_OBJECTS as u64 * 24;
 
 /// Records of closed sessions that wait for the side thread, some 200 bytes each.
 pub const RECORDS: usize = 4096;

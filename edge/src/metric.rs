@@ -82,9 +82,10 @@ metrics! {
     MailHandoffDropped: Counter "mail_dropped" {kind = "handoff"} "Datagrams lost because another shard's mailbox was full";
     MailQueued: Gauge "mail_queued" "Datagrams in the mailboxes";
     Waits: Counter "segment_waits" "Times that requests had to wait for a segment to be read in";
-    PopulateReady: Counter "populated" {result = "ready"} "Segments read in by the helper threads";
-    PopulateFailed: Counter "populated" {result = "failed"} "Segments read in by the helper threads";
+    PopulateReady: Counter "populated" {result = "ready"} "Segments read in, or found in memory, by the helper threads";
+    PopulateFailed: Counter "populated" {result = "failed"} "Segments read in, or found in memory, by the helper threads";
     PopulateWaiting: Gauge "populate_waiting" "Segments that are being read in";
+    LockedBytes: Gauge "locked_bytes" "Segments locked in memory";
     FaultedTrains: Counter "faulted_trains" "Sealed trains thrown away because their segment could not be read";
     ObjectsFailed: Counter "segments_failed" "Segments that failed while they were served";
     RecordsDropped: Counter "session_records_dropped" "Records of closed sessions lost because the log fell behind";

@@ -87,6 +87,12 @@ impl Catalogue {
         Self { snapshot: Arc::new(Snapshot { sets, files }) }
     }
 
+    /// Whether this is the same snapshot as `other`, so that indexes mean the same in both.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.snapshot, &other.snapshot)
+    }
+
     /// The index of a set in this snapshot; other snapshots have others.
     #[must_use]
     pub fn find_set(&self, set: &SetId) -> Option<u32> {

@@ -7,7 +7,7 @@
 //! - [`mapped`]: files mapped for reading, and the SIGBUS handler behind them
 //! - [`file`](mod@file): the steps of crash-safe commits, and the lock file
 //! - [`mod@prefetch`]: asking for memory before it is needed
-//! - [`cpu`], [`clock`], [`rlimit`]: pinning and naming threads; the two clocks; limits
+//! - [`cpu`], [`clock`], [`rlimit`], [`memory`]: pinning and naming threads; the two clocks; limits
 //! - `lab` (feature): what tests and benches need and the product does not
 //! - [`error`]: one error that says what an operator can change
 //!
@@ -40,6 +40,7 @@ pub mod file;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mapped;
+pub mod memory;
 pub mod prefetch;
 pub mod probe;
 pub mod rlimit;

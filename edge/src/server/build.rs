@@ -9,6 +9,7 @@ use segcast_proto::session::server::EndpointConfig;
 use segcast_proto::wire::packet_type::PacketType;
 use segcast_sysio::SysError;
 use segcast_sysio::driver::DriverConfig;
+use segcast_sysio::memory;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::rlimit::{self, Limit};
 use segcast_sysio::udp::steering::{Steering, bind_reuseport_group};
@@ -178,6 +179,13 @@ pub(super) fn endpoint(
     }
 }
 
+/// How much of the segments may be locked in memory: what RLIMIT_MEMLOCK allows, at most half of what this process may
+/// use at all. The drivers' registered buffers are counted apart from it (io_uring(7)).
+pub(super) fn lock_bytes() -> u64 {
+    let half = memory::available_bytes() / 2;
+    rlimit::soft(Limit::LockedMemory).map_or(half, |limit| limit.min(half))
+}
+
 /// Writes what the edge may come to hold in memory, part by part.
 pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64) {
     let shards = shards as u64;
@@ -196,6 +204,7 @@ pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64)
         mailboxes = show_size(mail),
         residency = show_size(residency),
         manifest_pages = show_size(page_bytes),
+        locked_segments = show_size(lock_bytes()),
         total_mib = total.div_ceil(1 << 20),
         "memory budget, beside the page cache that holds segments and the work of sending sessions"
     );

@@ -91,7 +91,8 @@ impl Server {
         let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
         let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
         let populate =
-            Pool::start(config.populate_threads, Arc::clone(&mailboxes)).map_err(no_thread)?;
+            Pool::start(config.populate_threads, build::lock_bytes(), Arc::clone(&mailboxes))
+                .map_err(no_thread)?;
         let (sender, reports) = bounded(limits::REPORTS);
         let catalogue = store.catalogue();
         build::log_memory_budget(&config, cores.len(), catalogue.page_bytes());

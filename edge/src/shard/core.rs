@@ -167,11 +167,11 @@ impl Core {
     }
 
     fn populated(&mut self, populated: Populated) {
-        let Populated { set, object, ready } = populated;
+        let Populated { set, object, ready, trust } = populated;
         self.under_way = self.under_way.saturating_sub(1);
         if ready {
             self.count(Metric::PopulateReady);
-            self.source.set_resident(set, object);
+            self.source.set_resident(set, object, trust);
             self.endpoint.object_ready(self.now, set, object);
         } else {
             self.count(Metric::PopulateFailed);
@@ -206,10 +206,11 @@ impl Core {
         }
     }
 
-    /// Asks for what waits, as far as there is room.
+    /// Asks for what must be renewed and what waits, as far as there is room.
     fn ask(&mut self) {
         while self.under_way < limits::POPULATE_QUEUE {
-            let Some((set, object)) = self.backlog.pop_front() else { return };
+            let next = self.source.take_renewal().or_else(|| self.backlog.pop_front());
+            let Some((set, object)) = next else { return };
             let Some((catalogue, index)) = self.source.locate(set) else {
                 self.endpoint.object_failed(self.now, set, object);
                 continue;
@@ -250,6 +251,9 @@ impl Core {
         self.values[Metric::MailQueued as usize] = queued as u64;
         let waiting = self.backlog.len() + self.under_way;
         self.values[Metric::PopulateWaiting as usize] = waiting as u64;
+        // One number for the whole process, and readers add the shards up.
+        let locked = if self.shard == 0 { self.populate.locked_bytes() } else { 0 };
+        self.values[Metric::LockedBytes as usize] = locked;
     }
 }
 
@@ -274,7 +278,7 @@ mod tests {
     /// Both shards of an edge without threads, and the threads that read segments in.
     fn shards() -> (Pool, [Core; 2]) {
         let mailboxes: Arc<[Mailbox]> = (0..2).map(|_| Mailbox::new()).collect();
-        let pool = Pool::start(1, Arc::clone(&mailboxes)).expect("thread");
+        let pool = Pool::start(1, 0, Arc::clone(&mailboxes)).expect("thread");
         let identity = Arc::new(EdgeIdentity::new(StaticSecret::new([1; 32])));
         let board = Arc::new(Board::new(2));
         let shard = |shard| {

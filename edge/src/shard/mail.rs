@@ -5,6 +5,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 use segcast_proto::ids::ObjectNumber;
@@ -40,6 +41,8 @@ pub(crate) struct Populated {
     pub(crate) set: u32,
     pub(crate) object: ObjectNumber,
     pub(crate) ready: bool,
+    /// How long it will stay in memory.
+    pub(crate) trust: Duration,
 }
 
 /// What other threads tell a shard.

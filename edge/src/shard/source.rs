@@ -1,9 +1,12 @@
 //! The store as the endpoint sees it: stable set numbers, and never a page fault that waits for a disk.
 //!
-//! Whether a segment is resident costs a system call (mincore(2)), so the answer is kept for a while in a small
-//! direct-mapped table. A wrong guess costs a wait, never wrong bytes.
+//! Whether a segment is in memory is found out, and seen to, by the helper threads. What they answer is kept for a while
+//! in a small direct-mapped table; what is used is renewed before that time ends. A wrong guess costs a wait or a page
+//! fault, never wrong bytes.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::session::server::{Object, SegmentSource};
@@ -15,7 +18,7 @@ use crate::limits;
 
 /// A set that was ever served; its number never changes while the process lives.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct Served {
     set: SetId,
     /// Its index in the catalogue's present snapshot, if it is stored and served.
     index: Option<u32>,
@@ -24,10 +27,12 @@ struct Known {
 /// One shard's view of the store.
 pub(crate) struct Source {
     catalogue: Catalogue,
-    known: Vec<Known>,
+    known: Vec<Served>,
     /// Positions in `known`, by name.
     by_name: Vec<(SetId, u32)>,
     resident: RefCell<Residency>,
+    /// Segments in use whose time is half over.
+    renewals: RefCell<VecDeque<(u32, ObjectNumber)>>,
     now: Cell<Instant>,
 }
 
@@ -38,6 +43,7 @@ impl Source {
             known: Vec::new(),
             by_name: Vec::new(),
             resident: RefCell::new(Residency::new()),
+            renewals: RefCell::new(VecDeque::with_capacity(limits::RENEWALS)),
             now: Cell::new(Instant::ZERO),
         };
         source.reload(catalogue, sets);
@@ -59,7 +65,7 @@ impl Source {
                 None => {
                     let number = u32::try_from(self.known.len()).expect("a store has few sets");
                     self.by_name.push((info.set, number));
-                    self.known.push(Known { set: info.set, index });
+                    self.known.push(Served { set: info.set, index });
                 }
             }
         }
@@ -83,9 +89,14 @@ impl Source {
         self.known.get(set as usize).map(|known| known.set)
     }
 
-    /// The object was read in just now.
-    pub(crate) fn set_resident(&self, set: u32, object: ObjectNumber) {
-        self.resident.borrow_mut().insert(set, object, self.now.get());
+    /// The object is in memory and will stay there for `trust`.
+    pub(crate) fn set_resident(&self, set: u32, object: ObjectNumber, trust: Duration) {
+        self.resident.borrow_mut().insert(set, object, self.now.get(), trust);
+    }
+
+    /// A segment whose residency should be renewed.
+    pub(crate) fn take_renewal(&self) -> Option<(u32, ObjectNumber)> {
+        self.renewals.borrow_mut().pop_front()
     }
 
     /// Whether the object was damaged while it was read: what was sealed from it must not be sent.
@@ -109,16 +120,19 @@ impl SegmentSource for Source {
         match catalogue.object(index, object) {
             Stored::Page(bytes) => Object::Ready(bytes),
             Stored::Segment(bytes) => {
-                let now = self.now.get();
-                let mut resident = self.resident.borrow_mut();
-                if resident.contains(set, object, now) {
-                    return Object::Ready(bytes);
+                match self.resident.borrow_mut().look(set, object, self.now.get()) {
+                    Known::Not => {
+                        Object::NotResident { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
+                    }
+                    Known::Resident => Object::Ready(bytes),
+                    Known::ToRenew => {
+                        let mut renewals = self.renewals.borrow_mut();
+                        if renewals.len() < limits::RENEWALS {
+                            renewals.push_back((set, object));
+                        }
+                        Object::Ready(bytes)
+                    }
                 }
-                if catalogue.is_resident(index, object) {
-                    resident.insert(set, object, now);
-                    return Object::Ready(bytes);
-                }
-                Object::NotResident { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
             }
             Stored::PastEnd => Object::PastEnd,
             Stored::Absent => Object::Absent,
@@ -132,6 +146,16 @@ impl SegmentSource for Source {
     }
 }
 
+/// What is known of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Nothing, or nothing any more.
+    Not,
+    Resident,
+    /// It is resident, and its time is half over. Said once for each half.
+    ToRenew,
+}
+
 /// Objects that were resident a short time ago: a direct-mapped table, so that it never grows.
 struct Residency {
     entries: Box<[Entry]>,
@@ -142,11 +166,13 @@ struct Entry {
     set: u32,
     object: ObjectNumber,
     until: Instant,
+    renew: Instant,
 }
 
 impl Residency {
     fn new() -> Self {
-        let empty = Entry { set: 0, object: ObjectNumber(0), until: Instant::ZERO };
+        let (until, renew) = (Instant::ZERO, Instant::ZERO);
+        let empty = Entry { set: 0, object: ObjectNumber(0), until, renew };
         Self { entries: vec![empty; limits::RESIDENT_OBJECTS].into_boxed_slice() }
     }
 
@@ -156,14 +182,21 @@ impl Residency {
         hash as usize % limits::RESIDENT_OBJECTS
     }
 
-    fn contains(&self, set: u32, object: ObjectNumber, now: Instant) -> bool {
-        let entry = &self.entries[Self::place(set, object)];
-        entry.set == set && entry.object == object && now < entry.until
+    fn look(&mut self, set: u32, object: ObjectNumber, now: Instant) -> Known {
+        let entry = &mut self.entries[Self::place(set, object)];
+        if entry.set != set || entry.object != object || now >= entry.until {
+            return Known::Not;
+        }
+        if now < entry.renew {
+            return Known::Resident;
+        }
+        entry.renew = entry.until;
+        Known::ToRenew
     }
 
-    fn insert(&mut self, set: u32, object: ObjectNumber, now: Instant) {
-        let until = now + limits::RESIDENT_TRUST;
-        self.entries[Self::place(set, object)] = Entry { set, object, until };
+    fn insert(&mut self, set: u32, object: ObjectNumber, now: Instant, trust: Duration) {
+        let (until, renew) = (now + trust, now + trust / 2);
+        self.entries[Self::place(set, object)] = Entry { set, object, until, renew };
     }
 }
 
@@ -171,26 +204,33 @@ impl Residency {
 mod tests {
     use super::*;
 
+    const TRUST: Duration = Duration::from_secs(4);
+
     #[test]
-    fn residency_is_trusted_for_a_while_and_per_object() {
+    fn residency_is_trusted_for_a_while_and_per_object_and_renewed_once_in_between() {
         let mut residency = Residency::new();
         let now = Instant::from_nanos(1);
-        assert!(!residency.contains(0, ObjectNumber(0), now));
-        residency.insert(0, ObjectNumber(0), now);
-        assert!(residency.contains(0, ObjectNumber(0), now));
-        assert!(!residency.contains(1, ObjectNumber(0), now));
-        assert!(!residency.contains(0, ObjectNumber(1), now));
-        assert!(!residency.contains(0, ObjectNumber(0), now + limits::RESIDENT_TRUST));
+        let object = ObjectNumber(0);
+        assert_eq!(residency.look(0, object, now), Known::Not);
+        residency.insert(0, object, now, TRUST);
+        assert_eq!(residency.look(0, object, now), Known::Resident);
+        assert_eq!(residency.look(1, object, now), Known::Not);
+        assert_eq!(residency.look(0, ObjectNumber(1), now), Known::Not);
+        assert_eq!(residency.look(0, object, now + TRUST / 2), Known::ToRenew);
+        assert_eq!(residency.look(0, object, now + TRUST / 2), Known::Resident, "asked for");
+        assert_eq!(residency.look(0, object, now + TRUST), Known::Not);
+        residency.insert(0, object, now + TRUST / 2, TRUST);
+        assert_eq!(residency.look(0, object, now + TRUST), Known::ToRenew);
     }
 
     #[test]
     fn two_objects_of_one_place_displace_each_other() {
         let mut residency = Residency::new();
         let (one, two) = (ObjectNumber(5), ObjectNumber(5 + limits::RESIDENT_OBJECTS as u32));
-        residency.insert(0, one, Instant::ZERO);
-        residency.insert(0, two, Instant::ZERO);
-        assert!(residency.contains(0, two, Instant::ZERO));
-        assert!(!residency.contains(0, one, Instant::ZERO));
+        residency.insert(0, one, Instant::ZERO, TRUST);
+        residency.insert(0, two, Instant::ZERO, TRUST);
+        assert_eq!(residency.look(0, two, Instant::ZERO), Known::Resident);
+        assert_eq!(residency.look(0, one, Instant::ZERO), Known::Not);
     }
 
     #[test]
@@ -198,6 +238,6 @@ mod tests {
         let source = Source::new(Catalogue::default(), &Sets::All);
         assert_eq!(source.find_set(&SetId([1; 16])), None);
         assert_eq!(source.object(0, ObjectNumber(0)), Object::Absent);
-        assert!(!source.faulted(0, ObjectNumber(0)));
+        assert!(!source.faulted(0, ObjectNumber(0)) && source.take_renewal().is_none());
     }
 }

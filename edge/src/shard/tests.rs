@@ -108,7 +108,7 @@ fn shard(
     center: &SigningKey,
 ) -> (Shard, Pool, SocketAddr) {
     let mailboxes: Arc<[Mailbox]> = [Mailbox::new()].into();
-    let pool = Pool::start(1, Arc::clone(&mailboxes)).expect("thread");
+    let pool = Pool::start(1, 4 << 20, Arc::clone(&mailboxes)).expect("thread");
     let address = "127.0.0.1:0".parse().expect("address");
     let socket = UdpSocket::bind(address, &UdpConfig::default()).expect("bind");
     let to = socket.local_addr();

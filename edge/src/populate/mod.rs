@@ -1,9 +1,14 @@
-//! Threads that read cold segments from disk, so that no shard ever waits for one.
+//! Threads that see to it that segments are in memory, so that no shard ever waits for a disk.
+//!
+//! What is in the page cache already is mapped and locked at once; what must be read from disk waits behind all of that, so that
+//! a cold title does not hold up the others.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod locks;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::queue::ArrayQueue;
 use segcast_proto::ids::ObjectNumber;
@@ -11,11 +16,14 @@ use segcast_store::Catalogue;
 
 use crate::limits;
 use crate::shard::mail::{Mailbox, Populated};
+use locks::Locks;
 
 /// A thread without work looks again after this time, should an unpark ever get lost.
 const IDLE: Duration = Duration::from_millis(100);
+/// How often locks that nobody uses are looked for.
+const TIDY: Duration = Duration::from_secs(5);
 
-/// One object to read in.
+/// One object that is to be in memory.
 pub(crate) struct Request {
     /// Who asks.
     pub(crate) shard: u8,
@@ -30,6 +38,12 @@ pub(crate) struct Request {
 /// What shards and threads share.
 pub(crate) struct Queue {
     requests: ArrayQueue<Request>,
+    /// Those of the requests that need the disk.
+    cold: ArrayQueue<Request>,
+    /// Of the helper threads only.
+    locks: Mutex<Locks>,
+    /// Bytes of all locked segments.
+    locked: AtomicU64,
     stop: AtomicBool,
     threads: std::sync::OnceLock<Vec<Thread>>,
 }
@@ -41,6 +55,18 @@ impl Queue {
         self.threads.get().into_iter().flatten().for_each(Thread::unpark);
         Ok(())
     }
+
+    /// Bytes of the segments that are locked in memory.
+    pub(crate) fn locked_bytes(&self) -> u64 {
+        self.locked.load(Ordering::Relaxed)
+    }
+
+    fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> T) -> T {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut locks);
+        self.locked.store(locks.bytes(), Ordering::Relaxed);
+        result
+    }
 }
 
 /// The running threads.
@@ -50,13 +76,21 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts `count` threads that answer into `mailboxes`, one for each shard.
+    /// Starts `count` threads that answer into `mailboxes`, one for each shard, and lock at most `lock_bytes`.
     ///
     /// # Errors
     /// When a thread cannot be made.
-    pub(crate) fn start(count: u16, mailboxes: Arc<[Mailbox]>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        count: u16,
+        lock_bytes: u64,
+        mailboxes: Arc<[Mailbox]>,
+    ) -> std::io::Result<Self> {
+        let places = limits::POPULATE_QUEUE * mailboxes.len().max(1);
         let queue = Arc::new(Queue {
-            requests: ArrayQueue::new(limits::POPULATE_QUEUE * mailboxes.len().max(1)),
+            requests: ArrayQueue::new(places),
+            cold: ArrayQueue::new(places),
+            locks: Mutex::new(Locks::new(lock_bytes)),
+            locked: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             threads: std::sync::OnceLock::new(),
         });
@@ -91,22 +125,49 @@ impl Drop for Pool {
 }
 
 fn work(queue: &Queue, mailboxes: &[Mailbox]) {
+    let mut tidied = Instant::now();
     while !queue.stop.load(Ordering::Acquire) {
-        let Some(request) = queue.requests.pop() else {
+        if tidied.elapsed() >= TIDY {
+            tidied = Instant::now();
+            queue.with_locks(|locks| locks.tidy(tidied));
+        }
+        let Some(request) = next(queue) else {
             std::thread::park_timeout(IDLE);
             continue;
         };
-        let Request { shard, set, object, catalogue, index } = request;
-        let result = catalogue.populate(index, object);
-        if let Err(error) = &result {
-            tracing::warn!(set, segment = object.0, %error, "a segment cannot be read");
-        }
-        let populated = Populated { set, object, ready: result.is_ok() };
-        if let Some(mailbox) = mailboxes.get(usize::from(shard)) {
+        let populated = populate(queue, &request);
+        if let Some(mailbox) = mailboxes.get(usize::from(request.shard)) {
             let posted = mailbox.post_populated(populated);
             debug_assert!(posted, "no more under way than the mailbox holds");
         }
     }
+}
+
+/// The next request: one that needs no disk, as long as there is one.
+fn next(queue: &Queue) -> Option<Request> {
+    while let Some(request) = queue.requests.pop() {
+        if request.catalogue.is_resident(request.index, request.object) {
+            return Some(request);
+        }
+        if let Err(request) = queue.cold.push(request) {
+            return Some(request);
+        }
+    }
+    queue.cold.pop()
+}
+
+/// Maps the object, reading it in where needed, and locks it as far as the budget goes.
+fn populate(queue: &Queue, request: &Request) -> Populated {
+    let &Request { set, object, ref catalogue, index, .. } = request;
+    let result = catalogue.populate(index, object);
+    if let Err(error) = &result {
+        tracing::warn!(set, segment = object.0, %error, "a segment cannot be read");
+    }
+    let ready = result.is_ok();
+    let keep = |locks: &mut Locks| locks.keep(catalogue, index, object, Instant::now());
+    let locked = ready && queue.with_locks(keep);
+    let trust = if locked { limits::RESIDENT_TRUST } else { limits::RESIDENT_TRUST_UNLOCKED };
+    Populated { set, object, ready, trust }
 }
 
 #[cfg(test)]
@@ -116,7 +177,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_answered_to_the_shard_that_asked() {
         let mailboxes: Arc<[Mailbox]> = (0..2).map(|_| Mailbox::new()).collect();
-        let pool = Pool::start(2, Arc::clone(&mailboxes)).expect("threads");
+        let pool = Pool::start(2, 0, Arc::clone(&mailboxes)).expect("threads");
         let queue = pool.queue();
         for number in 0..10 {
             let object = ObjectNumber(number);

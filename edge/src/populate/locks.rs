@@ -1,0 +1,208 @@
+//! Which segments are locked in memory (mlock(2)), within a budget, the least recently used released first.
+//!
+//! Only helper threads come here. A shard trusts what it was told for [`limits::RESIDENT_TRUST`], so a lock is held for
+//! longer than that after its last renewal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use segcast_proto::ids::ObjectNumber;
+use segcast_store::Catalogue;
+use segcast_sysio::mapped::page_bytes;
+
+use crate::limits;
+
+/// A lock that nobody renewed for this long may go: the trust of the last answer and what it took to arrive.
+const HOLD: Duration = limits::RESIDENT_TRUST.saturating_add(Duration::from_secs(2));
+/// And after this it goes although nothing else needs its place, so that a removed set's space is given back.
+const FORGET: Duration = HOLD.saturating_mul(3);
+
+/// A segment of the catalogue at hand.
+type Key = (u32, ObjectNumber);
+
+#[derive(Debug)]
+struct Locked {
+    bytes: u64,
+    renewed: Instant,
+}
+
+/// The locked segments of one catalogue.
+#[derive(Debug)]
+pub(super) struct Locks {
+    /// Bytes at most. It shrinks to what the kernel allows, should that be less.
+    budget: u64,
+    bytes: u64,
+    catalogue: Catalogue,
+    locked: BTreeMap<Key, Locked>,
+    /// The same in the order of their last renewal.
+    order: BTreeSet<(Instant, Key)>,
+}
+
+impl Locks {
+    pub(super) fn new(budget: u64) -> Self {
+        Self {
+            budget,
+            bytes: 0,
+            catalogue: Catalogue::default(),
+            locked: BTreeMap::new(),
+            order: BTreeSet::new(),
+        }
+    }
+
+    /// Bytes that are locked.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Locks a segment that is resident, or renews its lock; false: there is no room, and it may be evicted.
+    pub(super) fn keep(
+        &mut self,
+        catalogue: &Catalogue,
+        index: u32,
+        object: ObjectNumber,
+        now: Instant,
+    ) -> bool {
+        if !self.catalogue.is_same(catalogue) {
+            self.release_until(None);
+            self.catalogue = catalogue.clone();
+        }
+        let key = (index, object);
+        if let Some(locked) = self.locked.get_mut(&key) {
+            self.order.remove(&(locked.renewed, key));
+            locked.renewed = now;
+            self.order.insert((now, key));
+            return true;
+        }
+        let Some(set) = catalogue.set(index) else { return false };
+        let bytes = u64::from(set.segment_bytes).next_multiple_of(page_bytes() as u64);
+        self.make_room(bytes, now) && self.lock(key, bytes, now)
+    }
+
+    /// Releases what has not been used for long.
+    pub(super) fn tidy(&mut self, now: Instant) {
+        self.release_until(now.checked_sub(FORGET));
+        if self.locked.is_empty() {
+            self.catalogue = Catalogue::default();
+        }
+    }
+
+    /// Releases locks that nobody relies on, the oldest first, until `bytes` more fit.
+    fn make_room(&mut self, bytes: u64, now: Instant) -> bool {
+        if bytes > self.budget {
+            return false;
+        }
+        while self.bytes + bytes > self.budget || self.locked.len() >= limits::LOCKED_OBJECTS {
+            let Some(&(renewed, key)) = self.order.first() else { return false };
+            if now.saturating_duration_since(renewed) < HOLD {
+                return false;
+            }
+            self.release(key);
+        }
+        true
+    }
+
+    fn lock(&mut self, key: Key, bytes: u64, now: Instant) -> bool {
+        if let Err(error) = self.catalogue.lock(key.0, key.1) {
+            tracing::warn!(%error, locked = self.bytes, "no more segments can be locked in memory");
+            self.budget = self.bytes;
+            return false;
+        }
+        self.bytes += bytes;
+        self.locked.insert(key, Locked { bytes, renewed: now });
+        self.order.insert((now, key));
+        true
+    }
+
+    /// Releases what was last renewed at `time` or before; `None`: all.
+    fn release_until(&mut self, time: Option<Instant>) {
+        while let Some(&(renewed, key)) = self.order.first()
+            && time.is_none_or(|time| renewed <= time)
+        {
+            self.release(key);
+        }
+    }
+
+    fn release(&mut self, key: Key) {
+        let Some(locked) = self.locked.remove(&key) else { return };
+        self.order.remove(&(locked.renewed, key));
+        self.bytes -= locked.bytes;
+        if let Err(error) = self.catalogue.unlock(key.0, key.1) {
+            tracing::warn!(%error, "a segment cannot be unlocked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use segcast_proto::ids::SetId;
+    use segcast_proto::limits::SEGMENT_UNIT;
+    use segcast_store::{Options, Store};
+
+    const SEGMENT: u64 = SEGMENT_UNIT as u64;
+
+    fn catalogue(directory: &std::path::Path) -> Catalogue {
+        let options = Options { create: true, file_bytes: Some(64 << 20), ..Options::default() };
+        let store = Store::open(directory, &options).expect("store");
+        let mut writer = store.begin_set(SetId([1; 16]), SEGMENT as u32, 4).expect("set");
+        (0..4).for_each(|n| writer.write_segment(n, &[7; SEGMENT_UNIT]).expect("segment"));
+        writer.commit(&[&[1; 100]]).expect("commit");
+        let catalogue = store.catalogue();
+        (0..4).for_each(|n| catalogue.populate(0, ObjectNumber(n)).expect("read in"));
+        catalogue
+    }
+
+    /// What the kernel says is locked of the files below `directory` (proc_pid_smaps(5)), bytes.
+    fn locked_bytes(directory: &std::path::Path) -> u64 {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+        let (mut ours, mut kib) = (false, 0);
+        for line in smaps.lines() {
+            if line.split(' ').next().is_some_and(|word| !word.ends_with(':')) {
+                ours = line.contains(directory.to_str().expect("a name"));
+            } else if let Some(locked) = line.strip_prefix("Locked:").filter(|_| ours) {
+                kib += locked.trim().trim_end_matches(" kB").parse::<u64>().expect("a number");
+            }
+        }
+        kib * 1024
+    }
+
+    #[test]
+    fn locks_stay_within_the_budget_and_the_oldest_makes_room_when_nobody_relies_on_it() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let catalogue = catalogue(directory.path());
+        let mut locks = Locks::new(2 * SEGMENT);
+        let now = Instant::now();
+        let mut keep = |number, at| locks.keep(&catalogue, 0, ObjectNumber(number), at);
+        assert!(keep(0, now) && keep(1, now + Duration::from_secs(1)));
+        assert_eq!(locked_bytes(directory.path()), 2 * SEGMENT, "the kernel knows of it");
+        assert!(!keep(2, now + Duration::from_secs(2)), "both are in use");
+        assert!(keep(0, now + Duration::from_secs(2)), "renewed");
+        let later = now + Duration::from_secs(1) + HOLD;
+        assert!(keep(2, later), "segment 1 has gone");
+        assert!(!keep(3, later) && !keep(1, later));
+        assert_eq!(locks.bytes(), 2 * SEGMENT);
+        locks.tidy(later + FORGET);
+        assert_eq!(locks.bytes(), 0);
+        assert_eq!(locked_bytes(directory.path()), 0);
+    }
+
+    #[test]
+    fn another_catalogue_lets_go_of_what_was_locked_in_the_last_one() {
+        let (one, two) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
+        let (one, two) = (catalogue(one.path()), catalogue(two.path()));
+        let mut locks = Locks::new(4 * SEGMENT);
+        let now = Instant::now();
+        (0..3).for_each(|n| assert!(locks.keep(&one, 0, ObjectNumber(n), now)));
+        assert!(locks.keep(&two, 0, ObjectNumber(0), now));
+        assert_eq!(locks.bytes(), SEGMENT);
+        assert!(!locks.keep(&two, 7, ObjectNumber(0), now), "no such set");
+    }
+
+    #[test]
+    fn what_is_larger_than_the_budget_is_never_locked() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let catalogue = catalogue(directory.path());
+        let mut locks = Locks::new(SEGMENT - 1);
+        assert!(!locks.keep(&catalogue, 0, ObjectNumber(0), Instant::now()));
+    }
+}
