@@ -6,6 +6,7 @@
 //! - [`probe`]: what this machine offers, and the choice of a driver with its reason
 //! - [`mapped`]: files mapped for reading, and the SIGBUS handler behind them
 //! - [`file`](mod@file): the steps of crash-safe commits, and the lock file
+//! - [`bell`]: waking helper threads without a lock
 //! - [`mod@prefetch`]: asking for memory before it is needed
 //! - [`cpu`], [`clock`], [`rlimit`], [`memory`]: pinning and naming threads; the two clocks; limits
 //! - `lab` (feature): what tests and benches need and the product does not
@@ -32,6 +33,7 @@
 #![allow(unsafe_code, reason = "this crate is where the workspace's unsafe code lives")]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod bell;
 pub mod clock;
 pub mod cpu;
 pub mod driver;

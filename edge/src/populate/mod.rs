@@ -5,20 +5,25 @@
 
 mod locks;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{JoinHandle, Thread};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::queue::ArrayQueue;
 use segcast_proto::ids::ObjectNumber;
 use segcast_store::Catalogue;
+use segcast_sysio::bell::Bell;
 
 use crate::limits;
 use crate::shard::mail::{Mailbox, Populated};
 use locks::Locks;
 
-/// A thread without work looks again after this time, should an unpark ever get lost.
+#[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]
+type Mutex<T> = std::sync::Mutex<T>;
+
+/// A thread without work looks again after this time, for locks to release.
 const IDLE: Duration = Duration::from_millis(100);
 /// How often locks that nobody uses are looked for.
 const TIDY: Duration = Duration::from_secs(5);
@@ -45,20 +50,24 @@ pub(crate) struct Queue {
     /// Bytes of all locked segments.
     locked: AtomicU64,
     stop: AtomicBool,
-    threads: std::sync::OnceLock<Vec<Thread>>,
+    bell: Bell,
 }
 
 impl Queue {
     /// Asks for an object; gives the request back when the queue is full.
     pub(crate) fn push(&self, request: Request) -> Result<(), Request> {
         self.requests.push(request)?;
-        self.threads.get().into_iter().flatten().for_each(Thread::unpark);
+        self.bell.ring();
         Ok(())
     }
 
     /// Bytes of the segments that are locked in memory.
     pub(crate) fn locked_bytes(&self) -> u64 {
         self.locked.load(Ordering::Relaxed)
+    }
+
+    fn has_work(&self) -> bool {
+        !self.requests.is_empty() || !self.cold.is_empty() || self.stop.load(Ordering::Acquire)
     }
 
     fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> T) -> T {
@@ -84,7 +93,7 @@ impl Pool {
         count: u16,
         lock_bytes: u64,
         mailboxes: Arc<[Mailbox]>,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let places = limits::POPULATE_QUEUE * mailboxes.len().max(1);
         let queue = Arc::new(Queue {
             requests: ArrayQueue::new(places),
@@ -92,7 +101,7 @@ impl Pool {
             locks: Mutex::new(Locks::new(lock_bytes)),
             locked: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            threads: std::sync::OnceLock::new(),
+            bell: Bell::new().map_err(io::Error::other)?,
         });
         let mut pool = Self { queue: Arc::clone(&queue), threads: Vec::new() };
         for number in 0..count {
@@ -102,8 +111,6 @@ impl Pool {
                 std::thread::Builder::new().name(name).spawn(move || work(&queue, &mailboxes))?;
             pool.threads.push(thread);
         }
-        let handles = pool.threads.iter().map(|thread| thread.thread().clone()).collect();
-        let _ = queue.threads.set(handles);
         Ok(pool)
     }
 
@@ -115,8 +122,8 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.queue.stop.store(true, Ordering::Release);
+        self.threads.iter().for_each(|_| self.queue.bell.ring());
         for thread in self.threads.drain(..) {
-            thread.thread().unpark();
             if thread.join().is_err() {
                 tracing::error!("a thread that reads segments in has panicked");
             }
@@ -132,7 +139,7 @@ fn work(queue: &Queue, mailboxes: &[Mailbox]) {
             queue.with_locks(|locks| locks.tidy(tidied));
         }
         let Some(request) = next(queue) else {
-            std::thread::park_timeout(IDLE);
+            queue.bell.sleep(IDLE, || queue.has_work());
             continue;
         };
         let populated = populate(queue, &request);

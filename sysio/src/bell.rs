@@ -1,0 +1,120 @@
+//! Wakes helper threads through an eventfd(2): the one who rings takes no lock, and makes no system call while nobody
+//! sleeps.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::time::Duration;
+
+use crate::error::SysError;
+
+/// What is added to the eventfd's counter: an integer of 8 bytes in the machine's order.
+#[expect(clippy::host_endian_bytes, reason = "eventfd(2) takes host order")]
+const ONE: [u8; 8] = 1_u64.to_ne_bytes();
+
+/// A bell that several threads may sleep by.
+#[derive(Debug)]
+pub struct Bell {
+    event: OwnedFd,
+    asleep: AtomicU32,
+}
+
+impl Bell {
+    /// A bell that nobody has rung.
+    ///
+    /// # Errors
+    /// What eventfd(2) reports: no more descriptors.
+    pub fn new() -> Result<Self, SysError> {
+        let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK | libc::EFD_SEMAPHORE;
+        // SAFETY: eventfd takes no pointers.
+        let raw = unsafe { libc::eventfd(0, flags) };
+        if raw < 0 {
+            return Err(SysError::last("open an eventfd"));
+        }
+        // SAFETY: `raw` was opened just now and belongs to nobody else.
+        let event = unsafe { OwnedFd::from_raw_fd(raw) };
+        Ok(Self { event, asleep: AtomicU32::new(0) })
+    }
+
+    /// Wakes one sleeper, if there is one. What it is to find must have been put in place before.
+    pub fn ring(&self) {
+        // With the fence in `sleep`: either the sleeper finds the work, or it is seen here.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) > 0 {
+            // Fails only when the counter stands at its maximum, and then everyone is awake already.
+            let _ = rustix::io::write(&self.event, &ONE);
+        }
+    }
+
+    /// Sleeps until the bell rings or `longest` is over, unless `has_work` finds something to do.
+    pub fn sleep(&self, longest: Duration, has_work: impl FnOnce() -> bool) {
+        self.asleep.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !has_work() {
+            self.wait(longest);
+        }
+        self.asleep.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn wait(&self, longest: Duration) {
+        let mut entry =
+            libc::pollfd { fd: self.event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let milliseconds = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: one entry is passed, which lives until the call returns.
+        let ready = unsafe { libc::poll(&raw mut entry, 1, milliseconds) };
+        if ready > 0 {
+            // Another sleeper may have taken this ring: then there is nothing to read.
+            let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn work_that_is_there_already_is_not_slept_over() {
+        Bell::new().unwrap().sleep(LONG, || true);
+    }
+
+    #[test]
+    fn without_a_ring_a_sleep_ends() {
+        Bell::new().unwrap().sleep(Duration::from_millis(1), || false);
+    }
+
+    #[test]
+    fn every_piece_of_work_wakes_someone() {
+        let bell = Bell::new().unwrap();
+        let (work, done) = (AtomicU32::new(0), AtomicU32::new(0));
+        let stop = AtomicBool::new(false);
+        let take = || work.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Acquire) {
+                        while take().is_ok() {
+                            done.fetch_add(1, Ordering::AcqRel);
+                        }
+                        let ready =
+                            || work.load(Ordering::Acquire) > 0 || stop.load(Ordering::Acquire);
+                        bell.sleep(LONG, ready);
+                    }
+                });
+            }
+            for number in 0..1000 {
+                work.fetch_add(1, Ordering::AcqRel);
+                bell.ring();
+                // A lost ring would hang here for a minute.
+                while done.load(Ordering::Acquire) <= number {
+                    std::thread::yield_now();
+                }
+            }
+            stop.store(true, Ordering::Release);
+            (0..2).for_each(|_| bell.ring());
+        });
+        assert_eq!(done.into_inner(), 1000);
+    }
+}
