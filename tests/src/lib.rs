@@ -3,6 +3,7 @@
 
 pub mod emulator;
 pub mod flows;
+pub mod memory_group;
 pub mod needs;
 pub mod process;
 pub mod product;

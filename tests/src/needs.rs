@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::memory_group::MemoryGroup;
 use libtest_mimic::{Arguments, Failed, Trial};
 use segcast_sysio::lab;
 use segcast_sysio::lab::netns::Namespace;
@@ -74,6 +75,29 @@ pub fn ffmpeg() -> Result<(), String> {
 /// When it is not installed.
 pub fn iperf3() -> Result<(), String> {
     runs("iperf3", "--version")
+}
+
+/// `strace`, and the right to trace.
+///
+/// # Errors
+/// When it is not installed or may not trace.
+pub fn strace() -> Result<(), String> {
+    let output = Command::new("strace").args(["-qq", "-e", "trace=none", "true"]).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("strace ({})", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Err(format!("strace ({error})")),
+    }
+}
+
+/// Control groups with a limit of memory, as root.
+///
+/// # Errors
+/// When none can be made here.
+pub fn memory_groups() -> Result<(), String> {
+    MemoryGroup::new(1 << 30)
+        .map(drop)
+        .map_err(|error| format!("control groups for memory, as root ({error})"))
 }
 
 /// TCP CUBIC in the kernel.

@@ -80,7 +80,10 @@ impl Edge {
         arguments: &[&str],
     ) -> io::Result<Self> {
         segcast.current_dir(folder).args(["edge", "--store", "store", "--keys", "keys"]);
-        segcast.args(["--admin", "off", "--log-level", "warn", "--listen", listen]).args(arguments);
+        if !arguments.contains(&"--admin") {
+            segcast.args(["--admin", "off"]);
+        }
+        segcast.args(["--log-level", "warn", "--listen", listen]).args(arguments);
         let mut process = Running::start(segcast.stdout(Stdio::piped()))?;
         let output = process.0.stdout.take().expect("piped");
         let mut address = None;
