@@ -5,20 +5,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::rc::Rc;
 use std::time::Duration;
 
-use crate::driver::arena::Arena;
-use crate::driver::inbox::Inbox;
+use crate::driver::base::Base;
 use crate::driver::mmsg_receive::ReceiveBatch;
-use crate::driver::outbox::{After, Outbox, Piece};
+use crate::driver::outbox::{After, Piece};
 use crate::driver::wire::{Parts, empty_header};
-use crate::driver::{
-    DriverConfig, DriverStats, RECEIVES_PER_TURN, Received, SendBuffer, SendFailure, Turn, Waker,
-};
+use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn};
 use crate::error::SysError;
 use crate::udp::UdpSocket;
 
@@ -47,12 +42,9 @@ struct Queued {
 
 /// See [`crate::driver::Driver`].
 pub struct MmsgDriver {
-    sockets: Vec<UdpSocket>,
+    pub(super) base: Base,
     epoll: OwnedFd,
     events: Box<[libc::epoll_event]>,
-    waker: Waker,
-    arena: Rc<Arena>,
-    outbox: Outbox,
     queues: Vec<SendQueue>,
     /// Trains over since the last turn returned.
     over: u32,
@@ -60,8 +52,6 @@ pub struct MmsgDriver {
     headers: Box<[libc::mmsghdr]>,
     parts: Box<[Parts]>,
     receive: ReceiveBatch,
-    inbox: Inbox,
-    stats: DriverStats,
 }
 
 impl MmsgDriver {
@@ -76,9 +66,9 @@ impl MmsgDriver {
         }
         // SAFETY: `raw` was opened just now and belongs to nobody else.
         let epoll = unsafe { OwnedFd::from_raw_fd(raw) };
-        let waker = Waker::new()?;
-        watch(&epoll, libc::EPOLL_CTL_ADD, waker.raw(), libc::EPOLLIN, WAKER)?;
-        for (index, socket) in sockets.iter().enumerate() {
+        let base = Base::new(sockets, config)?;
+        watch(&epoll, libc::EPOLL_CTL_ADD, base.waker.raw(), libc::EPOLLIN, WAKER)?;
+        for (index, socket) in base.sockets.iter().enumerate() {
             watch(&epoll, libc::EPOLL_CTL_ADD, socket.raw(), libc::EPOLLIN, index as u64)?;
         }
         let slots = usize::from(config.send_buffers);
@@ -86,53 +76,18 @@ impl MmsgDriver {
         Ok(MmsgDriver {
             epoll,
             events: vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS].into(),
-            waker,
-            arena: Arena::new(config.send_buffers, config.send_buffer_bytes as usize)?,
-            outbox: Outbox::new(config.send_buffers, config.gso),
-            queues: sockets.iter().map(|_| queue()).collect(),
+            queues: base.sockets.iter().map(|_| queue()).collect(),
             over: 0,
             batch: Vec::with_capacity(SEND_BATCH),
             headers: empty_headers(SEND_BATCH),
             parts: (0..SEND_BATCH).map(|_| Parts::new()).collect(),
             receive: ReceiveBatch::new(config),
-            inbox: Inbox::new(sockets.len()),
-            stats: DriverStats::default(),
-            sockets,
+            base,
         })
     }
 
-    pub(crate) fn sockets(&self) -> &[UdpSocket] {
-        &self.sockets
-    }
-
-    pub(crate) fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
-
-    pub(crate) fn send_buffer(&mut self) -> Option<SendBuffer> {
-        self.arena.take()
-    }
-
-    pub(crate) fn take_failure(&mut self) -> Option<SendFailure> {
-        self.outbox.failures.take()
-    }
-
-    pub(crate) fn stats(&self) -> DriverStats {
-        self.stats
-    }
-
-    pub(crate) fn send(
-        &mut self,
-        buffer: SendBuffer,
-        len: usize,
-        datagram_bytes: usize,
-        socket: u16,
-        to: SocketAddr,
-        ticket: u64,
-    ) {
-        assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
-        assert!(buffer.is_of(&self.arena), "the buffer is another driver's");
-        let slot = self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket);
+    /// Queues the accepted train in `slot`, which leaves from `socket`.
+    pub(crate) fn queue(&mut self, slot: u16, socket: u16) {
         self.queues[usize::from(socket)].slots.push_back(slot);
     }
 
@@ -141,7 +96,7 @@ impl MmsgDriver {
         timeout: Option<Duration>,
         on_datagram: &mut dyn FnMut(Received<'_>),
     ) -> Result<Turn, SysError> {
-        for socket in 0..self.sockets.len() {
+        for socket in 0..self.base.sockets.len() {
             if !self.queues[socket].blocked {
                 self.flush(socket)?;
             }
@@ -154,8 +109,8 @@ impl MmsgDriver {
         for at in 0..ready {
             let libc::epoll_event { events, u64: number } = self.events[at];
             if number == WAKER {
-                self.waker.drain();
-                self.stats.system_calls += 1;
+                self.base.waker.drain();
+                self.base.stats.system_calls += 1;
                 turn.woken = true;
                 continue;
             }
@@ -176,7 +131,7 @@ impl MmsgDriver {
 
     /// Waits for events; returns how many there are.
     fn wait(&mut self, timeout: Option<Duration>) -> Result<usize, SysError> {
-        self.stats.system_calls += 1;
+        self.base.stats.system_calls += 1;
         match epoll_wait(self.epoll.as_raw_fd(), &mut self.events, timeout) {
             Ok(ready) => Ok(ready),
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Ok(0),
@@ -191,23 +146,24 @@ impl MmsgDriver {
         room: usize,
         on_datagram: &mut dyn FnMut(Received<'_>),
     ) -> Result<(usize, u32), SysError> {
-        self.stats.system_calls += 1;
-        let messages = match self.receive.receive(self.sockets[socket].raw(), room) {
+        self.base.stats.system_calls += 1;
+        let messages = match self.receive.receive(self.base.sockets[socket].raw(), room) {
             Ok(messages) => messages,
             Err(e) if is_fatal(e.raw_os_error()) => {
-                let local = self.sockets[socket].local_addr();
+                let local = self.base.sockets[socket].local_addr();
                 return Err(SysError::new(format!("receive on {local} (recvmmsg)"), e));
             }
             // Nothing there after all, or an ICMP error of something sent earlier.
             Err(e) => {
-                self.stats.receive_errors += u64::from(e.kind() != std::io::ErrorKind::WouldBlock);
+                self.base.stats.receive_errors +=
+                    u64::from(e.kind() != std::io::ErrorKind::WouldBlock);
                 return Ok((0, 0));
             }
         };
         let mut datagrams = 0;
         for index in 0..messages {
             let message = self.receive.message(index, socket as u16);
-            datagrams += self.inbox.deliver(message, &mut self.stats, on_datagram);
+            datagrams += self.base.inbox.deliver(message, &mut self.base.stats, on_datagram);
         }
         Ok((messages, datagrams))
     }
@@ -216,23 +172,23 @@ impl MmsgDriver {
     fn flush(&mut self, socket: usize) -> Result<(), SysError> {
         while !self.queues[socket].slots.is_empty() {
             self.fill_batch(socket);
-            self.stats.system_calls += 1;
-            let sent = match send_batch(self.sockets[socket].raw(), &mut self.headers, &self.batch)
-            {
-                Ok(sent) => sent,
-                Err(libc::EINTR) => continue,
-                Err(libc::EAGAIN) => return self.block(socket),
-                Err(errno) if is_fatal(Some(errno)) => {
-                    let e = std::io::Error::from_raw_os_error(errno);
-                    let local = self.sockets[socket].local_addr();
-                    return Err(SysError::new(format!("send from {local} (sendmmsg)"), e));
-                }
-                Err(errno) => {
-                    // The first message of the batch failed; the others were not tried.
-                    self.finish(socket, 0, Err(errno));
-                    continue;
-                }
-            };
+            self.base.stats.system_calls += 1;
+            let sent =
+                match send_batch(self.base.sockets[socket].raw(), &mut self.headers, &self.batch) {
+                    Ok(sent) => sent,
+                    Err(libc::EINTR) => continue,
+                    Err(libc::EAGAIN) => return self.block(socket),
+                    Err(errno) if is_fatal(Some(errno)) => {
+                        let e = std::io::Error::from_raw_os_error(errno);
+                        let local = self.base.sockets[socket].local_addr();
+                        return Err(SysError::new(format!("send from {local} (sendmmsg)"), e));
+                    }
+                    Err(errno) => {
+                        // The first message of the batch failed; the others were not tried.
+                        self.finish(socket, 0, Err(errno));
+                        continue;
+                    }
+                };
             // Fewer than asked: the next round learns why.
             for index in 0..sent {
                 self.finish(socket, index, Ok(()));
@@ -245,10 +201,10 @@ impl MmsgDriver {
     fn fill_batch(&mut self, socket: usize) {
         self.batch.clear();
         for &slot in &self.queues[socket].slots {
-            let train = self.outbox.train(slot);
+            let train = self.base.outbox.train(slot);
             let mut from = train.next();
             while self.batch.len() < SEND_BATCH
-                && let Some(piece) = self.outbox.piece(slot, from)
+                && let Some(piece) = self.base.outbox.piece(slot, from)
             {
                 let index = self.batch.len();
                 self.headers[index].msg_hdr = self.parts[index].fill(train, &piece);
@@ -265,9 +221,9 @@ impl MmsgDriver {
     fn finish(&mut self, socket: usize, index: usize, result: Result<(), i32>) {
         let Queued { slot, piece } = self.batch[index];
         debug_assert_eq!(self.queues[socket].slots.front(), Some(&slot), "sent in order");
-        self.outbox.start(slot, &piece);
+        self.base.outbox.start(slot, &piece);
         // `Again` leaves the train at the head, to be sent datagram by datagram.
-        if self.outbox.finish(slot, &piece, result, &mut self.stats) == After::Over {
+        if self.base.outbox.finish(slot, &piece, result, &mut self.base.stats) == After::Over {
             self.queues[socket].slots.pop_front();
             self.over += 1;
         }
@@ -275,22 +231,28 @@ impl MmsgDriver {
 
     fn block(&mut self, socket: usize) -> Result<(), SysError> {
         self.queues[socket].blocked = true;
-        self.stats.system_calls += 1;
+        self.base.stats.system_calls += 1;
         let events = libc::EPOLLIN | libc::EPOLLOUT;
-        watch(&self.epoll, libc::EPOLL_CTL_MOD, self.sockets[socket].raw(), events, socket as u64)
+        watch(
+            &self.epoll,
+            libc::EPOLL_CTL_MOD,
+            self.base.sockets[socket].raw(),
+            events,
+            socket as u64,
+        )
     }
 
     fn unblock(&mut self, socket: usize) -> Result<(), SysError> {
         self.queues[socket].blocked = false;
-        self.stats.system_calls += 1;
-        let raw = self.sockets[socket].raw();
+        self.base.stats.system_calls += 1;
+        let raw = self.base.sockets[socket].raw();
         watch(&self.epoll, libc::EPOLL_CTL_MOD, raw, libc::EPOLLIN, socket as u64)
     }
 }
 
 impl fmt::Debug for MmsgDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MmsgDriver { sockets, stats, .. } = self;
+        let Base { sockets, stats, .. } = &self.base;
         f.debug_struct("MmsgDriver").field("sockets", sockets).field("stats", stats).finish()
     }
 }
@@ -392,7 +354,7 @@ mod tests {
             assert_eq!(epoll_wait_milliseconds(epoll, &mut events, Some(wait)).unwrap(), 0);
             assert!(begin.elapsed() >= wait);
         }
-        driver.waker.wake();
+        driver.base.waker.wake();
         assert_eq!(epoll_wait_milliseconds(epoll, &mut events, None).unwrap(), 1);
         assert_eq!({ events[0].u64 }, WAKER);
     }

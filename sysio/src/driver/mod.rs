@@ -6,6 +6,7 @@
 //! [`Driver::take_failure`]. Nothing here allocates after construction, and no turn is unbounded.
 
 pub(crate) mod arena;
+mod base;
 pub(crate) mod failure;
 mod inbox;
 pub mod mmsg;
@@ -33,6 +34,7 @@ pub use ring::RingDriver;
 pub use stats::DriverStats;
 pub use waker::Waker;
 
+use crate::driver::base::Base;
 use crate::error::SysError;
 use crate::probe::IoKind;
 use crate::udp::UdpSocket;
@@ -145,20 +147,28 @@ impl Driver {
         }
     }
 
+    fn base(&self) -> &Base {
+        match self {
+            Driver::Ring(driver) => &driver.base,
+            Driver::Mmsg(driver) => &driver.base,
+        }
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        match self {
+            Driver::Ring(driver) => &mut driver.base,
+            Driver::Mmsg(driver) => &mut driver.base,
+        }
+    }
+
     /// The sockets, in the order given to [`Self::new`].
     pub fn sockets(&self) -> &[UdpSocket] {
-        match self {
-            Driver::Ring(driver) => driver.sockets(),
-            Driver::Mmsg(driver) => driver.sockets(),
-        }
+        &self.base().sockets
     }
 
     /// Something that ends a wait of [`Self::turn`] from any thread.
     pub fn waker(&self) -> Waker {
-        match self {
-            Driver::Ring(driver) => driver.waker(),
-            Driver::Mmsg(driver) => driver.waker(),
-        }
+        self.base().waker.clone()
     }
 
     /// One turn: sends what is queued, waits at most `timeout` (`None`: for ever; zero: not at all)
@@ -182,10 +192,7 @@ impl Driver {
     /// A free send buffer, the one used last. `None`: all are filled or in flight; a turn may
     /// bring some back. Its contents are undefined.
     pub fn send_buffer(&mut self) -> Option<SendBuffer> {
-        match self {
-            Driver::Ring(driver) => driver.send_buffer(),
-            Driver::Mmsg(driver) => driver.send_buffer(),
-        }
+        self.base().send_buffer()
     }
 
     /// Queues the first `len` bytes of `buffer` as a train of datagrams of `datagram_bytes`, the
@@ -207,9 +214,10 @@ impl Driver {
         to: SocketAddr,
         ticket: u64,
     ) {
+        let slot = self.base_mut().accept(buffer, len, datagram_bytes, socket, to, ticket);
         match self {
-            Driver::Ring(driver) => driver.send(buffer, len, datagram_bytes, socket, to, ticket),
-            Driver::Mmsg(driver) => driver.send(buffer, len, datagram_bytes, socket, to, ticket),
+            Driver::Ring(driver) => driver.queue(slot),
+            Driver::Mmsg(driver) => driver.queue(slot, socket),
         }
     }
 
@@ -221,17 +229,11 @@ impl Driver {
     /// The oldest failure not yet taken. At most 256 are kept, more are counted in
     /// [`DriverStats::failures_dropped`].
     pub fn take_failure(&mut self) -> Option<SendFailure> {
-        match self {
-            Driver::Ring(driver) => driver.take_failure(),
-            Driver::Mmsg(driver) => driver.take_failure(),
-        }
+        self.base_mut().take_failure()
     }
 
     /// Counters since the driver was made.
     pub fn stats(&self) -> DriverStats {
-        match self {
-            Driver::Ring(driver) => driver.stats(),
-            Driver::Mmsg(driver) => driver.stats(),
-        }
+        self.base().stats
     }
 }

@@ -13,24 +13,20 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-use crate::driver::arena::Arena;
-use crate::driver::inbox::{Inbox, Message};
+use crate::driver::base::Base;
+use crate::driver::inbox::Message;
 use crate::driver::mmsg::is_fatal;
-use crate::driver::outbox::{After, Outbox};
+use crate::driver::outbox::After;
 use crate::driver::ring_buffers::{GROUP, ReceiveBuffers};
 use crate::driver::ring_setup;
 use crate::driver::ring_wires::Wires;
 use crate::driver::wire::empty_header;
-use crate::driver::{
-    DriverConfig, DriverStats, RECEIVES_PER_TURN, Received, SendBuffer, SendFailure, Turn, Waker,
-};
+use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn};
 use crate::error::SysError;
 use crate::udp::control::RECEIVE_BYTES;
 use crate::udp::kernel_abi::{ADDRESS_BYTES, u32_at};
@@ -67,10 +63,7 @@ pub struct RingDriver {
     // Closed before the memory goes (field order), though by then it has no operation left.
     ring: IoUring,
     memory: ManuallyDrop<Box<KernelMemory>>,
-    outbox: Outbox,
-    arena: Rc<Arena>,
-    waker: Waker,
-    sockets: Vec<UdpSocket>,
+    pub(super) base: Base,
     /// Trains with something to submit, and whether a slot is in that list.
     queue: VecDeque<u16>,
     queued: Box<[bool]>,
@@ -80,8 +73,6 @@ pub struct RingDriver {
     /// Operations submitted, or in the submission queue, whose last completion did not come yet.
     operations: usize,
     completions: Vec<cqueue::Entry>,
-    inbox: Inbox,
-    stats: DriverStats,
 }
 
 impl RingDriver {
@@ -94,9 +85,9 @@ impl RingDriver {
         let submissions = u32::from(wires) + sockets.len() as u32 + 1;
         let in_flight = submissions + u32::from(config.receive_buffers);
         let ring = ring_setup::open(submissions, 4 * in_flight).map_err(ring_setup::cannot_open)?;
-        let waker = Waker::new()?;
-        let mut files: Vec<i32> = sockets.iter().map(UdpSocket::raw).collect();
-        files.push(waker.raw());
+        let base = Base::new(sockets, config)?;
+        let mut files: Vec<i32> = base.sockets.iter().map(UdpSocket::raw).collect();
+        files.push(base.waker.raw());
         ring.submitter().register_files(&files).map_err(|e| {
             SysError::new("register sockets with the ring", e)
                 .with_hint("raise the limit of open files: ulimit -n")
@@ -114,53 +105,18 @@ impl RingDriver {
         Ok(RingDriver {
             ring,
             memory: ManuallyDrop::new(Box::new(memory)),
-            outbox: Outbox::new(config.send_buffers, config.gso),
-            arena: Arena::new(config.send_buffers, config.send_buffer_bytes as usize)?,
-            waker,
             queue: VecDeque::with_capacity(slots),
             queued: vec![false; slots].into(),
-            disarmed: (0..sockets.len() as u16).collect(),
+            disarmed: (0..base.sockets.len() as u16).collect(),
             waker_armed: false,
             operations: 0,
             completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
-            inbox: Inbox::new(sockets.len()),
-            stats: DriverStats::default(),
-            sockets,
+            base,
         })
     }
 
-    pub(crate) fn sockets(&self) -> &[UdpSocket] {
-        &self.sockets
-    }
-
-    pub(crate) fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
-
-    pub(crate) fn send_buffer(&mut self) -> Option<SendBuffer> {
-        self.arena.take()
-    }
-
-    pub(crate) fn take_failure(&mut self) -> Option<SendFailure> {
-        self.outbox.failures.take()
-    }
-
-    pub(crate) fn stats(&self) -> DriverStats {
-        self.stats
-    }
-
-    pub(crate) fn send(
-        &mut self,
-        buffer: SendBuffer,
-        len: usize,
-        datagram_bytes: usize,
-        socket: u16,
-        to: SocketAddr,
-        ticket: u64,
-    ) {
-        assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
-        assert!(buffer.is_of(&self.arena), "the buffer is another driver's");
-        let slot = self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket);
+    /// Queues the accepted train in `slot`.
+    pub(crate) fn queue(&mut self, slot: u16) {
         self.queued[usize::from(slot)] = true;
         self.queue.push_back(slot);
     }
@@ -189,7 +145,7 @@ impl RingDriver {
     /// Arms what is not armed: the waker's poll, and receives that ended or never began.
     fn arm(&mut self) {
         if !self.waker_armed {
-            let fd = Fixed(self.sockets.len() as u32);
+            let fd = Fixed(self.base.sockets.len() as u32);
             // Multishot polls complete on every write to the eventfd, so it is never read.
             let poll = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true);
             self.waker_armed = self.push(&poll.build().user_data(WAKE));
@@ -207,10 +163,10 @@ impl RingDriver {
     /// Turns queued trains into submissions, as far as wires reach.
     fn submit_sends(&mut self) {
         while let Some(&slot) = self.queue.front() {
-            let train = self.outbox.train(slot);
+            let train = self.base.outbox.train(slot);
             let mut more = false;
             // No piece: the train failed with pieces in flight, and the rest is not tried.
-            if let Some(piece) = self.outbox.piece(slot, train.next()) {
+            if let Some(piece) = self.base.outbox.piece(slot, train.next()) {
                 let socket = Fixed(train.socket().into());
                 let Some((wire, header)) = self.memory.wires.fill(slot, train, piece) else {
                     return;
@@ -220,7 +176,7 @@ impl RingDriver {
                     self.memory.wires.free(wire);
                     return;
                 }
-                more = self.outbox.start(slot, &piece);
+                more = self.base.outbox.start(slot, &piece);
             }
             if !more {
                 self.queue.pop_front();
@@ -231,10 +187,10 @@ impl RingDriver {
 
     /// Submits, and waits for a completion or the timeout.
     fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stats.system_calls += 1;
+        self.base.stats.system_calls += 1;
         let waiting = self.ring.completion().is_empty() && timeout != Some(Duration::ZERO);
         let submission = self.ring.submission();
-        self.stats.completion_overflows += u64::from(submission.cq_overflow());
+        self.base.stats.completion_overflows += u64::from(submission.cq_overflow());
         let submissions = submission.len() as u32;
         drop(submission);
         let spec = timeout.map(Timespec::from);
@@ -302,26 +258,26 @@ impl RingDriver {
             let errno = -entry.result();
             match errno {
                 // All buffers were full. They are given back by now, and the receive is armed anew.
-                libc::ENOBUFS => self.stats.receive_buffers_exhausted += 1,
+                libc::ENOBUFS => self.base.stats.receive_buffers_exhausted += 1,
                 _ if is_fatal(Some(errno)) || errno == libc::EINVAL => {
-                    let local = self.sockets[usize::from(socket)].local_addr();
+                    let local = self.base.sockets[usize::from(socket)].local_addr();
                     let cause = io::Error::from_raw_os_error(errno);
                     return Err(SysError::new(format!("receive on {local} (ring)"), cause));
                 }
-                _ => self.stats.receive_errors += 1,
+                _ => self.base.stats.receive_errors += 1,
             }
             return Ok(0);
         };
         let Some(id) = cqueue::buffer_select(entry.flags()) else {
-            self.stats.receive_errors += 1;
+            self.base.stats.receive_errors += 1;
             return Ok(0);
         };
         // SAFETY: this completion gave buffer `id` to us, and it is given back only below.
         let bytes = unsafe { self.memory.buffers.filled(id, length) };
         let datagrams = match message(bytes, socket) {
-            Some(message) => self.inbox.deliver(message, &mut self.stats, on_datagram),
+            Some(message) => self.base.inbox.deliver(message, &mut self.base.stats, on_datagram),
             None => {
-                self.stats.receive_errors += 1;
+                self.base.stats.receive_errors += 1;
                 0
             }
         };
@@ -334,7 +290,7 @@ impl RingDriver {
         let used = self.memory.wires.free(wire);
         let answer = if result < 0 { Err(-result) } else { Ok(()) };
         let slot = used.slot;
-        match self.outbox.finish(slot, &used.piece, answer, &mut self.stats) {
+        match self.base.outbox.finish(slot, &used.piece, answer, &mut self.base.stats) {
             After::Pending => false,
             After::Again => {
                 self.queued[usize::from(slot)] = true;
@@ -386,14 +342,14 @@ impl Drop for RingDriver {
         } else {
             // Memory that the kernel may still touch stays: the rest of `memory` by not dropping it,
             // the send buffers by this.
-            self.outbox.leak();
+            self.base.outbox.leak();
         }
     }
 }
 
 impl fmt::Debug for RingDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RingDriver { sockets, stats, .. } = self;
+        let Base { sockets, stats, .. } = &self.base;
         f.debug_struct("RingDriver").field("sockets", sockets).field("stats", stats).finish()
     }
 }
@@ -435,10 +391,11 @@ mod tests {
         let mut driver = RingDriver::new(sockets, DriverConfig::EDGE).unwrap();
         driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap();
         assert_eq!(driver.operations, 3, "two receives and a poll are armed");
-        let to = driver.sockets[0].local_addr();
+        let to = driver.base.sockets[0].local_addr();
         for _ in 0..3 {
-            let buffer = driver.send_buffer().unwrap();
-            driver.send(buffer, 5000, 1000, 0, to, 0);
+            let buffer = driver.base.send_buffer().unwrap();
+            let slot = driver.base.accept(buffer, 5000, 1000, 0, to, 0);
+            driver.queue(slot);
         }
         driver.submit_sends();
         assert_eq!(driver.operations, 6);

@@ -1,0 +1,59 @@
+//! What both drivers have: sockets, waker, send buffers, trains on their way out, counters.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::driver::arena::{Arena, SendBuffer};
+use crate::driver::inbox::Inbox;
+use crate::driver::outbox::Outbox;
+use crate::driver::stats::DriverStats;
+use crate::driver::waker::Waker;
+use crate::driver::{DriverConfig, SendFailure};
+use crate::error::SysError;
+use crate::udp::UdpSocket;
+
+/// The part of a driver that does not depend on how it talks to the kernel.
+pub(crate) struct Base {
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) waker: Waker,
+    pub(crate) arena: Rc<Arena>,
+    pub(crate) outbox: Outbox,
+    pub(crate) inbox: Inbox,
+    pub(crate) stats: DriverStats,
+}
+
+impl Base {
+    pub(crate) fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<Base, SysError> {
+        Ok(Base {
+            waker: Waker::new()?,
+            arena: Arena::new(config.send_buffers, config.send_buffer_bytes as usize)?,
+            outbox: Outbox::new(config.send_buffers, config.gso),
+            inbox: Inbox::new(sockets.len()),
+            stats: DriverStats::default(),
+            sockets,
+        })
+    }
+
+    pub(crate) fn send_buffer(&self) -> Option<SendBuffer> {
+        self.arena.take()
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<SendFailure> {
+        self.outbox.failures.take()
+    }
+
+    /// Takes a train over, as [`crate::driver::Driver::send`] describes it, and returns its slot.
+    pub(crate) fn accept(
+        &mut self,
+        buffer: SendBuffer,
+        len: usize,
+        datagram_bytes: usize,
+        socket: u16,
+        to: SocketAddr,
+        ticket: u64,
+    ) -> u16 {
+        assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
+        assert!(buffer.is_of(&self.arena), "the buffer is another driver's");
+        self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket)
+    }
+}
