@@ -16,11 +16,12 @@
 //!
 //! 1. **A send buffer has one owner.** A slot is handed out once until it comes back: to the caller
 //!    as [`SendBuffer`](driver::SendBuffer), then to the driver, which gives it back when the kernel
-//!    has answered for every piece of it.
+//!    has answered for every piece of it, and has notified where it reads beyond the answer.
 //! 2. **What the kernel may touch is neither moved nor freed.** Message headers, addresses and
 //!    control messages of the ring lie in boxes that stay until the completion; buffers that the
-//!    kernel may fill are given to the program by completions only. Dropping a ring driver cancels
-//!    everything, waits for the last completion, and leaks the memory should that not come.
+//!    kernel may fill are given to the program by completions only. The registered arena is only
+//!    read, and the kernel pins its pages itself. Dropping a ring driver cancels everything, waits
+//!    for the last completion or notification, and leaks the memory should that not come.
 //! 3. **Synchronous calls keep nothing.** sendmmsg, recvmmsg, setsockopt and the others use pointers
 //!    only until they return, and these are derived anew for each call.
 //! 4. **What the kernel wrote is parsed as bytes**, with checked slices: addresses, control messages,

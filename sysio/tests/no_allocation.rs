@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use segcast_sysio::driver::{Driver, DriverConfig};
+use segcast_sysio::driver::{Driver, DriverConfig, ZeroCopy};
 use segcast_sysio::lab::counting_allocator::{CountingAllocator, assert_no_allocation};
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
@@ -36,7 +36,7 @@ fn round(driver: &mut Driver, to: SocketAddr, received: &mut usize) {
     while driver.take_failure().is_some() {}
 }
 
-fn allocates_nothing(kind: IoKind, gso: bool) {
+fn allocates_nothing(kind: IoKind, gso: bool, zero_copy: ZeroCopy) {
     if let Err(missing) = probe::choose(Some(kind)) {
         let all = std::env::var_os("SEGCAST_REQUIRE_ALL");
         assert!(all.is_none_or(|all| all != "1"), "{missing}");
@@ -48,7 +48,7 @@ fn allocates_nothing(kind: IoKind, gso: bool) {
     let socket = UdpSocket::bind(address, &options).expect("a free port");
     let to = socket.local_addr();
     // Few receive buffers, so that the ring runs out of them and arms receives anew.
-    let config = DriverConfig { receive_buffers: 8, gso, ..DriverConfig::EDGE };
+    let config = DriverConfig { receive_buffers: 8, gso, zero_copy, ..DriverConfig::EDGE };
     let mut driver = Driver::new(kind, vec![socket], config).expect("a driver");
     let mut received = 0;
     assert_no_allocation("turns of a driver", || {
@@ -59,16 +59,25 @@ fn allocates_nothing(kind: IoKind, gso: bool) {
     assert!(received >= 200 * 24, "{received}");
     let failures = driver.stats().failed_too_large;
     assert_eq!(failures, 200);
+    let trains = if zero_copy == ZeroCopy::Always { 2 * 200 } else { 0 };
+    let wanted = zero_copy == ZeroCopy::Auto || driver.stats().zero_copy_trains == trains;
+    assert!(wanted, "{:?}", driver.stats());
 }
 
 #[test]
 fn the_ring_allocates_nothing() {
-    allocates_nothing(IoKind::Ring, true);
-    allocates_nothing(IoKind::Ring, false);
+    allocates_nothing(IoKind::Ring, true, ZeroCopy::Never);
+    allocates_nothing(IoKind::Ring, false, ZeroCopy::Never);
+}
+
+#[test]
+fn the_ring_allocates_nothing_when_it_does_not_copy() {
+    allocates_nothing(IoKind::Ring, true, ZeroCopy::Always);
+    allocates_nothing(IoKind::Ring, true, ZeroCopy::Auto);
 }
 
 #[test]
 fn the_epoll_driver_allocates_nothing() {
-    allocates_nothing(IoKind::Mmsg, true);
-    allocates_nothing(IoKind::Mmsg, false);
+    allocates_nothing(IoKind::Mmsg, true, ZeroCopy::Never);
+    allocates_nothing(IoKind::Mmsg, false, ZeroCopy::Never);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
+use segcast_sysio::driver::ZeroCopy;
 
 use super::units::{Problem, show_duration, show_size};
 use super::value::{Field, Value, words};
@@ -137,6 +138,7 @@ pub const KEYS: &[Key] = &[
     key!(pin, RESTART, "Pin each shard to its core", any),
     key!(io, RESTART, "Driver: auto, ring or mmsg", any),
     key!(gso, RESTART, "Send trains with UDP segmentation offload", any),
+    key!(zero_copy, RESTART, "Send without copying: auto, always or never", any),
     key!(sessions_max, RESTART, "Sessions at once, over all shards", |&value| {
         within(value, 1, limits::SESSIONS_MAX)
     }),
@@ -176,6 +178,12 @@ pub const KEYS: &[Key] = &[
 ];
 
 words!(Io, "auto" => Io::Auto, "ring" => Io::Ring, "mmsg" => Io::Mmsg);
+words!(
+    ZeroCopy,
+    "auto" => ZeroCopy::Auto,
+    "always" => ZeroCopy::Always,
+    "never" => ZeroCopy::Never,
+);
 words!(Cookie, "auto" => Cookie::Auto, "always" => Cookie::Always);
 words!(LogFormat, "text" => LogFormat::Text, "json" => LogFormat::Json);
 words!(

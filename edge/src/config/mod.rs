@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use segcast_proto::ids::SetId;
+use segcast_sysio::driver::ZeroCopy;
 
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use keys::{KEYS, Key};
@@ -107,6 +108,7 @@ pub struct Config {
     pub pin: bool,
     pub io: Io,
     pub gso: bool,
+    pub zero_copy: ZeroCopy,
     pub sessions_max: u32,
     pub pending_max: u32,
     pub sessions_per_client: u16,
@@ -141,6 +143,7 @@ impl Default for Config {
             pin: true,
             io: Io::Auto,
             gso: true,
+            zero_copy: ZeroCopy::Auto,
             sessions_max: 100_000,
             pending_max: 16_384,
             sessions_per_client: 16,

@@ -150,6 +150,7 @@ pub(super) fn driver(config: &Config) -> DriverConfig {
         send_buffers: u16::try_from(send_buffers).unwrap_or(u16::MAX),
         send_buffer_bytes: limits::SEND_BUFFER_BYTES as u32,
         gso: config.gso,
+        zero_copy: config.zero_copy,
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod mail;
 mod publish;
 pub(crate) mod source;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -123,6 +123,11 @@ impl Shard {
         }
         let shard = setup.shard;
         let driver = Driver::new(setup.io, setup.sockets, setup.driver)?;
+        // Once for all shards: they share the limit, and the reason.
+        static TOLD: Once = Once::new();
+        if let Some(reason) = driver.no_zero_copy() {
+            TOLD.call_once(|| tracing::warn!(shard, %reason, "trains are copied into the kernel"));
+        }
         if let Some(mailbox) = setup.mailboxes.get(usize::from(shard)) {
             mailbox.set_waker(driver.waker());
         }

@@ -28,6 +28,11 @@ impl Arena {
         Ok(Rc::new(Arena { pages, slot_bytes, free }))
     }
 
+    /// Address and length of all slots together, for the kernel.
+    pub(crate) fn memory(&self) -> (*mut u8, usize) {
+        (self.pages.address(0), self.pages.len())
+    }
+
     /// The slot given back last, or `None` if all are out.
     pub(crate) fn take(self: &Rc<Self>) -> Option<SendBuffer> {
         let slot = self.free.borrow_mut().pop()?;

@@ -8,6 +8,7 @@ use crate::driver::inbox::Inbox;
 use crate::driver::outbox::Outbox;
 use crate::driver::stats::DriverStats;
 use crate::driver::waker::Waker;
+use crate::driver::zero_copy::{Choice, ZeroCopy};
 use crate::driver::{DriverConfig, SendFailure};
 use crate::error::SysError;
 use crate::udp::UdpSocket;
@@ -20,6 +21,8 @@ pub(crate) struct Base {
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
     pub(crate) stats: DriverStats,
+    /// Why nothing is sent without copying, although it was asked for.
+    pub(crate) no_zero_copy: Option<SysError>,
 }
 
 impl Base {
@@ -30,8 +33,20 @@ impl Base {
             outbox: Outbox::new(config.send_buffers, config.gso),
             inbox: Inbox::new(sockets.len()),
             stats: DriverStats::default(),
+            no_zero_copy: None,
             sockets,
         })
+    }
+
+    /// Sends without copying when `when` says, if the driver is `able`.
+    pub(crate) fn choose_zero_copy(&mut self, when: ZeroCopy, able: Result<(), SysError>) {
+        match able {
+            Ok(()) => {
+                let local = self.sockets.iter().map(|socket| socket.local_addr().ip()).collect();
+                self.outbox.zero_copy = Choice::new(when, local);
+            }
+            Err(missing) => self.no_zero_copy = Some(missing),
+        }
     }
 
     pub(crate) fn send_buffer(&self) -> Option<SendBuffer> {

@@ -13,7 +13,7 @@ use crate::driver::base::Base;
 use crate::driver::mmsg_receive::ReceiveBatch;
 use crate::driver::outbox::{After, Piece};
 use crate::driver::wire::{Parts, empty_header};
-use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn};
+use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
 use crate::error::SysError;
 use crate::udp::UdpSocket;
 
@@ -66,7 +66,13 @@ impl MmsgDriver {
         }
         // SAFETY: `raw` was opened just now and belongs to nobody else.
         let epoll = unsafe { OwnedFd::from_raw_fd(raw) };
-        let base = Base::new(sockets, config)?;
+        let mut base = Base::new(sockets, config)?;
+        if config.zero_copy == ZeroCopy::Always {
+            let cause = std::io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+            let missing = SysError::new("send without copying through epoll", cause);
+            let missing = missing.with_hint("only the ring can: --io ring");
+            base.choose_zero_copy(config.zero_copy, Err(missing));
+        }
         watch(&epoll, libc::EPOLL_CTL_ADD, base.waker.raw(), libc::EPOLLIN, WAKER)?;
         for (index, socket) in base.sockets.iter().enumerate() {
             watch(&epoll, libc::EPOLL_CTL_ADD, socket.raw(), libc::EPOLLIN, index as u64)?;
@@ -207,7 +213,7 @@ impl MmsgDriver {
                 && let Some(piece) = self.base.outbox.piece(slot, from)
             {
                 let index = self.batch.len();
-                self.headers[index].msg_hdr = self.parts[index].fill(train, &piece);
+                self.headers[index].msg_hdr = self.parts[index].fill(train, &piece, false);
                 self.batch.push(Queued { slot, piece });
                 from += piece.len;
                 if from == train.len() {

@@ -15,7 +15,9 @@ mod outbox;
 mod pages;
 pub mod ring;
 mod ring_buffers;
+mod ring_sends;
 pub(crate) mod ring_setup;
+mod ring_sizes;
 mod ring_wires;
 mod route;
 mod stats;
@@ -23,6 +25,7 @@ mod stats;
 mod tests;
 mod waker;
 mod wire;
+mod zero_copy;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,6 +36,7 @@ pub use mmsg::MmsgDriver;
 pub use ring::RingDriver;
 pub use stats::DriverStats;
 pub use waker::Waker;
+pub use zero_copy::ZeroCopy;
 
 use crate::driver::base::Base;
 use crate::error::SysError;
@@ -56,6 +60,8 @@ pub struct DriverConfig {
     pub send_buffer_bytes: u32,
     /// Send trains with UDP_SEGMENT. `false`: every datagram by itself.
     pub gso: bool,
+    /// Send trains without copying (the ring only, Linux 6.2).
+    pub zero_copy: ZeroCopy,
 }
 
 impl DriverConfig {
@@ -67,6 +73,7 @@ impl DriverConfig {
         send_buffers: 16,
         send_buffer_bytes: 65_536,
         gso: true,
+        zero_copy: ZeroCopy::Auto,
     };
 
     /// For a client with receive offload: 64 × 64 KiB to receive, 8 × 4 KiB to send.
@@ -76,6 +83,7 @@ impl DriverConfig {
         send_buffers: 8,
         send_buffer_bytes: 4096,
         gso: true,
+        zero_copy: ZeroCopy::Never,
     };
 }
 
@@ -110,7 +118,6 @@ pub struct Turn {
 /// send::<segcast_sysio::driver::Driver>();
 /// ```
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each thread, and it never moves")]
 pub enum Driver {
     /// io_uring.
     Ring(RingDriver),
@@ -230,6 +237,13 @@ impl Driver {
     /// [`DriverStats::failures_dropped`].
     pub fn take_failure(&mut self) -> Option<SendFailure> {
         self.base_mut().take_failure()
+    }
+
+    /// Why nothing is sent without copying, although [`DriverConfig::zero_copy`] asks for it: the
+    /// arena could not be registered (RLIMIT_MEMLOCK), or the driver has no such way. Everything
+    /// works all the same.
+    pub fn no_zero_copy(&self) -> Option<&SysError> {
+        self.base().no_zero_copy.as_ref()
     }
 
     /// Counters since the driver was made.

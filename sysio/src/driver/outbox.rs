@@ -9,11 +9,14 @@ use crate::driver::arena::SendBuffer;
 use crate::driver::failure::{FailureKind, Failures, SendFailure};
 use crate::driver::route::RouteTable;
 use crate::driver::stats::DriverStats;
+use crate::driver::zero_copy::Choice;
 use crate::udp::{MAX_SEND_BYTES, MAX_TRAIN_DATAGRAMS};
 
 /// How a train goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
+    /// One send that the kernel does not copy, if the path allows it.
+    ZeroCopy,
     /// One send; the kernel or the device cuts it into datagrams.
     Whole,
     /// A send for each datagram.
@@ -36,8 +39,10 @@ pub(crate) struct Train {
     mode: Mode,
     /// Offset of what was not handed to the kernel yet.
     next: usize,
-    /// Pieces that the kernel has.
+    /// Pieces that the kernel has and that it has not answered.
     in_flight: usize,
+    /// Sends after which the kernel may still read the buffer, until it notifies.
+    notifications: usize,
     failed: bool,
 }
 
@@ -73,6 +78,8 @@ pub(crate) struct Piece {
     pub(crate) len: usize,
     /// The datagram size for UDP_SEGMENT; `None`: a single datagram.
     pub(crate) segment: Option<u16>,
+    /// The kernel reads the buffer beyond its answer, until it notifies.
+    pub(crate) zero_copy: bool,
 }
 
 /// What is left of a train after an answer of the kernel.
@@ -80,7 +87,7 @@ pub(crate) struct Piece {
 pub(crate) enum After {
     /// The kernel still has pieces, or pieces wait as before.
     Pending,
-    /// The train begins again, datagram by datagram.
+    /// The train begins again, with copying or datagram by datagram.
     Again,
     /// The train is over and its buffer is free.
     Over,
@@ -91,6 +98,7 @@ pub(crate) enum After {
 pub(crate) struct Outbox {
     trains: Box<[Option<Train>]>,
     routes: RouteTable,
+    pub(crate) zero_copy: Choice,
     pub(crate) failures: Failures,
     gso: bool,
 }
@@ -100,6 +108,7 @@ impl Outbox {
         Outbox {
             trains: (0..slots).map(|_| None).collect(),
             routes: RouteTable::new(),
+            zero_copy: Choice::never(),
             failures: Failures::new(),
             gso,
         }
@@ -118,11 +127,16 @@ impl Outbox {
         assert!(len <= buffer.len() && datagram_bytes > 0, "{len} bytes by {datagram_bytes}");
         let slot = buffer.slot();
         let datagrams = len.div_ceil(datagram_bytes);
-        let whole = datagrams <= 1
-            || (self.gso
-                && datagrams <= MAX_TRAIN_DATAGRAMS
-                && len <= MAX_SEND_BYTES
-                && !self.routes.refuses(to.ip()));
+        let train = self.gso
+            && datagrams <= MAX_TRAIN_DATAGRAMS
+            && len <= MAX_SEND_BYTES
+            && !self.routes.refuses(to.ip());
+        let mode = match (datagrams <= 1, train) {
+            (true, _) => Mode::Whole,
+            (false, false) => Mode::Split,
+            (false, true) if self.zero_copy.wants(socket, to.ip(), len) => Mode::ZeroCopy,
+            (false, true) => Mode::Whole,
+        };
         let previous = self.trains[usize::from(slot)].replace(Train {
             buffer,
             len,
@@ -131,9 +145,10 @@ impl Outbox {
             to: to.into(),
             ip: to.ip(),
             ticket,
-            mode: if whole { Mode::Whole } else { Mode::Split },
+            mode,
             next: 0,
             in_flight: 0,
+            notifications: 0,
             failed: false,
         });
         assert!(previous.is_none(), "slot {slot} was in flight and handed out");
@@ -156,12 +171,14 @@ impl Outbox {
         if left == 0 && train.len != 0 {
             return None;
         }
-        if train.mode == Mode::Whole {
+        let zero_copy = train.mode == Mode::ZeroCopy;
+        if zero_copy || train.mode == Mode::Whole {
             let several = train.len > train.datagram_bytes;
             let segment = if several { u16::try_from(train.datagram_bytes).ok() } else { None };
-            return Some(Piece { start: from, len: left, segment });
+            return Some(Piece { start: from, len: left, segment, zero_copy });
         }
-        Some(Piece { start: from, len: left.min(train.datagram_bytes), segment: None })
+        let len = left.min(train.datagram_bytes);
+        Some(Piece { start: from, len, segment: None, zero_copy })
     }
 
     /// Notes that the kernel has `piece` now. Returns whether more of the train is to be handed over.
@@ -189,11 +206,19 @@ impl Outbox {
                 stats.datagrams_out += datagrams as u64;
                 stats.bytes_out += piece.len as u64;
                 stats.trains_out += u64::from(piece.segment.is_some());
+                stats.zero_copy_trains += u64::from(piece.zero_copy);
                 if train.mode == Mode::SplitOnTrial {
                     train.mode = Mode::Split;
                     let ip = train.ip;
                     self.routes.remember(ip);
                 }
+            }
+            Err(errno) if piece.zero_copy && may_pass_copied(errno) => {
+                stats.zero_copy_refused += 1;
+                let (socket, ip) = (train.socket, train.ip);
+                self.zero_copy.learn(socket, ip, true);
+                self.copy(slot);
+                after = After::Again;
             }
             Err(errno) if piece.segment.is_some() && refuses_trains(errno) => {
                 stats.gso_refused += 1;
@@ -211,12 +236,40 @@ impl Outbox {
                 }
             }
         }
+        if after == After::Again { after } else { self.settle(slot) }
+    }
+
+    /// Notes that the answer that is just being taken will be followed by a notification: until
+    /// then the kernel may read the buffer.
+    pub(crate) fn expect_notification(&mut self, slot: u16) {
+        self.train_mut(slot).notifications += 1;
+    }
+
+    /// Notes a notification: the kernel reads the buffer no more, on behalf of one send.
+    pub(crate) fn notified(&mut self, slot: u16, copied: bool, stats: &mut DriverStats) -> After {
         let train = self.train_mut(slot);
-        if after == After::Pending && train.in_flight == 0 && train.next == train.len {
-            self.trains[usize::from(slot)] = None;
-            return After::Over;
+        train.notifications -= 1;
+        let (socket, ip) = (train.socket, train.ip);
+        stats.zero_copy_copied += u64::from(copied);
+        self.zero_copy.learn(socket, ip, copied);
+        self.settle(slot)
+    }
+
+    /// Sends a train with copying that was not sent yet, or was refused.
+    pub(crate) fn copy(&mut self, slot: u16) {
+        let train = self.train_mut(slot);
+        train.mode = Mode::Whole;
+        train.next = 0;
+    }
+
+    /// Ends a train that the kernel needs no more.
+    fn settle(&mut self, slot: u16) -> After {
+        let train = self.train_mut(slot);
+        if train.in_flight > 0 || train.notifications > 0 || train.next < train.len {
+            return After::Pending;
         }
-        after
+        self.trains[usize::from(slot)] = None;
+        After::Over
     }
 
     fn fail(&mut self, ticket: u64, kind: FailureKind, stats: &mut DriverStats) {
@@ -245,10 +298,26 @@ fn refuses_trains(errno: i32) -> bool {
     matches!(errno, libc::EIO | libc::EINVAL | libc::EOPNOTSUPP)
 }
 
+/// Whether a train that was refused without copying may pass with it (kernel: io_uring/net.c and
+/// net/ipv4/ip_output.c): `EMSGSIZE` also means too many fragments, `EINVAL` and `EOPNOTSUPP` an
+/// old kernel, the others a lack of memory for pinning.
+fn may_pass_copied(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EMSGSIZE
+            | libc::EINVAL
+            | libc::EOPNOTSUPP
+            | libc::ENOBUFS
+            | libc::ENOMEM
+            | libc::EFAULT
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::driver::arena::Arena;
+    use crate::driver::zero_copy::ZeroCopy;
 
     const TO: &str = "192.0.2.1:9";
 
@@ -256,7 +325,7 @@ mod tests {
     fn whole() -> (Outbox, Piece, DriverStats) {
         let mut outbox = Outbox::new(2, true);
         let piece = queue(&mut outbox);
-        assert_eq!(piece, Piece { start: 0, len: 1000, segment: Some(100) });
+        assert_eq!(piece, Piece { start: 0, len: 1000, segment: Some(100), zero_copy: false });
         (outbox, piece, DriverStats::default())
     }
 
@@ -277,7 +346,7 @@ mod tests {
         assert!(!outbox.routes.refuses(ip));
         let mut from = 0;
         while let Some(piece) = outbox.piece(0, from) {
-            assert_eq!(piece, Piece { start: from, len: 100, segment: None });
+            assert_eq!(piece, Piece { start: from, len: 100, segment: None, zero_copy: false });
             from += piece.len;
             assert_eq!(outbox.start(0, &piece), from < 1000);
             let after = outbox.finish(0, &piece, Ok(()), &mut stats);
@@ -308,6 +377,52 @@ mod tests {
         assert_eq!(outbox.failures.take(), Some(failure));
         assert_eq!(outbox.failures.take(), None, "one failure for the train");
         assert_eq!(queue(&mut outbox).segment, Some(100));
+    }
+
+    /// The same train, handed over to be sent without copying.
+    fn without_copying() -> (Outbox, Piece, DriverStats) {
+        let mut outbox = Outbox::new(2, true);
+        outbox.zero_copy = Choice::new(ZeroCopy::Always, ["192.0.2.9".parse().unwrap()].into());
+        let piece = queue(&mut outbox);
+        assert_eq!(piece, Piece { start: 0, len: 1000, segment: Some(100), zero_copy: true });
+        (outbox, piece, DriverStats::default())
+    }
+
+    #[test]
+    fn a_buffer_is_kept_until_the_notification() {
+        let (mut outbox, piece, mut stats) = without_copying();
+        outbox.expect_notification(0);
+        assert_eq!(outbox.finish(0, &piece, Ok(()), &mut stats), After::Pending);
+        assert_eq!((stats.trains_out, stats.zero_copy_trains), (1, 1));
+        assert_eq!(outbox.notified(0, true, &mut stats), After::Over);
+        assert_eq!(stats.zero_copy_copied, 1);
+        // Failures notify too, and the buffer is the kernel's until then.
+        let piece = queue(&mut outbox);
+        outbox.expect_notification(0);
+        assert_eq!(outbox.finish(0, &piece, Err(libc::EPERM), &mut stats), After::Pending);
+        assert_eq!(outbox.notified(0, false, &mut stats), After::Over);
+        assert_eq!(outbox.failures.take().unwrap().kind, FailureKind::Other(libc::EPERM));
+    }
+
+    #[test]
+    fn too_many_fragments_do_not_blame_the_datagrams() {
+        let (mut outbox, piece, mut stats) = without_copying();
+        outbox.expect_notification(0);
+        assert_eq!(outbox.finish(0, &piece, Err(libc::EMSGSIZE), &mut stats), After::Again);
+        let again = outbox.piece(0, outbox.train(0).next()).unwrap();
+        assert_eq!(again, Piece { zero_copy: false, ..piece });
+        outbox.start(0, &again);
+        assert_eq!(outbox.finish(0, &again, Ok(()), &mut stats), After::Pending);
+        assert_eq!(outbox.notified(0, false, &mut stats), After::Over);
+        assert_eq!(outbox.failures.take(), None);
+        assert_eq!((stats.zero_copy_refused, stats.zero_copy_trains, stats.gso_refused), (1, 0, 0));
+        // With copying the same errno is about the datagrams.
+        let piece = queue(&mut outbox);
+        assert_eq!(outbox.finish(0, &piece, Err(libc::EMSGSIZE), &mut stats), After::Again);
+        let again = outbox.piece(0, 0).unwrap();
+        outbox.start(0, &again);
+        assert_eq!(outbox.finish(0, &again, Err(libc::EMSGSIZE), &mut stats), After::Over);
+        assert_eq!(outbox.failures.take().unwrap().kind, FailureKind::TooLarge);
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl Pages {
         Ok(Pages { map, base })
     }
 
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
     /// Address of the byte at `offset`, for the kernel.
     pub(crate) fn address(&self, offset: usize) -> *mut u8 {
         assert!(offset <= self.map.len(), "{offset} is outside the pages");

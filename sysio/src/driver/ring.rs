@@ -1,9 +1,10 @@
-//! The io_uring driver: multishot receives into provided buffers, sends with UDP_SEGMENT, one
-//! io_uring_enter(2) per turn.
+//! The io_uring driver: multishot receives into provided buffers, sends from a registered arena,
+//! one io_uring_enter(2) per turn.
 //!
 //! What the kernel may touch, and until when:
 //! - a provided buffer: from `publish` until a completion names it;
-//! - a wire and the send buffer it points to: from submission until its completion;
+//! - a wire: from submission until its answer;
+//! - a send buffer: from submission until its answer, or its notification if one is announced;
 //! - the receive header: while a receive is armed.
 //!
 //! All of it lives in `KernelMemory` and in the outbox's trains, which are freed only once every
@@ -21,12 +22,11 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use crate::driver::base::Base;
 use crate::driver::inbox::Message;
 use crate::driver::mmsg::is_fatal;
-use crate::driver::outbox::After;
 use crate::driver::ring_buffers::{GROUP, ReceiveBuffers};
+use crate::driver::ring_sends::Sends;
 use crate::driver::ring_setup;
-use crate::driver::ring_wires::Wires;
 use crate::driver::wire::empty_header;
-use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn};
+use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
 use crate::error::SysError;
 use crate::udp::control::RECEIVE_BYTES;
 use crate::udp::kernel_abi::{ADDRESS_BYTES, u32_at};
@@ -53,7 +53,7 @@ const WAKE: u64 = 3 << 32;
 /// What the kernel reads and writes while operations are in flight, but for the send buffers.
 struct KernelMemory {
     buffers: ReceiveBuffers,
-    wires: Wires,
+    sends: Sends,
     /// Says how much room a receive leaves for name and control messages.
     receive_header: Box<libc::msghdr>,
 }
@@ -64,9 +64,6 @@ pub struct RingDriver {
     ring: IoUring,
     memory: ManuallyDrop<Box<KernelMemory>>,
     pub(super) base: Base,
-    /// Trains with something to submit, and whether a slot is in that list.
-    queue: VecDeque<u16>,
-    queued: Box<[bool]>,
     /// Sockets whose receive is to be armed.
     disarmed: VecDeque<u16>,
     waker_armed: bool,
@@ -85,28 +82,28 @@ impl RingDriver {
         let submissions = u32::from(wires) + sockets.len() as u32 + 1;
         let in_flight = submissions + u32::from(config.receive_buffers);
         let ring = ring_setup::open(submissions, 4 * in_flight).map_err(ring_setup::cannot_open)?;
-        let base = Base::new(sockets, config)?;
+        let mut base = Base::new(sockets, config)?;
         let mut files: Vec<i32> = base.sockets.iter().map(UdpSocket::raw).collect();
         files.push(base.waker.raw());
         ring.submitter().register_files(&files).map_err(|e| {
             SysError::new("register sockets with the ring", e)
                 .with_hint("raise the limit of open files: ulimit -n")
         })?;
+        if config.gso && config.zero_copy != ZeroCopy::Never {
+            base.choose_zero_copy(config.zero_copy, ring_setup::register_arena(&ring, &base.arena));
+        }
         let buffer_bytes = PAYLOAD_OFFSET + config.receive_buffer_bytes as usize;
         let mut receive_header = Box::new(empty_header());
         receive_header.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
         receive_header.msg_controllen = RECEIVE_BYTES as _;
         let memory = KernelMemory {
             buffers: ReceiveBuffers::new(&ring, config.receive_buffers, buffer_bytes)?,
-            wires: Wires::new(wires),
+            sends: Sends::new(wires, config.send_buffers, base.sockets.len()),
             receive_header,
         };
-        let slots = usize::from(config.send_buffers);
         Ok(RingDriver {
             ring,
             memory: ManuallyDrop::new(Box::new(memory)),
-            queue: VecDeque::with_capacity(slots),
-            queued: vec![false; slots].into(),
             disarmed: (0..base.sockets.len() as u16).collect(),
             waker_armed: false,
             operations: 0,
@@ -117,8 +114,7 @@ impl RingDriver {
 
     /// Queues the accepted train in `slot`.
     pub(crate) fn queue(&mut self, slot: u16) {
-        self.queued[usize::from(slot)] = true;
-        self.queue.push_back(slot);
+        self.memory.sends.queue(slot);
     }
 
     pub(crate) fn turn(
@@ -132,57 +128,31 @@ impl RingDriver {
         self.reap(on_datagram)
     }
 
-    /// Queues a submission; `false` if the queue is full, for the next turn to try again.
-    fn push(&mut self, entry: &squeue::Entry) -> bool {
-        // SAFETY: what the entry points to (wire and send buffer, or receive header and provided
-        // buffers) stays where it is, and unfreed, until the operation's last completion: wires are
-        // freed and trains end by their completion only, and `drop` waits for all or leaks them.
-        let pushed = unsafe { self.ring.submission().push(entry) }.is_ok();
-        self.operations += usize::from(pushed);
-        pushed
-    }
-
     /// Arms what is not armed: the waker's poll, and receives that ended or never began.
     fn arm(&mut self) {
         if !self.waker_armed {
             let fd = Fixed(self.base.sockets.len() as u32);
             // Multishot polls complete on every write to the eventfd, so it is never read.
             let poll = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true);
-            self.waker_armed = self.push(&poll.build().user_data(WAKE));
+            let poll = poll.build().user_data(WAKE);
+            self.waker_armed = push(&mut self.ring, &mut self.operations, &poll);
         }
         while let Some(&socket) = self.disarmed.front() {
             let header: *const libc::msghdr = &raw const *self.memory.receive_header;
             let receive = opcode::RecvMsgMulti::new(Fixed(socket.into()), header, GROUP);
-            if !self.push(&receive.build().user_data(RECEIVE | u64::from(socket))) {
+            let receive = receive.build().user_data(RECEIVE | u64::from(socket));
+            if !push(&mut self.ring, &mut self.operations, &receive) {
                 return;
             }
             self.disarmed.pop_front();
         }
     }
 
-    /// Turns queued trains into submissions, as far as wires reach.
     fn submit_sends(&mut self) {
-        while let Some(&slot) = self.queue.front() {
-            let train = self.base.outbox.train(slot);
-            let mut more = false;
-            // No piece: the train failed with pieces in flight, and the rest is not tried.
-            if let Some(piece) = self.base.outbox.piece(slot, train.next()) {
-                let socket = Fixed(train.socket().into());
-                let Some((wire, header)) = self.memory.wires.fill(slot, train, piece) else {
-                    return;
-                };
-                let send = opcode::SendMsg::new(socket, header).build();
-                if !self.push(&send.user_data(SEND | u64::from(wire))) {
-                    self.memory.wires.free(wire);
-                    return;
-                }
-                more = self.base.outbox.start(slot, &piece);
-            }
-            if !more {
-                self.queue.pop_front();
-                self.queued[usize::from(slot)] = false;
-            }
-        }
+        let RingDriver { ring, operations, memory, base, .. } = self;
+        memory.sends.submit(base, &mut |entry, number| {
+            push(ring, operations, &entry.user_data(SEND | u64::from(number)))
+        });
     }
 
     /// Submits, and waits for a completion or the timeout.
@@ -223,18 +193,22 @@ impl RingDriver {
         for entry in completions.drain(..) {
             let more = cqueue::more(entry.flags());
             self.operations -= usize::from(!more);
-            let number = entry.user_data() as u16;
+            let number = entry.user_data() as u32;
             match entry.user_data() & !0xFFFF_FFFF {
                 RECEIVE => {
+                    let socket = number as u16;
                     if !more {
-                        self.disarmed.push_back(number);
+                        self.disarmed.push_back(socket);
                     }
-                    match self.received(number, &entry, on_datagram) {
+                    match self.received(socket, &entry, on_datagram) {
                         Ok(datagrams) => turn.datagrams += datagrams,
                         Err(e) => fatal = Some(e),
                     }
                 }
-                SEND => turn.trains_over += u32::from(self.sent(number, entry.result())),
+                SEND => {
+                    let sends = &mut self.memory.sends;
+                    turn.trains_over += u32::from(sends.completed(&mut self.base, number, &entry));
+                }
                 WAKE => {
                     self.waker_armed = more;
                     turn.woken = true;
@@ -285,28 +259,6 @@ impl RingDriver {
         Ok(datagrams)
     }
 
-    /// One completion of a send; whether its train is over.
-    fn sent(&mut self, wire: u16, result: i32) -> bool {
-        let used = self.memory.wires.free(wire);
-        let answer = if result < 0 { Err(-result) } else { Ok(()) };
-        let slot = used.slot;
-        match self.base.outbox.finish(slot, &used.piece, answer, &mut self.base.stats) {
-            After::Pending => false,
-            After::Again => {
-                self.queued[usize::from(slot)] = true;
-                self.queue.push_front(slot);
-                false
-            }
-            After::Over => {
-                // A train that failed may still be listed for what is not tried any more.
-                if std::mem::take(&mut self.queued[usize::from(slot)]) {
-                    self.queue.retain(|&listed| listed != slot);
-                }
-                true
-            }
-        }
-    }
-
     /// Cancels everything and waits until the kernel has let go of all memory; `false`: it did not.
     fn quiesce(&mut self) -> bool {
         // So that everything pushed is cancelled, and not left in the queue.
@@ -335,6 +287,9 @@ impl Drop for RingDriver {
         // A closed ring lets go of its files some time later; this frees the port at once.
         let _ = self.ring.submitter().unregister_files();
         if quiet {
+            // Likewise the pins on the arena, which count against RLIMIT_MEMLOCK. An error: it was
+            // not registered.
+            let _ = self.ring.submitter().unregister_buffers();
             // SAFETY: dropped once, here. No operation is left, so the kernel writes to no provided
             // buffer and reads no wire; it holds its own pins on the buffer ring's pages until the
             // ring is closed.
@@ -345,6 +300,17 @@ impl Drop for RingDriver {
             self.base.outbox.leak();
         }
     }
+}
+
+/// Queues a submission; `false` if the queue is full, for the next turn to try again.
+fn push(ring: &mut IoUring, operations: &mut usize, entry: &squeue::Entry) -> bool {
+    // SAFETY: what the entry points to (wire and send buffer, or receive header and provided
+    // buffers) stays where it is, and unfreed, until the operation's last completion: wires are
+    // freed by their answer, and trains end by answer and notification only; `drop` waits for all
+    // or leaks them.
+    let pushed = unsafe { ring.submission().push(entry) }.is_ok();
+    *operations += usize::from(pushed);
+    pushed
 }
 
 impl fmt::Debug for RingDriver {

@@ -5,6 +5,7 @@ use std::io;
 
 use io_uring::{IoUring, Probe, opcode};
 
+use crate::driver::arena::Arena;
 use crate::driver::pages::Pages;
 use crate::driver::ring_buffers::GROUP;
 use crate::error::SysError;
@@ -22,6 +23,31 @@ pub(crate) fn open(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .setup_submit_all()
         .setup_cqsize(completions.next_power_of_two().min(2 * MOST_ENTRIES))
         .build(submissions.next_power_of_two().min(MOST_ENTRIES))
+}
+
+/// Registers all of `arena` as the ring's only fixed buffer, so that its pages are pinned once and
+/// not with every send.
+///
+/// # Errors
+/// `ENOMEM` where the limit of locked memory does not allow it.
+pub(crate) fn register_arena(ring: &IoUring, arena: &Arena) -> Result<(), SysError> {
+    let (address, bytes) = arena.memory();
+    // Its provenance is exposed: sends will name addresses inside.
+    address.expose_provenance();
+    let buffers = [libc::iovec { iov_base: address.cast(), iov_len: bytes }];
+    // SAFETY: the range is the arena's mapping. The kernel takes pins of its own on the pages, which
+    // last until the ring is closed, so that it never reads memory that is not ours any more; it
+    // only reads, and only while sends are in flight, whose slots nobody writes (`SendBuffer`).
+    unsafe { ring.submitter().register_buffers(&buffers) }.map_err(|e| {
+        let limit = e.raw_os_error() == Some(libc::ENOMEM);
+        let error =
+            SysError::new("register send buffers with the ring, to send without copying", e);
+        if limit {
+            error.with_hint("raise RLIMIT_MEMLOCK: ulimit -l, or LimitMEMLOCK= in the unit")
+        } else {
+            error
+        }
+    })
 }
 
 /// Opens a small ring and checks all that the driver uses.

@@ -12,17 +12,11 @@ struct Wire {
     parts: Parts,
 }
 
-/// What a wire is used for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Use {
-    pub(crate) slot: u16,
-    pub(crate) piece: Piece,
-}
-
 /// All wires of a driver, allocated once. The boxes never move, whatever moves the pool.
 pub(crate) struct Wires {
     wires: Box<[UnsafeCell<Wire>]>,
-    uses: Box<[Option<Use>]>,
+    /// What each is used for.
+    uses: Box<[Option<Piece>]>,
     free: Vec<u16>,
 }
 
@@ -37,27 +31,46 @@ impl Wires {
     }
 
     /// Fills a free wire for a piece: its number and the header's address, good until
-    /// [`Self::free`]. `None`: all are in use.
+    /// [`Self::free`]. `None`: all are in use. `say_size`: also where there is none to cut by.
     pub(crate) fn fill(
         &mut self,
-        slot: u16,
         train: &Train,
         piece: Piece,
+        say_size: bool,
     ) -> Option<(u16, *const libc::msghdr)> {
-        let number = self.free.pop()?;
-        let place = self.wires[usize::from(number)].get();
+        let (number, place) = self.take(piece)?;
         // SAFETY: the number was free, so neither the kernel nor anyone else uses this wire, and
         // `self` is borrowed exclusively. The reference ends before the address is handed out.
         let wire = unsafe { &mut *place };
-        wire.header = wire.parts.fill(train, &piece);
-        self.uses[usize::from(number)] = Some(Use { slot, piece });
+        wire.header = wire.parts.fill(train, &piece, say_size);
         // SAFETY: `place` points to a live wire; only an address is taken, nothing is read.
         let header = unsafe { &raw const (*place).header };
         Some((number, header))
     }
 
+    /// Fills a free wire with the address that a train goes to: its number, the address and its
+    /// length, good until [`Self::free`]. `None`: all are in use.
+    pub(crate) fn fill_address(
+        &mut self,
+        train: &Train,
+        piece: Piece,
+    ) -> Option<(u16, *const libc::sockaddr, libc::socklen_t)> {
+        let (number, place) = self.take(piece)?;
+        // SAFETY: as in `fill`: nobody else uses this wire. What is handed out points into it.
+        let wire = unsafe { &mut *place };
+        let (name, length) = wire.parts.fill_address(train);
+        Some((number, name, length))
+    }
+
+    /// A free wire for a piece.
+    fn take(&mut self, piece: Piece) -> Option<(u16, *mut Wire)> {
+        let number = self.free.pop()?;
+        self.uses[usize::from(number)] = Some(piece);
+        Some((number, self.wires[usize::from(number)].get()))
+    }
+
     /// Takes a wire back, after its completion or if it was never submitted; what it was used for.
-    pub(crate) fn free(&mut self, number: u16) -> Use {
+    pub(crate) fn free(&mut self, number: u16) -> Piece {
         let used = self.uses[usize::from(number)].take().expect("a wire completes once");
         self.free.push(number);
         used

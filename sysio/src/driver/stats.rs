@@ -16,7 +16,16 @@ pub struct DriverStats {
     pub trains_out: u64,
     /// Trains that a path refused, and that were sent again datagram by datagram.
     pub gso_refused: u64,
-    /// System calls: enters of the ring, or epoll, receiving, sending and waker calls.
+    /// Trains that the kernel accepted without copying them so far (SEND_ZC); among `trains_out`.
+    pub zero_copy_trains: u64,
+    /// Of those, trains that were copied all the same, later, as their notification said.
+    pub zero_copy_copied: u64,
+    /// Trains that could not be sent without copying, and were sent again with it.
+    pub zero_copy_refused: u64,
+    /// Times that a socket's datagram size was changed (setsockopt(2), UDP_SEGMENT).
+    pub size_changes: u64,
+    /// System calls: enters of the ring and changes of size; or epoll, receiving, sending and
+    /// waker calls.
     pub system_calls: u64,
     /// Sends that failed because a datagram was too large for the link.
     pub failed_too_large: u64,

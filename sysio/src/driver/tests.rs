@@ -12,6 +12,7 @@ const SMALL: DriverConfig = DriverConfig {
     send_buffers: 4,
     send_buffer_bytes: 65_536,
     gso: true,
+    zero_copy: ZeroCopy::Auto,
 };
 
 /// A datagram as the tests keep it.
@@ -32,14 +33,26 @@ fn socket_v4() -> UdpSocket {
     bind("127.0.0.1:0", &config)
 }
 
-/// Says what is missing and returns `None` where this machine cannot run `kind`.
-fn driver(kind: IoKind, sockets: Vec<UdpSocket>, config: DriverConfig) -> Option<Driver> {
+/// What a test runs with.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    kind: IoKind,
+    zero_copy: ZeroCopy,
+}
+
+const MMSG: Way = Way { kind: IoKind::Mmsg, zero_copy: ZeroCopy::Never };
+const RING: Way = Way { kind: IoKind::Ring, zero_copy: ZeroCopy::Never };
+const ZERO_COPY: Way = Way { kind: IoKind::Ring, zero_copy: ZeroCopy::Always };
+
+/// Says what is missing and returns `None` where this machine cannot run `way`.
+fn driver(way: Way, sockets: Vec<UdpSocket>, config: DriverConfig) -> Option<Driver> {
+    let Way { kind, zero_copy } = way;
     if let Err(missing) = crate::probe::choose(Some(kind)) {
         assert!(std::env::var_os("SEGCAST_REQUIRE_ALL").is_none_or(|all| all != "1"), "{missing}");
         println!("not tested: {missing}");
         return None;
     }
-    Some(Driver::new(kind, sockets, config).unwrap())
+    Some(Driver::new(kind, sockets, DriverConfig { zero_copy, ..config }).unwrap())
 }
 
 fn local(driver: &Driver) -> SocketAddr {
@@ -109,8 +122,8 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at / 7 + at / 1000) as u8).collect()
 }
 
-fn echo(kind: IoKind, address: &str) {
-    let Some(mut server) = driver(kind, vec![bind(address, &UdpConfig::default())], SMALL) else {
+fn echo(way: Way, address: &str) {
+    let Some(mut server) = driver(way, vec![bind(address, &UdpConfig::default())], SMALL) else {
         return;
     };
     let to = local(&server);
@@ -132,11 +145,11 @@ fn echo(kind: IoKind, address: &str) {
 }
 
 /// Sends `length` bytes as one train and checks every datagram at the receiving driver.
-fn train(kind: IoKind, length: usize, size: usize, gso: bool, gro: bool) -> Option<DriverStats> {
+fn train(way: Way, length: usize, size: usize, gso: bool, gro: bool) -> Option<DriverStats> {
     let options = UdpConfig { gro, receive_buffer_bytes: 1 << 22, ..UdpConfig::default() };
     let config = if gro { DriverConfig::CLIENT } else { SMALL };
-    let mut receiver = driver(kind, vec![bind("127.0.0.1:0", &options)], config)?;
-    let mut sender = driver(kind, vec![socket_v4()], DriverConfig { gso, ..SMALL })?;
+    let mut receiver = driver(way, vec![bind("127.0.0.1:0", &options)], config)?;
+    let mut sender = driver(way, vec![socket_v4()], DriverConfig { gso, ..SMALL })?;
     let bytes = pattern(length);
     queue(&mut sender, &bytes, size, local(&receiver));
     send_all(&mut sender, 1);
@@ -148,35 +161,67 @@ fn train(kind: IoKind, length: usize, size: usize, gso: bool, gro: bool) -> Opti
         assert!(kept.iter().zip(expected).all(|(got, wanted)| got.bytes == wanted), "in order");
     }
     assert_eq!(sender.take_failure(), None);
-    assert_eq!(sender.stats().bytes_out, length as u64);
-    Some(sender.stats())
+    let stats = sender.stats();
+    assert_eq!(stats.bytes_out, length as u64);
+    // Loopback copies whatever it is asked, but later.
+    let without_copying = if way.zero_copy == ZeroCopy::Always { stats.trains_out } else { 0 };
+    assert_eq!(
+        (stats.zero_copy_trains, stats.zero_copy_copied),
+        (without_copying, without_copying)
+    );
+    Some(stats)
 }
 
-fn trains(kind: IoKind) {
+fn trains(way: Way) {
     // The largest trains, a short last datagram, and receive offload, which is cut apart again.
     for (length, gro) in [(46 * 1416, false), (46 * 1416, true), (10 * 1200 + 1, true)] {
-        let Some(stats) = train(kind, length, 1416, true, gro) else { return };
+        let Some(stats) = train(way, length, 1416, true, gro) else { return };
         assert_eq!((stats.trains_out, stats.gso_refused), (1, 0));
         assert_eq!(stats.datagrams_out, length.div_ceil(1416) as u64);
     }
     // Without trains, and with more datagrams than one may have.
-    assert_eq!(train(kind, 46 * 1416, 1416, false, false).unwrap().trains_out, 0);
-    assert_eq!(train(kind, 65 * 100, 100, true, false).unwrap().trains_out, 0);
-    assert_eq!(train(kind, 64 * 100, 100, true, false).unwrap().trains_out, 1);
-    assert_eq!(train(kind, 65_536, 1424, true, false).unwrap().trains_out, 0);
+    assert_eq!(train(way, 46 * 1416, 1416, false, false).unwrap().trains_out, 0);
+    assert_eq!(train(way, 65 * 100, 100, true, false).unwrap().trains_out, 0);
+    assert_eq!(train(way, 64 * 100, 100, true, false).unwrap().trains_out, 1);
+    assert_eq!(train(way, 65_536, 1424, true, false).unwrap().trains_out, 0);
 }
 
-fn empty_datagrams(kind: IoKind) {
-    let Some(mut server) = driver(kind, vec![socket_v4()], SMALL) else { return };
+fn mixed_sizes(way: Way) {
+    let options = UdpConfig { receive_buffer_bytes: 1 << 22, ..UdpConfig::default() };
+    let config = DriverConfig { receive_buffer_bytes: 65_536, ..SMALL };
+    let receiver = driver(way, vec![bind("127.0.0.1:0", &options)], config);
+    let Some(mut receiver) = receiver else { return };
+    let mut sender = driver(way, vec![socket_v4()], SMALL).unwrap();
+    let bytes = pattern(20_000);
+    // Trains of several sizes beside single datagrams larger than some of them: each is cut by its
+    // own size only, whatever the socket was set to for the one before.
+    let sizes = [1200, 8952, 1440, 20_000, 1200, 1201, 20_000, 65_000];
+    for round in 0..20 {
+        let mut expected = Vec::new();
+        for number in 0..usize::from(SMALL.send_buffers) {
+            let size = sizes[(round + number) % sizes.len()];
+            queue(&mut sender, &bytes, size, local(&receiver));
+            expected.extend(bytes.chunks(size));
+        }
+        send_all(&mut sender, SMALL.send_buffers.into());
+        expected.sort_unstable();
+        assert_eq!(sorted(&collect(&mut receiver, expected.len())), expected, "round {round}");
+    }
+    assert_eq!(sender.take_failure(), None);
+    assert_eq!(sender.stats().size_changes > 0, way.zero_copy == ZeroCopy::Always);
+}
+
+fn empty_datagrams(way: Way) {
+    let Some(mut server) = driver(way, vec![socket_v4()], SMALL) else { return };
     let to = local(&server);
     queue(&mut server, &[], 1200, to);
     assert_eq!(collect(&mut server, 1)[0].bytes, []);
 }
 
-fn congestion_marks(kind: IoKind) {
+fn congestion_marks(way: Way) {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let socket = bind(address, &UdpConfig::default());
-        let Some(mut server) = driver(kind, vec![socket], SMALL) else { return };
+        let Some(mut server) = driver(way, vec![socket], SMALL) else { return };
         let to = local(&server);
         let client = Plain::bind((to.ip(), 0)).unwrap();
         for (mark, expected) in [(0, 0), (CE, 3), (ECT0 | 0xB8, 2)] {
@@ -191,8 +236,8 @@ fn congestion_marks(kind: IoKind) {
     }
 }
 
-fn waking(kind: IoKind) {
-    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+fn waking(way: Way) {
+    let Some(mut driver) = driver(way, vec![socket_v4()], SMALL) else { return };
     let waker = driver.waker();
     for _ in 0..3 {
         // Before the wait: not lost. Twice: counts as one or two, but ends.
@@ -210,8 +255,8 @@ fn waking(kind: IoKind) {
     waker.wake();
 }
 
-fn timeouts(kind: IoKind) {
-    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+fn timeouts(way: Way) {
+    let Some(mut driver) = driver(way, vec![socket_v4()], SMALL) else { return };
     for wait in [Duration::ZERO, Duration::from_micros(200), Duration::from_millis(3)] {
         let begin = std::time::Instant::now();
         let turn = driver.turn(Some(wait), &mut |_| panic!("nothing was sent")).unwrap();
@@ -220,8 +265,8 @@ fn timeouts(kind: IoKind) {
     }
 }
 
-fn failures(kind: IoKind) {
-    let Some(mut sender) = driver(kind, vec![socket_v4()], SMALL) else { return };
+fn failures(way: Way) {
+    let Some(mut sender) = driver(way, vec![socket_v4()], SMALL) else { return };
     let receiver = Plain::bind("127.0.0.1:0").unwrap();
     let to = receiver.local_addr().unwrap();
     queue(&mut sender, &pattern(65_510), 65_510, to);
@@ -248,8 +293,8 @@ fn failures(kind: IoKind) {
     assert_eq!(sender.stats().failures_dropped, 300 - failure::MAX_FAILURES as u64);
 }
 
-fn closed_ports(kind: IoKind) {
-    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+fn closed_ports(way: Way) {
+    let Some(mut driver) = driver(way, vec![socket_v4()], SMALL) else { return };
     let closed = Plain::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for _ in 0..5 {
         queue(&mut driver, &pattern(3000), 1000, closed);
@@ -260,12 +305,12 @@ fn closed_ports(kind: IoKind) {
     assert_eq!(collect(&mut driver, 1)[0].bytes, b"alive");
 }
 
-fn refused_trains(kind: IoKind) {
+fn refused_trains(way: Way) {
     let socket = socket_v4();
     // Without checksums the kernel sends datagrams but refuses trains (EINVAL): a real refusal.
     set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
-    let Some(mut sender) = driver(kind, vec![socket], SMALL) else { return };
-    let mut receiver = driver(kind, vec![socket_v4()], SMALL).unwrap();
+    let Some(mut sender) = driver(way, vec![socket], SMALL) else { return };
+    let mut receiver = driver(way, vec![socket_v4()], SMALL).unwrap();
     for round in 0..3 {
         let bytes = pattern(46 * 1416 - round);
         queue(&mut sender, &bytes, 1416, local(&receiver));
@@ -278,9 +323,9 @@ fn refused_trains(kind: IoKind) {
     assert_eq!((stats.gso_refused, stats.trains_out, stats.datagrams_out), (1, 0, 3 * 46));
 }
 
-fn bursts(kind: IoKind) {
+fn bursts(way: Way) {
     let config = DriverConfig { receive_buffers: 4, ..SMALL };
-    let Some(mut server) = driver(kind, vec![socket_v4()], config) else { return };
+    let Some(mut server) = driver(way, vec![socket_v4()], config) else { return };
     let to = local(&server);
     let client = Plain::bind("127.0.0.1:0").unwrap();
     for round in 0..3_u32 {
@@ -298,16 +343,16 @@ fn bursts(kind: IoKind) {
     assert_eq!(collect(&mut server, 1)[0].bytes, [2; 2048]);
     let stats = server.stats();
     assert_eq!(stats.truncated, 20);
-    assert_eq!(stats.receive_buffers_exhausted > 0, kind == IoKind::Ring, "{stats:?}");
+    assert_eq!(stats.receive_buffers_exhausted > 0, way.kind == IoKind::Ring, "{stats:?}");
 }
 
-fn full_socket_buffers(kind: IoKind) {
+fn full_socket_buffers(way: Way) {
     // Loopback takes everything at once; run in a namespace whose loopback has a delay (netem), and
     // this fills the send buffer: the trains stay queued and none is lost or fails.
     let small = UdpConfig { send_buffer_bytes: 4608, ..UdpConfig::default() };
     let socket = bind("127.0.0.1:0", &small);
-    let Some(mut sender) = driver(kind, vec![socket], SMALL) else { return };
-    let mut receiver = driver(kind, vec![socket_v4()], SMALL).unwrap();
+    let Some(mut sender) = driver(way, vec![socket], SMALL) else { return };
+    let mut receiver = driver(way, vec![socket_v4()], SMALL).unwrap();
     for round in 0..5 {
         let bytes = pattern(20 * 1200 + round);
         for _ in 0..SMALL.send_buffers {
@@ -323,10 +368,10 @@ fn full_socket_buffers(kind: IoKind) {
     assert_eq!(sender.take_failure(), None);
 }
 
-fn overflow_is_counted(kind: IoKind) {
+fn overflow_is_counted(way: Way) {
     let small =
         UdpConfig { receive_buffer_bytes: 8192, count_overflow: true, ..UdpConfig::default() };
-    let Some(mut server) = driver(kind, vec![bind("127.0.0.1:0", &small)], SMALL) else { return };
+    let Some(mut server) = driver(way, vec![bind("127.0.0.1:0", &small)], SMALL) else { return };
     let client = Plain::bind("127.0.0.1:0").unwrap();
     let to = local(&server);
     for _ in 0..200 {
@@ -343,10 +388,10 @@ fn overflow_is_counted(kind: IoKind) {
     assert!(server.stats().receive_overflow + server.stats().datagrams_in <= sent);
 }
 
-fn many_sockets(kind: IoKind) {
+fn many_sockets(way: Way) {
     let sockets: Vec<UdpSocket> = (0..100).map(|_| socket_v4()).collect();
     let addresses: Vec<SocketAddr> = sockets.iter().map(UdpSocket::local_addr).collect();
-    let Some(mut driver) = driver(kind, sockets, SMALL) else { return };
+    let Some(mut driver) = driver(way, sockets, SMALL) else { return };
     let client = Plain::bind("127.0.0.1:0").unwrap();
     for (index, to) in addresses.iter().enumerate() {
         client.send_to(&[index as u8; 3], to).unwrap();
@@ -362,8 +407,8 @@ fn many_sockets(kind: IoKind) {
     }
 }
 
-fn buffers(kind: IoKind) {
-    let Some(mut driver) = driver(kind, vec![socket_v4()], SMALL) else { return };
+fn buffers(way: Way) {
+    let Some(mut driver) = driver(way, vec![socket_v4()], SMALL) else { return };
     let to = local(&driver);
     for _ in 0..50 {
         // All of them, most of them queued, one given back.
@@ -396,23 +441,24 @@ fn a_foreign_buffer_is_refused() {
     one.send(buffer, 1, 1, 0, to, 0);
 }
 
-macro_rules! for_both_drivers {
+macro_rules! for_each_way {
     ($($name:ident),*) => {
-        mod mmsg_driver {
-            $(#[test] fn $name() { super::$name(super::IoKind::Mmsg) })*
-            #[test] fn echo_v4() { super::echo(super::IoKind::Mmsg, "127.0.0.1:0") }
-            #[test] fn echo_v6() { super::echo(super::IoKind::Mmsg, "[::1]:0") }
-        }
-        mod ring_driver {
-            $(#[test] fn $name() { super::$name(super::IoKind::Ring) })*
-            #[test] fn echo_v4() { super::echo(super::IoKind::Ring, "127.0.0.1:0") }
-            #[test] fn echo_v6() { super::echo(super::IoKind::Ring, "[::1]:0") }
+        for_each_way!(@ mmsg_driver MMSG $($name)*);
+        for_each_way!(@ ring_driver RING $($name)*);
+        for_each_way!(@ ring_without_copying ZERO_COPY $($name)*);
+    };
+    (@ $module:ident $way:ident $($name:ident)*) => {
+        mod $module {
+            $(#[test] fn $name() { super::$name(super::$way) })*
+            #[test] fn echo_v4() { super::echo(super::$way, "127.0.0.1:0") }
+            #[test] fn echo_v6() { super::echo(super::$way, "[::1]:0") }
         }
     };
 }
 
-for_both_drivers!(
+for_each_way!(
     trains,
+    mixed_sizes,
     empty_datagrams,
     congestion_marks,
     waking,

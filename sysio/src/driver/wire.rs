@@ -28,21 +28,33 @@ impl Parts {
 
     /// Fills the parts for one piece and returns the header that points to them and to the
     /// train's buffer. The header is good for as long as neither is moved, changed or freed.
-    pub(crate) fn fill(&mut self, train: &Train, piece: &Piece) -> libc::msghdr {
-        self.name = train.to().clone();
+    /// `say_size`: a single datagram says so, since the socket may have a size to cut by.
+    pub(crate) fn fill(&mut self, train: &Train, piece: &Piece, say_size: bool) -> libc::msghdr {
+        let (name, length) = self.fill_address(train);
         self.iov.iov_base = train.address(piece).cast_mut().cast();
         self.iov.iov_len = piece.len;
         let mut header = empty_header();
-        header.msg_name = self.name.as_ptr().cast_mut().cast();
-        header.msg_namelen = self.name.len();
+        header.msg_name = name.cast_mut().cast();
+        header.msg_namelen = length;
         header.msg_iov = &raw mut self.iov;
         header.msg_iovlen = 1;
-        if let Some(size) = piece.segment {
-            self.control = SendControl::segment(size);
+        if piece.segment.is_some() || say_size {
+            // 0: not cut (the kernel's own default).
+            self.control = SendControl::segment(piece.segment.unwrap_or(0));
             header.msg_control = self.control.0.as_mut_ptr().cast();
             header.msg_controllen = SEND_BYTES as _;
         }
         header
+    }
+
+    /// Fills in where the train goes to; address and length are good as long as the parts are
+    /// neither moved, changed nor freed.
+    pub(crate) fn fill_address(
+        &mut self,
+        train: &Train,
+    ) -> (*const libc::sockaddr, libc::socklen_t) {
+        self.name = train.to().clone();
+        (self.name.as_ptr().cast(), self.name.len())
     }
 }
 
