@@ -53,12 +53,16 @@ metrics! {
     DatagramsSent: Counter "sent_datagrams" "Datagrams that the kernel took";
     BytesSent: Counter "sent_bytes" "UDP payload that the kernel took";
     TrainsSent: Counter "sent_trains" "Trains that the kernel took whole";
+    ZeroCopyTrains: Counter "zero_copy_trains" "Of the trains sent, those handed over without copying";
+    ZeroCopyCopied: Counter "zero_copy_copied" "Of the trains handed over without copying, those that the kernel copied all the same";
+    ZeroCopyRefused: Counter "zero_copy_refused" "Trains refused without copying, and sent again with it";
     GsoRefused: Counter "gso_refused" "Trains that a route refused and that went out singly";
     FailedTooLarge: Counter "send_failures" {cause = "too_large"} "Sends that the kernel refused";
     FailedNoBuffers: Counter "send_failures" {cause = "no_memory"} "Sends that the kernel refused";
     FailedOther: Counter "send_failures" {cause = "other"} "Sends that the kernel refused";
     NoSendBuffer: Counter "send_buffer_waits" "Turns that had no free send buffer";
-    SystemCalls: Counter "system_calls" "System calls of the drivers";
+    SizeChanges: Counter "size_changes" "Times that a socket's datagram size was changed, one system call each";
+    SystemCalls: Counter "system_calls" "System calls of the drivers: with the ring one a turn, and the changes of size";
     DataBytes: Counter "data_bytes" "Segment and manifest bytes sent";
     RetransmittedBytes: Counter "retransmitted_bytes" "Of the data bytes, those sent again because they were lost";
     Handshakes: Counter "handshakes" "Noise handshakes computed";

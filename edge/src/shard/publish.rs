@@ -57,10 +57,14 @@ fn from_driver(stats: &DriverStats, values: &mut Values) {
         (Metric::DatagramsSent, stats.datagrams_out),
         (Metric::BytesSent, stats.bytes_out),
         (Metric::TrainsSent, stats.trains_out),
+        (Metric::ZeroCopyTrains, stats.zero_copy_trains),
+        (Metric::ZeroCopyCopied, stats.zero_copy_copied),
+        (Metric::ZeroCopyRefused, stats.zero_copy_refused),
         (Metric::GsoRefused, stats.gso_refused),
         (Metric::FailedTooLarge, stats.failed_too_large),
         (Metric::FailedNoBuffers, stats.failed_no_buffers),
         (Metric::FailedOther, stats.failed_other),
+        (Metric::SizeChanges, stats.size_changes),
         (Metric::SystemCalls, stats.system_calls),
     ] {
         values[metric as usize] = value;
