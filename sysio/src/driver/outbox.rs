@@ -221,9 +221,7 @@ impl Outbox {
                 after = After::Again;
             }
             Err(errno) if piece.segment.is_some() && refuses_trains(errno) => {
-                stats.gso_refused += 1;
-                train.mode = Mode::SplitOnTrial;
-                train.next = 0;
+                self.split(slot, stats);
                 after = After::Again;
             }
             Err(errno) => {
@@ -255,10 +253,18 @@ impl Outbox {
         self.settle(slot)
     }
 
-    /// Sends a train with copying that was not sent yet, or was refused.
-    pub(crate) fn copy(&mut self, slot: u16) {
+    /// Sends a train with copying that was refused without.
+    fn copy(&mut self, slot: u16) {
         let train = self.train_mut(slot);
         train.mode = Mode::Whole;
+        train.next = 0;
+    }
+
+    /// Sends a train datagram by datagram that was refused as a train.
+    pub(crate) fn split(&mut self, slot: u16, stats: &mut DriverStats) {
+        stats.gso_refused += 1;
+        let train = self.train_mut(slot);
+        train.mode = Mode::SplitOnTrial;
         train.next = 0;
     }
 

@@ -1,7 +1,8 @@
 //! The ring's sends: which train goes next and as which operation, and what an answer means.
 //!
-//! A train goes as SEND_ZC with the registered arena, or as SENDMSG, which copies. The first has
-//! two completions: the answer, after which the kernel reads no more of the request, and the
+//! A train goes as SEND_ZC with the registered arena, or as SEND, which copies; both are cut by the
+//! size that the socket is set to. Single datagrams go as SENDMSG, which says its own size. SEND_ZC
+//! has two completions: the answer, after which the kernel reads no more of the request, and the
 //! notification, after which it reads no more of the send buffer (io_uring_prep_send_zc(3)).
 
 use std::collections::VecDeque;
@@ -91,13 +92,13 @@ impl Sends {
         // No piece: the train failed with pieces in flight, and the rest is not tried.
         let Some(piece) = base.outbox.piece(slot, train.next()) else { return Step::Done };
         let socket = train.socket();
-        if let Some(size) = piece.segment.filter(|_| piece.zero_copy) {
+        if let Some(size) = piece.segment {
             let file = &base.sockets[usize::from(socket)];
             match self.sizes.claim(socket, file, size, &mut base.stats) {
                 Ok(true) => {}
                 Ok(false) => return Step::Later,
                 Err(_) => {
-                    base.outbox.copy(slot);
+                    base.outbox.split(slot, &mut base.stats);
                     return Step::Again;
                 }
             }
@@ -126,14 +127,21 @@ impl Sends {
                 .zc_flags(REPORT_USAGE);
             return Some((wire, send.build()));
         }
-        // Where the socket has a size, every other send must say its own.
+        if piece.segment.is_some() {
+            let (wire, name, length) = self.wires.fill_address(train, piece)?;
+            let send = opcode::Send::new(socket, train.address(&piece), piece.len as u32)
+                .dest_addr(name)
+                .dest_addr_len(length);
+            return Some((wire, send.build()));
+        }
+        // Where the socket has a size, a single datagram must say that it has none.
         let say_size = self.sizes.is_set(train.socket());
         let (wire, header) = self.wires.fill(train, piece, say_size)?;
         Some((wire, opcode::SendMsg::new(socket, header).build()))
     }
 
     fn unclaim(&mut self, socket: u16, piece: &Piece) {
-        if piece.zero_copy {
+        if piece.segment.is_some() {
             self.sizes.answered(socket);
         }
     }

@@ -1,10 +1,10 @@
 //! Which datagram size each socket is set to (UDP_SEGMENT, udp(7)).
 //!
-//! A send of a registered buffer has no control message: it is cut by the size that its socket has
-//! at the moment of sending. That may be later than the submission, when the socket's buffer is
-//! full. So a size changes only while no such send of the socket is unanswered, at most once a
-//! turn, and trains of another size wait for the next turn. Sends with a control message, which
-//! goes before the socket's size, may go at any time.
+//! SEND and SEND_ZC have no control message: they are cut by the size that their socket has at the
+//! moment of sending. That may be later than the submission, when the socket's buffer is full. So
+//! a size changes only while no such send of the socket is unanswered, at most once a turn, and
+//! trains of another size wait for the next turn. Sends with a control message, which goes before
+//! the socket's size, may go at any time.
 
 use std::io;
 

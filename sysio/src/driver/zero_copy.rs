@@ -18,8 +18,8 @@ pub enum ZeroCopy {
     Never,
 }
 
-/// Shorter trains are copied: pinning and notifying cost as much as copying some KiB.
-pub(crate) const SHORTEST: usize = 8192;
+/// Shorter trains are copied: a notification costs as much as copying some KiB (`benches/sends.rs`).
+pub(crate) const SHORTEST: usize = 16_384;
 
 /// Notifications of a route that are judged together.
 const WINDOW: u8 = 8;
