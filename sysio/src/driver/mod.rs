@@ -15,6 +15,7 @@ mod outbox;
 mod pages;
 pub mod ring;
 mod ring_buffers;
+mod ring_door;
 mod ring_sends;
 pub(crate) mod ring_setup;
 mod ring_sizes;

@@ -16,13 +16,14 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fixed, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use crate::driver::base::Base;
 use crate::driver::inbox::Message;
 use crate::driver::mmsg::is_fatal;
 use crate::driver::ring_buffers::{GROUP, ReceiveBuffers};
+use crate::driver::ring_door::Door;
 use crate::driver::ring_sends::Sends;
 use crate::driver::ring_setup;
 use crate::driver::wire::empty_header;
@@ -41,10 +42,6 @@ const OUT_BYTES: usize = 16;
 /// Where the payload begins in a receive buffer: 16 + 32 + 96 = 144.
 const PAYLOAD_OFFSET: usize = OUT_BYTES + ADDRESS_BYTES + RECEIVE_BYTES;
 
-/// Flags of io_uring_enter(2).
-const ENTER_GETEVENTS: u32 = 1;
-const ENTER_EXT_ARG: u32 = 8;
-
 /// High half of the user data: what completed. The low half is a number of that kind.
 const RECEIVE: u64 = 1 << 32;
 const SEND: u64 = 2 << 32;
@@ -60,7 +57,8 @@ struct KernelMemory {
 
 /// See [`crate::driver::Driver`].
 pub struct RingDriver {
-    // Closed before the memory goes (field order), though by then it has no operation left.
+    // First, then the ring, then the memory (field order), though by then no operation is left.
+    door: Door,
     ring: IoUring,
     memory: ManuallyDrop<Box<KernelMemory>>,
     pub(super) base: Base,
@@ -102,6 +100,7 @@ impl RingDriver {
             receive_header,
         };
         Ok(RingDriver {
+            door: Door::new(&ring),
             ring,
             memory: ManuallyDrop::new(Box::new(memory)),
             disarmed: (0..base.sockets.len() as u16).collect(),
@@ -163,19 +162,10 @@ impl RingDriver {
         self.base.stats.completion_overflows += u64::from(submission.cq_overflow());
         let submissions = submission.len() as u32;
         drop(submission);
-        let spec = timeout.map(Timespec::from);
-        let mut args = SubmitArgs::new();
-        if let Some(spec) = &spec {
-            args = args.timespec(spec);
-        }
-        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
-        let submitter = self.ring.submitter();
-        // SAFETY: `submissions` entries are in the queue, pushed under `push`'s argument; EXT_ARG
-        // wants an io_uring_getevents_arg, which SubmitArgs is (transparent), alive with its
-        // timespec through the call.
-        let result = unsafe { submitter.enter(submissions, waiting.into(), flags, Some(&args)) };
+        // SAFETY: `submissions` entries are in the queue, pushed under `push`'s argument.
+        let result = unsafe { self.door.enter(submissions, waiting, timeout) };
         match result {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             // A timeout, a signal; or completions must be taken first (EBUSY, EAGAIN): `reap` does.
             Err(e) => match e.raw_os_error() {
                 Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
