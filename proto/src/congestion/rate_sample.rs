@@ -4,6 +4,7 @@
 //! send them and the time it took to have them reported: reports that come in a burst, or lie about when data
 //! came, cannot make it higher than the rate at which the data was sent.
 
+use super::model::SlowData;
 use super::trains::{Snapshot, Train};
 use super::units::rate_of;
 use crate::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub(super) struct Delivery {
     pub(super) in_flight: u64,
     delivered_at: Instant,
     first_sent: Instant,
+    /// Since it was last taken.
+    slow: SlowData,
     /// Samples are app-limited until this much is delivered.
     app_limited_until: u64,
 }
@@ -45,6 +48,7 @@ impl Delivery {
             in_flight: 0,
             delivered_at: now,
             first_sent: now,
+            slow: SlowData::default(),
             app_limited_until: 0,
         }
     }
@@ -53,8 +57,14 @@ impl Delivery {
         self.app_limited_until > self.delivered
     }
 
-    /// A train of `bytes` leaves; `app_limited`: nothing follows it for now.
-    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64, app_limited: bool) -> Snapshot {
+    /// A train of `bytes` leaves; `app_limited`: nothing follows it for now; `slow`: slower than the path carries.
+    pub(super) fn on_sent(
+        &mut self,
+        now: Instant,
+        bytes: u64,
+        app_limited: bool,
+        slow: bool,
+    ) -> Snapshot {
         if self.in_flight == 0 {
             self.delivered_at = now;
             self.first_sent = now;
@@ -71,17 +81,29 @@ impl Delivery {
             lost: self.lost,
             in_flight: self.in_flight,
             app_limited: self.is_app_limited(),
+            slow,
         }
     }
 
-    pub(super) fn on_delivered(&mut self, bytes: u64) {
+    pub(super) fn on_delivered(&mut self, bytes: u64, slow: bool) {
         self.delivered += bytes;
         self.in_flight = self.in_flight.saturating_sub(bytes);
+        if slow {
+            self.slow.delivered += bytes;
+        }
     }
 
-    pub(super) fn on_lost(&mut self, bytes: u64) {
+    pub(super) fn on_lost(&mut self, bytes: u64, slow: bool) {
         self.lost += bytes;
         self.in_flight = self.in_flight.saturating_sub(bytes);
+        if slow {
+            self.slow.lost += bytes;
+        }
+    }
+
+    /// What became of slow data since the last call.
+    pub(super) fn take_slow(&mut self) -> SlowData {
+        std::mem::take(&mut self.slow)
     }
 
     /// Bytes given up before were delivered after all: they are no longer in flight.
@@ -131,12 +153,13 @@ mod tests {
         let mut last = None;
         for now in 0..100 {
             if now < 10 {
-                let snapshot = delivery.on_sent(at(now), 10_000, false);
+                let snapshot = delivery.on_sent(at(now), 10_000, false, false);
                 trains.push((now * 10, 10), 10_000, 1000, at(now), snapshot);
             }
             for n in (0..10).filter(|&n| reported(n) == now) {
-                trains
-                    .settle((n * 10, n * 10 + 9), true, |taken| delivery.on_delivered(taken.bytes));
+                trains.settle((n * 10, n * 10 + 9), true, |taken| {
+                    delivery.on_delivered(taken.bytes, false)
+                });
                 let newest = *trains.find(n * 10).unwrap();
                 last = delivery.sample(at(now), &newest, Duration::ZERO).rate;
             }
@@ -160,12 +183,12 @@ mod tests {
     #[test]
     fn app_limited_ends_when_what_was_sent_is_delivered() {
         let mut delivery = Delivery::new(at(0));
-        assert!(delivery.on_sent(at(0), 100, true).app_limited);
-        delivery.on_sent(at(1), 100, false);
-        delivery.on_delivered(100);
+        assert!(delivery.on_sent(at(0), 100, true, false).app_limited);
+        delivery.on_sent(at(1), 100, false, false);
+        delivery.on_delivered(100, false);
         assert!(!delivery.is_app_limited());
-        assert!(!delivery.on_sent(at(2), 100, false).app_limited);
-        delivery.on_lost(200);
+        assert!(!delivery.on_sent(at(2), 100, false, false).app_limited);
+        delivery.on_lost(200, false);
         assert_eq!((delivery.in_flight, delivery.lost), (0, 200));
         delivery.on_late(100);
         assert_eq!((delivery.in_flight, delivery.lost, delivery.delivered), (0, 100, 200));

@@ -1,7 +1,7 @@
 //! [`Sender`]: joins the records of what was sent, the path model, the pacer and the checks of reports.
 
 use super::missing::Missing;
-use super::model::{LostTrain, Model, Phase, Report};
+use super::model::{LostTrain, Model, Phase, Report, SlowData};
 use super::pacer::{Pacer, train_bytes};
 use super::rate_sample::{Delivery, RateSample};
 use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
@@ -134,7 +134,8 @@ impl Sender {
         let held_back = rate < self.model.pacing_rate()
             || self.delivery.in_flight + bytes + self.datagram as u64 > self.room
             || self.model.phase() == Phase::ProbeRtt;
-        let at_send = self.delivery.on_sent(now, bytes, app_limited || held_back);
+        let at_send =
+            self.delivery.on_sent(now, bytes, app_limited || held_back, self.model.is_slow());
         self.trains.push(
             (first_sequence, u64::from(datagrams)),
             bytes,
@@ -154,7 +155,7 @@ impl Sender {
     /// A control packet was sent, its frame header stamped with `now`. It is numbered, but takes no part in
     /// congestion control, and no report is due for it.
     pub fn on_control_sent(&mut self, now: Instant, sequence: u64) {
-        let at_send = self.delivery.on_sent(now, 0, false);
+        let at_send = self.delivery.on_sent(now, 0, false, false);
         self.trains.push((sequence, 1), 0, 0, now, at_send);
         self.next_sequence = sequence.saturating_add(1);
     }
@@ -189,6 +190,7 @@ impl Sender {
             rtt: outcome.rtt_sample,
             newly_delivered: outcome.newly_delivered_bytes,
             newly_lost: 0,
+            slow: SlowData::default(),
             lost_ranges: 0,
             marked: self.new_marks(report.ce_count),
             in_flight: 0,
@@ -221,6 +223,7 @@ impl Sender {
                 rtt: None,
                 newly_delivered: 0,
                 newly_lost: 0,
+                slow: SlowData::default(),
                 lost_ranges: 0,
                 marked: false,
                 in_flight: 0,
@@ -381,7 +384,7 @@ impl Sender {
         for &(low, high) in ranges.iter().rev() {
             let mut deliver = |part: (u64, u64)| {
                 trains.settle(part, true, |taken| {
-                    delivery.on_delivered(taken.bytes);
+                    delivery.on_delivered(taken.bytes, taken.train.at_send.slow);
                     outcome.newly_delivered_bytes += taken.bytes;
                     if taken.bytes > 0 && newest.is_none_or(|n| n.first < taken.train.first) {
                         newest = Some(taken.train);
@@ -420,7 +423,7 @@ impl Sender {
                 if taken.bytes == 0 {
                     return;
                 }
-                delivery.on_lost(taken.bytes);
+                delivery.on_lost(taken.bytes, taken.train.at_send.slow);
                 digest.newly_lost += taken.bytes;
                 let then = &taken.train.at_send;
                 let lost = LostTrain {
@@ -435,6 +438,7 @@ impl Sender {
         });
         missing.forget(now - rtt.smoothed() * 2);
         digest.in_flight = delivery.in_flight;
+        digest.slow = delivery.take_slow();
     }
 
     /// The client was heard: silence is over.

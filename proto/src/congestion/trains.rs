@@ -47,6 +47,8 @@ pub(super) struct Snapshot {
     pub(super) in_flight: u64,
     /// The sender had too little to send, or was held back by something that is not the path.
     pub(super) app_limited: bool,
+    /// It was sent slower than the path was found to carry.
+    pub(super) slow: bool,
 }
 
 /// What was taken out of one record: `numbers` of them, `bytes`, and a copy of the record.

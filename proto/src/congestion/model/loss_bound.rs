@@ -83,7 +83,7 @@ impl Model {
     /// Collects the signals of a round, and lowers the short-term bounds at its end.
     pub(super) fn update_bounds(&mut self, report: &Report) {
         let sample = &report.sample;
-        let limit = loss_limit(sample.in_flight, self.datagram);
+        let limit = self.loss_limit(sample.in_flight);
         let bound = &mut self.bound;
         let rate = sample.rate.unwrap_or(0);
         bound.rate_latest = bound.rate_latest.max(rate);
@@ -117,23 +117,36 @@ impl Model {
 
     fn lower(&mut self, beta: f64) {
         let (max_rate, window) = (self.max_rate.get(), self.window);
+        let tolerance = TOLERANCE / (1.0 - self.own_loss.share());
         let bound = &mut self.bound;
         let rate = if bound.rate_low == u64::MAX { max_rate } else { bound.rate_low };
         let low = if bound.low == u64::MAX { window } else { bound.low };
-        let arrived = scale(bound.rate_latest, TOLERANCE);
+        let arrived = scale(bound.rate_latest, tolerance);
         bound.rate_low = rate.min(arrived.max(scale(rate, beta)));
-        let held = scale(bound.delivered_latest, TOLERANCE);
+        let held = scale(bound.delivered_latest, tolerance);
         bound.low = low.min(held.max(scale(low, beta)));
     }
 
     /// A train was lost in part or whole: too much of what was in flight with it?
     pub(super) fn probe_found_loss(&mut self, now: Instant, lost: LostTrain) {
-        if !self.cycle.is_sampling() || lost.lost_since <= loss_limit(lost.in_flight, self.datagram)
-        {
+        if !self.cycle.is_sampling() || lost.lost_since <= self.loss_limit(lost.in_flight) {
             return;
         }
-        let in_flight = held_before_loss(&lost);
+        let in_flight = held_before_loss(&lost, self.loss_threshold());
         self.in_flight_too_high(now, in_flight, lost.app_limited);
+    }
+
+    /// The share of losses from which on the path is over-full.
+    fn loss_threshold(&self) -> f64 {
+        LOSS_THRESHOLD + self.own_loss.share()
+    }
+
+    /// More than this lost of `in_flight` bytes says that the path is over-full: the threshold, and two standard
+    /// deviations of that many random losses. Without them a path that loses 1 % at random would show more than 2 % in
+    /// every twelfth round of 100 datagrams.
+    pub(super) fn loss_limit(&self, in_flight: u64) -> u64 {
+        let expected = self.loss_threshold() * in_flight as f64;
+        (expected + 2.0 * (expected * self.datagram as f64).sqrt()) as u64
     }
 
     /// The path does not hold `in_flight` bytes: the long-term bound comes down, a probe ends.
@@ -149,20 +162,11 @@ impl Model {
     }
 }
 
-/// More than this lost of `in_flight` bytes says that the path is over-full: the threshold, and two standard
-/// deviations of that many random losses. Without them a path that loses 1 % at random would show more than 2 % in
-/// every twelfth round of 100 datagrams.
-pub(super) fn loss_limit(in_flight: u64, datagram: u64) -> u64 {
-    let expected = LOSS_THRESHOLD * in_flight as f64;
-    (expected + 2.0 * (expected * datagram as f64).sqrt()) as u64
-}
-
 /// How much was in flight when the losses crossed the threshold.
-fn held_before_loss(lost: &LostTrain) -> u64 {
+fn held_before_loss(lost: &LostTrain, threshold: f64) -> u64 {
     let in_flight_before = lost.in_flight.saturating_sub(lost.bytes);
     let lost_before = lost.lost_since.saturating_sub(lost.bytes);
-    let prefix =
-        (LOSS_THRESHOLD * in_flight_before as f64 - lost_before as f64) / (1.0 - LOSS_THRESHOLD);
+    let prefix = (threshold * in_flight_before as f64 - lost_before as f64) / (1.0 - threshold);
     in_flight_before + prefix.max(0.0) as u64
 }
 
@@ -175,8 +179,8 @@ mod tests {
         let lost =
             LostTrain { bytes: 10_000, lost_since: 10_000, in_flight: 110_000, app_limited: false };
         // 100 000 were in flight before the train; 2 % of 102 040 is what may be lost.
-        assert_eq!(held_before_loss(&lost), 102_040);
+        assert_eq!(held_before_loss(&lost, 0.02), 102_040);
         let worse = LostTrain { lost_since: 60_000, ..lost };
-        assert_eq!(held_before_loss(&worse), 100_000);
+        assert_eq!(held_before_loss(&worse, 0.02), 100_000);
     }
 }

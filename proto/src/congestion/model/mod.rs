@@ -6,6 +6,7 @@
 
 mod aggregation;
 mod loss_bound;
+mod own_loss;
 mod params;
 mod probe_bw;
 mod probe_rtt;
@@ -18,6 +19,8 @@ use super::units::{bytes_in, scale};
 use crate::time::{Duration, Instant};
 use aggregation::Aggregation;
 use loss_bound::LossBound;
+use own_loss::OwnLoss;
+pub(super) use own_loss::SlowData;
 use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN, REPORT_DATAGRAMS};
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;
@@ -56,6 +59,8 @@ pub(super) struct Report {
     pub(super) rtt: Option<Duration>,
     pub(super) newly_delivered: u64,
     pub(super) newly_lost: u64,
+    /// What of both had been sent slowly.
+    pub(super) slow: SlowData,
     /// Separate holes that were lost.
     pub(super) lost_ranges: u32,
     /// The client counted new ECN CE marks.
@@ -86,6 +91,7 @@ pub(super) struct Model {
     round: Round,
     full: FullPipe,
     bound: LossBound,
+    own_loss: OwnLoss,
     cycle: Cycle,
     aggregation: Aggregation,
     window: u64,
@@ -127,6 +133,7 @@ impl Model {
             round: Round::default(),
             full: FullPipe::default(),
             bound: LossBound::default(),
+            own_loss: OwnLoss::default(),
             cycle: Cycle::new(now, seed),
             aggregation: Aggregation::default(),
             window,
@@ -175,6 +182,11 @@ impl Model {
         self.window = self.window.min(INITIAL_WINDOW * self.datagram);
     }
 
+    /// Data that leaves now is sent slower than the path was found to carry.
+    pub(super) fn is_slow(&self) -> bool {
+        self.pacing_rate < scale(self.max_rate.get(), params::SLOW)
+    }
+
     /// Takes in what a train lost tells: called before [`Self::on_report`].
     pub(super) fn on_lost(&mut self, now: Instant, lost: LostTrain) {
         self.probe_found_loss(now, lost);
@@ -183,6 +195,10 @@ impl Model {
     /// Takes in a report; `delivered` is the count of all bytes delivered so far.
     pub(super) fn on_report(&mut self, report: &Report, delivered: u64) {
         self.delivered = delivered;
+        if let Some(rtt) = report.rtt {
+            self.own_loss.on_rtt(rtt, self.min_rtt.get());
+        }
+        self.own_loss.on_slow_data(report.slow, self.datagram);
         if report.newly_delivered > 0 {
             self.round.on_report(report.sample.prior_delivered, delivered);
             let (rate, started) = (self.max_rate.get(), self.round.started);

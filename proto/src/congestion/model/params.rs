@@ -40,6 +40,17 @@ pub(super) const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
 
 /// Losses above this part of what was in flight say that the path is over-full.
 pub(super) const LOSS_THRESHOLD: f64 = 0.02;
+/// The path's own loss counts as such up to this; what is lost beyond it is congestion wherever it comes from.
+pub(super) const OWN_LOSS_MAX: f64 = 0.12;
+/// Datagrams that weigh in the estimate of the path's own loss.
+pub(super) const OWN_LOSS_WINDOW: u64 = 512;
+/// Datagrams without loss that the estimate begins with: few losses at the start prove little.
+pub(super) const OWN_LOSS_PRIOR: u64 = 32;
+/// A round trip up to so many times the least one met hardly a queue. A buffer of a quarter of a bandwidth-delay
+/// product or more is not full then.
+pub(super) const UNQUEUED: f64 = 1.25;
+/// Data paced at less than this part of the estimated rate was sent slower than the path carries.
+pub(super) const SLOW: f64 = 0.95;
 /// What remains of a bound after a round with losses.
 pub(super) const BETA: f64 = 0.7;
 /// What remains, as long-term bound, of what was in flight when a probe found loss. The draft keeps all of it; with

@@ -1,6 +1,5 @@
 //! The probing cycle: down, cruise, refill, up. It finds more rate when there is some, and leaves room for others.
 
-use super::loss_bound::loss_limit;
 use super::params::{PROBE_ROUNDS_MAX, PROBE_WAIT, PROBE_WAIT_RANDOM, UP_GROWTH, UP_IN_FLIGHT};
 use super::{Model, Phase, Report};
 use crate::congestion::units::scale;
@@ -202,7 +201,7 @@ impl Model {
             }
         }
         let sample = &report.sample;
-        let too_much = sample.lost > loss_limit(sample.in_flight, self.datagram);
+        let too_much = sample.lost > self.loss_limit(sample.in_flight);
         if too_much || report.marked {
             if self.cycle.sampling {
                 self.in_flight_too_high(report.now, sample.in_flight, sample.app_limited);
