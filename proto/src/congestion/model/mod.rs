@@ -211,7 +211,9 @@ impl Model {
             self.round.started = false;
             self.bound.note(report);
         }
-        self.update_probe_rtt(report);
+        if self.update_probe_rtt(report) {
+            self.start_pacing();
+        }
         self.set_pacing_rate();
         self.set_window(report);
         if self.round.started {
@@ -288,6 +290,15 @@ impl Model {
             Phase::Up => params::UP_WINDOW_GAIN,
             Phase::ProbeRtt => params::PROBE_RTT_WINDOW_GAIN,
             _ => params::WINDOW_GAIN,
+        }
+    }
+
+    /// The round trip is known for the first time: one that was assumed longer must not stretch the first window over
+    /// its length.
+    fn start_pacing(&mut self) {
+        let first = super::units::rate_of(INITIAL_WINDOW * self.datagram, self.min_rtt.get());
+        if self.phase == Phase::Startup {
+            self.pacing_rate = self.pacing_rate.max(first.unwrap_or(0));
         }
     }
 

@@ -18,6 +18,14 @@ pub(super) struct MinRtt {
     round_done: bool,
 }
 
+/// What a report means for the minimum.
+struct Sampled {
+    /// The round trip is known for the first time.
+    first: bool,
+    /// The minimum is old enough to be probed.
+    expired: bool,
+}
+
 impl MinRtt {
     pub(super) fn new(now: Instant, initial: Duration) -> Self {
         Self {
@@ -35,8 +43,8 @@ impl MinRtt {
         self.min
     }
 
-    /// Returns whether the minimum is old enough to be probed.
-    fn on_sample(&mut self, now: Instant, rtt: Option<Duration>) -> bool {
+    fn on_sample(&mut self, now: Instant, rtt: Option<Duration>) -> Sampled {
+        let first = !self.sampled && rtt.is_some();
         let expired = now.saturating_since(self.probed_at) > PROBE_RTT_INTERVAL;
         if let Some(rtt) = rtt
             && (rtt < self.probed || expired)
@@ -50,14 +58,19 @@ impl MinRtt {
             self.min_at = self.probed_at;
             self.sampled = true;
         }
-        expired
+        Sampled { first, expired }
     }
 }
 
 impl Model {
-    /// Follows the minimum round trip; begins and ends probes of it.
-    pub(super) fn update_probe_rtt(&mut self, report: &Report) {
-        let expired = self.min_rtt.on_sample(report.now, report.rtt);
+    /// Follows the minimum round trip; begins and ends probes of it. Returns whether this is the first one known.
+    pub(super) fn update_probe_rtt(&mut self, report: &Report) -> bool {
+        let Sampled { first, expired } = self.min_rtt.on_sample(report.now, report.rtt);
+        self.probe_rtt(report, expired);
+        first
+    }
+
+    fn probe_rtt(&mut self, report: &Report, expired: bool) {
         if self.phase != Phase::ProbeRtt {
             if expired && self.full.reached && !report.sample.app_limited {
                 self.window_before = self.window_to_save();

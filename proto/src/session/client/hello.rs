@@ -20,18 +20,19 @@ pub(super) struct Hello {
     next: Instant,
     /// When the first HELLO went out that the answer can belong to.
     first_sent: Option<Instant>,
-    /// HELLOs that went out since then, it included.
-    sends: u32,
+    /// When the last one did.
+    last_sent: Option<Instant>,
     has_cookie: bool,
 }
 
 /// The round trip that an answer to a HELLO shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HelloRtt {
-    pub(super) rtt: Duration,
-    /// Whether one HELLO went out. After a repeat it may be more than the round trip: a start that later samples
+    /// Since the first HELLO. After a repeat it may be more than the round trip: a start that later samples
     /// correct, where a guess could be far off.
-    pub(super) exact: bool,
+    pub(super) most: Duration,
+    /// Since the last HELLO; the same when one went out.
+    pub(super) least: Duration,
 }
 
 impl Hello {
@@ -50,7 +51,7 @@ impl Hello {
             pause,
             next: now,
             first_sent: None,
-            sends: 0,
+            last_sent: None,
             has_cookie: false,
         })
     }
@@ -63,7 +64,7 @@ impl Hello {
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(LONGEST);
         self.first_sent.get_or_insert(now);
-        self.sends += 1;
+        self.last_sent = Some(now);
         Some(self.attempt.hello().as_slice())
     }
 
@@ -91,7 +92,7 @@ impl Hello {
     ) -> Result<(), HandshakeError> {
         self.attempt = attempt(config, seed)?;
         (self.fresh_at, self.next, self.first_sent) = (now + HELLO_FRESH, now, None);
-        (self.sends, self.has_cookie) = (0, false);
+        (self.last_sent, self.has_cookie) = (None, false);
         Ok(())
     }
 
@@ -105,7 +106,7 @@ impl Hello {
         self.next = now;
         let rtt = self.rtt(now);
         if !self.has_cookie {
-            (self.first_sent, self.sends, self.has_cookie) = (None, 0, true);
+            (self.first_sent, self.last_sent, self.has_cookie) = (None, None, true);
         }
         Some(rtt)
     }
@@ -121,8 +122,8 @@ impl Hello {
     }
 
     fn rtt(&self, now: Instant) -> HelloRtt {
-        let sent = self.first_sent.unwrap_or(now);
-        HelloRtt { rtt: now.saturating_since(sent), exact: self.sends == 1 }
+        let since = |sent: Option<Instant>| now.saturating_since(sent.unwrap_or(now));
+        HelloRtt { most: since(self.first_sent), least: since(self.last_sent) }
     }
 }
 

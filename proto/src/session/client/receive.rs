@@ -67,11 +67,11 @@ impl ClientSession {
         true
     }
 
-    fn hello_rtt(&mut self, HelloRtt { rtt, exact }: HelloRtt) {
-        if exact {
-            self.rtt.sample(rtt);
+    fn hello_rtt(&mut self, HelloRtt { least, most }: HelloRtt) {
+        if least == most {
+            self.rtt.sample(most);
         } else {
-            self.rtt.bound(rtt);
+            self.rtt.bound(least, most);
         }
     }
 
@@ -159,7 +159,7 @@ impl ClientSession {
         let Some(transport) = &mut self.transport else { return };
         match transport.requests.status(now, highest, &status, reordering) {
             Some(StatusRtt::Sample(rtt)) => self.rtt.sample(rtt),
-            Some(StatusRtt::Bound(rtt)) => self.rtt.bound(rtt),
+            Some(StatusRtt::Bound(rtt)) => self.rtt.bound(rtt, rtt),
             None => {}
         }
     }

@@ -14,19 +14,19 @@ const MAX: Duration = Duration::from_secs(2);
 pub(super) struct Rtt {
     smoothed: Option<Duration>,
     variation: Duration,
-    /// An upper bound only: the first sample that is less replaces it.
-    provisional: bool,
+    /// `smoothed` is an upper bound only, and this the lower one: the first sample that is less replaces both.
+    provisional: Option<Duration>,
 }
 
 impl Rtt {
     /// Begins with what the caller knows.
     pub(super) fn new(hint: Option<Duration>) -> Self {
-        Self { smoothed: hint, variation: hint.unwrap_or_default() / 2, provisional: false }
+        Self { smoothed: hint, variation: hint.unwrap_or_default() / 2, provisional: None }
     }
 
     /// Takes in a sample.
     pub(super) fn sample(&mut self, rtt: Duration) {
-        let Some(smoothed) = self.smoothed.filter(|_| !self.provisional) else {
+        let Some(smoothed) = self.smoothed.filter(|_| self.provisional.is_none()) else {
             let bound = self.smoothed.unwrap_or(rtt);
             *self = Self::new(Some(rtt.min(bound)));
             return;
@@ -35,12 +35,13 @@ impl Rtt {
         self.smoothed = Some((smoothed * 7 + rtt) / 8);
     }
 
-    /// Takes in a sample that may be far too long: only where there is none, or it is shorter. Smoothing would
-    /// forget it too slowly.
-    pub(super) fn bound(&mut self, rtt: Duration) {
-        if self.smoothed.is_none_or(|smoothed| rtt < smoothed) {
+    /// Takes in that the round trip is at most `most`, perhaps far less, and at least `least`: only where nothing is
+    /// known, or more. Smoothing would forget it too slowly.
+    pub(super) fn bound(&mut self, least: Duration, most: Duration) {
+        if self.smoothed.is_none_or(|smoothed| most < smoothed) {
             // An upper bound needs no margin for variation.
-            *self = Self { smoothed: Some(rtt), variation: Duration::ZERO, provisional: true };
+            let (smoothed, provisional) = (Some(most), Some(least));
+            *self = Self { smoothed, variation: Duration::ZERO, provisional };
         }
     }
 
@@ -49,8 +50,12 @@ impl Rtt {
         self.smoothed
     }
 
-    /// The probe timeout after `doublings` timeouts in a row.
+    /// The probe timeout after `doublings` timeouts in a row. While only bounds are known the first is by the lower one:
+    /// it costs one small packet when that is wrong, and saves most of the wait when the upper one is.
     pub(super) fn probe_timeout(&self, doublings: u32) -> Duration {
+        if let Some(least) = self.provisional.filter(|_| doublings == 0) {
+            return least + ALLOWANCE;
+        }
         let base = self.smoothed.map_or(UNKNOWN, |rtt| rtt + self.variation * 4 + ALLOWANCE);
         (base * (1 << doublings.min(10))).min(MAX)
     }
@@ -90,13 +95,14 @@ mod tests {
     #[test]
     fn a_round_trip_from_a_repeated_hello_is_forgotten_at_the_first_real_one() {
         let mut rtt = Rtt::default();
-        rtt.bound(MS(300));
-        assert_eq!((rtt.smoothed(), rtt.probe_timeout(0)), (Some(MS(300)), MS(325)));
+        rtt.bound(MS(5), MS(300));
+        assert_eq!((rtt.smoothed(), rtt.probe_timeout(0)), (Some(MS(300)), MS(30)));
+        assert_eq!(rtt.probe_timeout(1), MS(650));
         rtt.sample(MS(3));
         assert_eq!(rtt.smoothed(), Some(MS(3)));
         rtt.sample(MS(11));
         assert_eq!(rtt.smoothed(), Some(MS(4)));
-        rtt.bound(MS(200));
+        rtt.bound(MS(200), MS(200));
         assert_eq!(rtt.smoothed(), Some(MS(4)));
     }
 
