@@ -2,7 +2,7 @@
 
 use super::config::ClientEvent;
 use super::hello::HelloRtt;
-use super::requests::StatusRtt;
+use super::requests::{StatusRtt, Waits};
 use super::transport::{Message, Transport};
 use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
 use crate::crypto::Opened;
@@ -157,7 +157,8 @@ impl ClientSession {
         let Ok(status) = Status::decode(payload) else { return };
         let reordering = self.rtt.reordering(self.reordering);
         let Some(transport) = &mut self.transport else { return };
-        match transport.requests.status(now, highest, &status, reordering) {
+        let wait = Waits { reordering, answer: self.rtt.answer(reordering) };
+        match transport.requests.status(now, highest, &status, wait) {
             Some(StatusRtt::Sample(rtt)) => self.rtt.sample(rtt),
             Some(StatusRtt::Bound(rtt)) => self.rtt.bound(rtt, rtt),
             None => {}

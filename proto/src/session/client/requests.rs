@@ -33,6 +33,15 @@ pub(super) enum StatusRtt {
     Bound(Duration),
 }
 
+/// How long to wait before something is taken for lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// For what was overtaken.
+    pub(super) reordering: Duration,
+    /// For the STATUS that knows a request.
+    pub(super) answer: Duration,
+}
+
 /// All requests of a transport.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -76,9 +85,13 @@ impl Requests {
         now: Instant,
         highest: u32,
         status: &Status,
-        reordering: Duration,
+        wait: Waits,
     ) -> Option<StatusRtt> {
+        let Waits { reordering, answer } = wait;
         let mut rtt = None;
+        if !planted(Fault::RequestNotRepeated) {
+            self.repeat_unseen(now, highest, answer);
+        }
         for request in self.list.iter_mut().filter(|r| r.sends > 0 && r.id <= highest) {
             let back = highest - request.id;
             let bit = if back < 64 { 1u64 << back } else { 0 };
@@ -106,6 +119,16 @@ impl Requests {
             }
         }
         rtt
+    }
+
+    /// The server had seen no request above `highest` when it sent a STATUS that came now: one that went out `answer` ago
+    /// or longer should have been there before.
+    fn repeat_unseen(&mut self, now: Instant, highest: u32, answer: Duration) {
+        for request in self.list.iter_mut().filter(|r| r.id > highest && !r.acknowledged) {
+            if request.sent.is_some_and(|at| now.saturating_since(at) > answer) {
+                request.sent = None;
+            }
+        }
     }
 
     /// Takes out one finished request whose missing bytes count as lost now.
@@ -165,6 +188,7 @@ mod tests {
     use crate::ids::ObjectNumber;
 
     const MS: Duration = Duration::from_millis(1);
+    const WAITS: Waits = Waits { reordering: MS, answer: Duration::from_millis(50) };
 
     fn sent(count: u32) -> Requests {
         let mut requests = Requests::default();
@@ -185,15 +209,29 @@ mod tests {
     fn a_request_that_was_overtaken_goes_again_with_its_id() {
         let mut requests = sent(3);
         let now = Instant::ZERO + MS * 10;
-        let rtt = requests.status(now, 3, &status(0b101, 0), MS);
+        let rtt = requests.status(now, 3, &status(0b101, 0), WAITS);
         assert_eq!(rtt, Some(StatusRtt::Sample(MS * 10)));
         assert_eq!(requests.next_to_send(64).map(|r| r.id), Some(2));
     }
 
     #[test]
+    fn requests_that_a_later_status_does_not_know_go_again() {
+        let mut requests = sent(3);
+        requests.status(Instant::ZERO + MS * 50, 1, &status(1, 1), WAITS);
+        assert!(requests.next_to_send(64).is_none(), "they may be under way");
+        requests.status(Instant::ZERO + MS * 51, 1, &status(1, 1), WAITS);
+        let again = std::iter::from_fn(|| {
+            let request = requests.next_to_send(64)?;
+            request.sent = Some(Instant::ZERO);
+            Some(request.id)
+        });
+        assert_eq!(again.collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
     fn a_finished_request_counts_as_lost_after_the_reordering_window() {
         let mut requests = sent(1);
-        requests.status(Instant::ZERO, 1, &status(1, 1), MS);
+        requests.status(Instant::ZERO, 1, &status(1, 1), WAITS);
         assert!(requests.take_lost(Instant::ZERO).is_none());
         assert_eq!(requests.next_lost(), Some(Instant::ZERO + MS));
         assert_eq!(requests.take_lost(Instant::ZERO + MS).map(|r| r.id), Some(1));

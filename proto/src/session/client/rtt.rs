@@ -60,6 +60,11 @@ impl Rtt {
         (base * (1 << doublings.min(10))).min(MAX)
     }
 
+    /// How long after a REQUEST a STATUS that comes knows it: a round trip and what packets may overtake each other by.
+    pub(super) fn answer(&self, reordering: Duration) -> Duration {
+        self.smoothed.unwrap_or(UNKNOWN) + reordering
+    }
+
     /// How long a report may be held back: a quarter of the round trip, 1 to 5 ms (section 10).
     pub(super) fn report_delay(&self) -> Duration {
         let quarter = self.smoothed.unwrap_or_default() / 4;
