@@ -3,7 +3,9 @@
 //! `high` is the long-term bound: what the path was found to hold when it was probed. `low` and `rate_low` are
 //! the short-term bounds, set in any round with losses between probes, and lifted at the next probe.
 
-use super::params::{BETA, BETA_ECN, BETA_HIGH, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE};
+use super::params::{
+    BETA, BETA_ECN, BETA_HIGH, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE, UNQUEUED_PROBE_LOSS,
+};
 use super::{LostTrain, Model, Phase, Report};
 use crate::congestion::units::scale;
 use crate::time::Instant;
@@ -136,9 +138,12 @@ impl Model {
         self.in_flight_too_high(now, in_flight, lost.app_limited);
     }
 
-    /// The share of losses from which on the path is over-full.
+    /// The share of losses from which on the path is over-full. A probe that overfills a path loses at least a fifth of
+    /// what it sends if no queue takes it: fewer losses without a queue do not end one.
     fn loss_threshold(&self) -> f64 {
-        LOSS_THRESHOLD + self.own_loss.share()
+        let usual = LOSS_THRESHOLD + self.own_loss.share();
+        let shallow = self.phase == Phase::Up && self.own_loss.is_unqueued();
+        if shallow { usual.max(UNQUEUED_PROBE_LOSS) } else { usual }
     }
 
     /// More than this lost of `in_flight` bytes says that the path is over-full: the threshold, and two standard

@@ -29,6 +29,11 @@ impl OwnLoss {
         self.share
     }
 
+    /// Whether the latest round trip had hardly a queue in it.
+    pub(super) fn is_unqueued(&self) -> bool {
+        self.unqueued
+    }
+
     /// A round trip was measured.
     pub(super) fn on_rtt(&mut self, rtt: Duration, min_rtt: Duration) {
         self.unqueued = rtt <= min_rtt.mul_f64(UNQUEUED);

@@ -49,6 +49,9 @@ pub(super) const OWN_LOSS_PRIOR: u64 = 32;
 /// A round trip up to so many times the least one met hardly a queue. A buffer of a quarter of a bandwidth-delay
 /// product or more is not full then.
 pub(super) const UNQUEUED: f64 = 1.25;
+/// Losses of a probe that says the path is over-full although no queue is seen: half of what the mildest probe (1.25)
+/// must lose then.
+pub(super) const UNQUEUED_PROBE_LOSS: f64 = 0.1;
 /// Data paced at less than this part of the estimated rate was sent slower than the path carries.
 pub(super) const SLOW: f64 = 0.95;
 /// What remains of a bound after a round with losses.
