@@ -37,6 +37,10 @@ impl Rtt {
         self.smoothed
     }
 
+    pub(super) fn variation(&self) -> Duration {
+        self.variation
+    }
+
     /// Smoothed round trip + 4 × variation + 25 ms (PROTOCOL.md section 14).
     pub(super) fn probe_timeout(&self) -> Duration {
         self.smoothed + self.variation * 4 + TIMEOUT_SLACK

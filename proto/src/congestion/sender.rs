@@ -44,6 +44,8 @@ pub struct Sender {
     /// The first number not sent.
     next_sequence: u64,
     /// The first number above all reported.
+    reported_below: u64,
+    /// The first number that is neither reported nor missing.
     next_unreported: u64,
     ce_count: u32,
     /// The reordering window is `1 << reorder_shift` quarters of a round trip, at most a whole one.
@@ -72,6 +74,7 @@ impl Sender {
             rate_cap: config.rate_cap,
             room: u64::MAX,
             next_sequence: 0,
+            reported_below: 0,
             next_unreported: 0,
             ce_count: 0,
             reorder_shift: 0,
@@ -172,8 +175,9 @@ impl Sender {
     ) -> Result<ReportOutcome, Lie> {
         let highest = self.check(report)?;
         let before = self.pacing_rate();
-        let is_newest = highest >= self.next_unreported;
-        let is_current = highest + 1 >= self.next_unreported;
+        let is_newest = highest >= self.reported_below;
+        let is_current = highest + 1 >= self.reported_below;
+        self.reported_below = self.reported_below.max(highest + 1);
         let mut outcome = ReportOutcome::default();
         let newest = self.take_ranges(now, report.ranges, &mut outcome);
         outcome.rtt_sample = is_newest.then(|| rtt_sample(now, report)).flatten();
@@ -195,6 +199,9 @@ impl Sender {
             marked: self.new_marks(report.ce_count),
             in_flight: 0,
         };
+        if is_current && outcome.newly_delivered_bytes == 0 {
+            self.note_lost_tail(now);
+        }
         self.give_up_lost(&mut digest);
         outcome.newly_lost_bytes = digest.newly_lost;
         if is_current {
@@ -412,6 +419,17 @@ impl Sender {
         newest
     }
 
+    /// A report that brings nothing new, and comes when what was sent last should have been reported long ago: it is
+    /// missing. Nothing that was sent after it can show that.
+    fn note_lost_tail(&mut self, now: Instant) {
+        let then = now - self.rtt.smoothed() - self.rtt.variation() * 4 - self.reorder_window();
+        let Some(last) = self.trains.last_sent_before(then) else { return };
+        if last >= self.next_unreported {
+            self.missing.add(self.next_unreported, last, now - self.reorder_window());
+            self.next_unreported = last + 1;
+        }
+    }
+
     /// Gives up what has been missing too long, and tells the model of each train hit.
     fn give_up_lost(&mut self, digest: &mut Report) {
         let window = self.reorder_window();
@@ -456,6 +474,7 @@ impl Sender {
         self.missing.clear();
         self.delivery.in_flight = 0;
         self.next_unreported = self.next_sequence;
+        self.reported_below = self.next_sequence;
         self.silence = Silence::default();
         self.pacer = Pacer::new(now);
         self.probe = false;

@@ -105,6 +105,12 @@ impl Trains {
         self.ring.get(at).filter(|train| number - train.first < train.count)
     }
 
+    /// The highest number that was sent before `then`.
+    pub(super) fn last_sent_before(&self, then: Instant) -> Option<u64> {
+        let at = self.ring.partition_point(|train| train.sent < then).checked_sub(1)?;
+        self.ring.get(at).map(|train| train.first + (train.count - 1))
+    }
+
     /// `low..=high`, not taken before, are settled: delivered or lost. Calls `each` for every record touched.
     pub(super) fn settle(
         &mut self,

@@ -4,6 +4,8 @@ use crate::time::Duration;
 
 /// Added to the probe timeout for the server's own delays.
 const ALLOWANCE: Duration = Duration::from_millis(25);
+/// The first probe of a row is sent after two round trips, but not before this (RFC 8985, section 7.2).
+const FIRST_MIN: Duration = Duration::from_millis(10);
 /// The probe timeout before any sample.
 const UNKNOWN: Duration = Duration::from_millis(250);
 /// The longest probe timeout.
@@ -50,14 +52,19 @@ impl Rtt {
         self.smoothed
     }
 
-    /// The probe timeout after `doublings` timeouts in a row. While only bounds are known the first is by the lower one:
+    /// The probe timeout after `doublings` timeouts in a row. The first is short: most often the tail of a flight was
+    /// lost, and one small packet finds that out. While only bounds are known the first is by the lower one:
     /// it costs one small packet when that is wrong, and saves most of the wait when the upper one is.
     pub(super) fn probe_timeout(&self, doublings: u32) -> Duration {
         if let Some(least) = self.provisional.filter(|_| doublings == 0) {
             return least + ALLOWANCE;
         }
-        let base = self.smoothed.map_or(UNKNOWN, |rtt| rtt + self.variation * 4 + ALLOWANCE);
-        (base * (1 << doublings.min(10))).min(MAX)
+        let Some(rtt) = self.smoothed else { return UNKNOWN };
+        let full = rtt + self.variation * 4 + ALLOWANCE;
+        match doublings {
+            0 => (rtt * 2).max(FIRST_MIN).min(full),
+            _ => (full * (1 << doublings.min(10))).min(MAX),
+        }
     }
 
     /// How long after a REQUEST a STATUS that comes knows it: a round trip and what packets may overtake each other by.
@@ -91,9 +98,14 @@ mod tests {
         let mut rtt = Rtt::default();
         assert_eq!(rtt.probe_timeout(0), UNKNOWN);
         (0..100).for_each(|_| rtt.sample(MS(40)));
-        let settled = rtt.probe_timeout(0);
-        assert!(settled >= MS(65) && settled < MS(67), "{settled:?}");
-        assert_eq!(rtt.probe_timeout(1), settled * 2);
+        assert_eq!(
+            rtt.probe_timeout(0),
+            rtt.smoothed().expect("sampled") + MS(25),
+            "less than two round trips"
+        );
+        let settled = rtt.probe_timeout(1);
+        assert!(settled >= MS(130) && settled < MS(134), "{settled:?}");
+        assert_eq!(rtt.probe_timeout(2), settled * 2);
         assert_eq!(rtt.probe_timeout(31), MAX);
     }
 
