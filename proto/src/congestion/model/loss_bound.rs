@@ -5,6 +5,7 @@
 
 use super::params::{
     BETA, BETA_ECN, BETA_HIGH, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE, UNQUEUED_PROBE_LOSS,
+    UNQUEUED_STARTUP_LOSS,
 };
 use super::{LostTrain, Model, Phase, Report};
 use crate::congestion::units::scale;
@@ -138,12 +139,15 @@ impl Model {
         self.in_flight_too_high(now, in_flight, lost.app_limited);
     }
 
-    /// The share of losses from which on the path is over-full. A probe that overfills a path loses at least a fifth of
-    /// what it sends if no queue takes it: fewer losses without a queue do not end one.
+    /// The share of losses from which on the path is over-full. A probe that overfills a path loses much of what it
+    /// sends if no queue takes it: fewer losses without a queue do not end one.
     fn loss_threshold(&self) -> f64 {
         let usual = LOSS_THRESHOLD + self.own_loss.share();
-        let shallow = self.phase == Phase::Up && self.own_loss.is_unqueued();
-        if shallow { usual.max(UNQUEUED_PROBE_LOSS) } else { usual }
+        match self.phase {
+            Phase::Startup if self.own_loss.is_unqueued() => usual.max(UNQUEUED_STARTUP_LOSS),
+            Phase::Up if self.own_loss.is_unqueued() => usual.max(UNQUEUED_PROBE_LOSS),
+            _ => usual,
+        }
     }
 
     /// More than this lost of `in_flight` bytes says that the path is over-full: the threshold, and two standard

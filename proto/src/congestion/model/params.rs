@@ -52,6 +52,8 @@ pub(super) const UNQUEUED: f64 = 1.25;
 /// Losses of a probe that says the path is over-full although no queue is seen: half of what the mildest probe (1.25)
 /// must lose then.
 pub(super) const UNQUEUED_PROBE_LOSS: f64 = 0.1;
+/// The same of startup, which doubles the rate in a round: somewhat less than the mean of what the round that overfills must lose.
+pub(super) const UNQUEUED_STARTUP_LOSS: f64 = 0.2;
 /// Data paced at less than this part of the estimated rate was sent slower than the path carries.
 pub(super) const SLOW: f64 = 0.95;
 /// What remains of a bound after a round with losses.
