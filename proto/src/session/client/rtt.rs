@@ -26,13 +26,15 @@ impl Rtt {
         Self { smoothed: hint, variation: hint.unwrap_or_default() / 2, provisional: None }
     }
 
-    /// Takes in a sample.
+    /// Takes in a sample. One is cut to twice the smoothed value: it may be the answer to a later packet, as the first
+    /// STATUS was lost. A path that did get longer is still followed in a few samples.
     pub(super) fn sample(&mut self, rtt: Duration) {
         let Some(smoothed) = self.smoothed.filter(|_| self.provisional.is_none()) else {
             let bound = self.smoothed.unwrap_or(rtt);
             *self = Self::new(Some(rtt.min(bound)));
             return;
         };
+        let rtt = rtt.min(smoothed * 2);
         self.variation = (self.variation * 3 + smoothed.abs_diff(rtt)) / 4;
         self.smoothed = Some((smoothed * 7 + rtt) / 8);
     }
@@ -118,9 +120,9 @@ mod tests {
         rtt.sample(MS(3));
         assert_eq!(rtt.smoothed(), Some(MS(3)));
         rtt.sample(MS(11));
-        assert_eq!(rtt.smoothed(), Some(MS(4)));
+        assert_eq!(rtt.smoothed(), Some(Duration::from_micros(3375)), "as if it were 6 ms");
         rtt.bound(MS(200), MS(200));
-        assert_eq!(rtt.smoothed(), Some(MS(4)));
+        assert_eq!(rtt.smoothed(), Some(Duration::from_micros(3375)));
     }
 
     #[test]
