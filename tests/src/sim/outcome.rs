@@ -9,8 +9,8 @@ use segcast_proto::wire::Code;
 pub struct Outcome {
     /// When the last transfer ended.
     pub ended: Duration,
-    /// It ended after the scenario's bound.
-    pub late: bool,
+    /// The time that it took, over the time within which it had to end.
+    pub part_of_bound: f64,
     /// Datagrams from the server.
     pub datagrams: u64,
     /// Share of the path's rate that new bytes used.

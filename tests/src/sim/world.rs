@@ -251,7 +251,7 @@ impl World {
         let duplicate: u64 = stats.clone().map(|stats| stats.duplicate_bytes).sum();
         Outcome {
             ended,
-            late: ended > self.bound(),
+            part_of_bound: ended.as_secs_f64() / self.bound().as_secs_f64(),
             datagrams: self.datagrams,
             utilisation: new as f64 / (self.scenario.rate as f64 * ended.as_secs_f64()),
             waste: duplicate as f64 / new as f64,
