@@ -40,10 +40,12 @@ impl Pacer {
 }
 
 /// The longest train (bytes, a whole number of datagrams, at least one) at `rate`
-/// over a path of round trip `rtt`.
-pub(super) fn train_bytes(rate: u64, rtt: Duration, datagram: usize) -> usize {
+/// over a path of round trip `rtt`, that leaves `late` after its time: what pacing makes good goes with it in one
+/// train, not in several that follow each other at once. So a shard that is busy sends fewer and longer trains.
+pub(super) fn train_bytes(rate: u64, rtt: Duration, late: Duration, datagram: usize) -> usize {
     let by_size = (TRAIN_MAX / datagram).min(TRAIN_DATAGRAMS_MAX);
-    let by_time = bytes_in(rate, (rtt / 4).clamp(TRAIN_TIME.0, TRAIN_TIME.1)) / datagram as u64;
+    let time = ((rtt / 4).clamp(TRAIN_TIME.0, TRAIN_TIME.1) + late.min(CATCH_UP)).min(TRAIN_TIME.1);
+    let by_time = bytes_in(rate, time) / datagram as u64;
     (by_time.min(by_size as u64) as usize).max(1) * datagram
 }
 
@@ -53,13 +55,23 @@ mod tests {
 
     #[test]
     fn trains_are_a_millisecond_of_the_rate_within_the_bounds_of_gso() {
+        const ON_TIME: Duration = Duration::ZERO;
         let long = Duration::from_millis(40);
-        assert_eq!(train_bytes(0, long, 1200), 1200);
-        assert_eq!(train_bytes(12_500_000, long, 1200), 10 * 1200);
-        assert_eq!(train_bytes(12_500_000, Duration::from_millis(1), 1200), 2 * 1200);
-        assert_eq!(train_bytes(270_000_000, Duration::ZERO, 1200), 54 * 1200);
-        assert_eq!(train_bytes(u64::MAX, long, 1000), 64 * 1000);
-        assert_eq!(train_bytes(u64::MAX, long, 8952), 7 * 8952);
+        assert_eq!(train_bytes(0, long, ON_TIME, 1200), 1200);
+        assert_eq!(train_bytes(12_500_000, long, ON_TIME, 1200), 10 * 1200);
+        assert_eq!(train_bytes(12_500_000, Duration::from_millis(1), ON_TIME, 1200), 2 * 1200);
+        assert_eq!(train_bytes(270_000_000, Duration::ZERO, ON_TIME, 1200), 54 * 1200);
+        assert_eq!(train_bytes(u64::MAX, long, ON_TIME, 1000), 64 * 1000);
+        assert_eq!(train_bytes(u64::MAX, long, ON_TIME, 8952), 7 * 8952);
+    }
+
+    #[test]
+    fn a_late_train_takes_along_what_pacing_makes_good() {
+        let (short, half) = (Duration::from_micros(100), Duration::from_micros(500));
+        let train = |late| train_bytes(80_000_000, short, late, 1000);
+        assert_eq!(train(Duration::ZERO), 20_000);
+        assert_eq!(train(half), 60_000);
+        assert_eq!(train_bytes(40_000_000, short, half * 100, 1000), 40_000, "a millisecond in all");
     }
 
     #[test]

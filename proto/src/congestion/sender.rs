@@ -90,7 +90,7 @@ impl Sender {
             return None;
         }
         let datagram = self.datagram as u64;
-        let wanted = self.train_bytes();
+        let wanted = self.train_bytes(now);
         let room = self.room.saturating_sub(self.delivery.in_flight);
         let window = self.model.window().saturating_sub(self.delivery.in_flight);
         let mut bytes = wanted.min(room).min(window);
@@ -350,8 +350,9 @@ impl Sender {
         self.trains.vanished(self.silence.overdue())
     }
 
-    fn train_bytes(&self) -> u64 {
-        train_bytes(self.pacing_rate(), self.model.min_rtt(), self.datagram) as u64
+    fn train_bytes(&self, now: Instant) -> u64 {
+        let late = now.saturating_since(self.pacer.next());
+        train_bytes(self.pacing_rate(), self.model.min_rtt(), late, self.datagram) as u64
     }
 
     /// A report is false if it says what cannot be. Returns its highest number.

@@ -78,7 +78,7 @@ impl ClientSession {
     fn take_sealed(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
         let bytes = datagram.len();
         let Some(transport) = &mut self.transport else { return false };
-        let lifetime = self.rtt.probe_timeout(0) * PREVIOUS_EPOCH_TIMEOUTS;
+        let lifetime = self.rtt.full_timeout() * PREVIOUS_EPOCH_TIMEOUTS;
         transport.opener.set_previous_epoch_lifetime(lifetime);
         let Ok(opened) = transport.opener.open(now, datagram) else { return false };
         let violation = opened.is_hasty && opened.epoch > transport.sealer.epoch();

@@ -55,18 +55,20 @@ impl Rtt {
     }
 
     /// The probe timeout after `doublings` timeouts in a row. The first is short: most often the tail of a flight was
-    /// lost, and one small packet finds that out. While only bounds are known the first is by the lower one:
-    /// it costs one small packet when that is wrong, and saves most of the wait when the upper one is.
+    /// lost, and one small packet finds that out. While only bounds of the round trip are known the first is by the
+    /// lower one: it costs one small packet when that is wrong, and saves most of the wait when the upper one is.
     pub(super) fn probe_timeout(&self, doublings: u32) -> Duration {
-        if let Some(least) = self.provisional.filter(|_| doublings == 0) {
-            return least + ALLOWANCE;
-        }
-        let Some(rtt) = self.smoothed else { return UNKNOWN };
-        let full = rtt + self.variation * 4 + ALLOWANCE;
-        match doublings {
-            0 => (rtt * 2).max(FIRST_MIN).min(full),
+        let full = self.full_timeout();
+        match (doublings, self.smoothed, self.provisional) {
+            (0, _, Some(least)) => least + ALLOWANCE,
+            (0, Some(rtt), None) => (rtt * 2).max(FIRST_MIN).min(full),
             _ => (full * (1 << doublings.min(10))).min(MAX),
         }
+    }
+
+    /// Round trip, variation and allowance: how long an answer may take that is not lost.
+    pub(super) fn full_timeout(&self) -> Duration {
+        self.smoothed.map_or(UNKNOWN, |rtt| rtt + self.variation * 4 + ALLOWANCE)
     }
 
     /// How long after a REQUEST a STATUS that comes knows it: a round trip and what packets may overtake each other by.
