@@ -10,7 +10,10 @@ use crate::time::{Duration, Instant};
 const TRAIN_TIME: (Duration, Duration) = (Duration::from_micros(250), Duration::from_millis(1));
 /// A train that leaves late (timers, a busy shard) does not push back those after it by more than this: up to
 /// so much sending time is made good, so that lateness does not lower the rate.
-const CATCH_UP: Duration = Duration::from_millis(1);
+pub(super) const CATCH_UP: Duration = Duration::from_millis(1);
+/// A train that stood ready while others had their turns pushes back those after it by nothing, up to this: a shard with
+/// a thousand sessions comes round in some 13 ms, and each of them keeps its rate by longer trains.
+const WAITED_MAX: Duration = Duration::from_millis(16);
 
 /// Spaces trains at a rate.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +31,14 @@ impl Pacer {
         self.next
     }
 
-    /// `bytes` left at `now` and take their time at `rate` (bytes/s).
-    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64, rate: u64) {
-        self.next = self.next.max(now - CATCH_UP) + time_for(bytes, rate);
+    /// `bytes` left at `now`, after having `waited` for others, and take their time at `rate` (bytes/s).
+    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64, rate: u64, waited: Duration) {
+        self.next = self.next.max(now - made_good(waited)) + time_for(bytes, rate);
+    }
+
+    /// How late a train is that leaves now after having `waited` for others, as far as that is made good.
+    pub(super) fn late(&self, now: Instant, waited: Duration) -> Duration {
+        now.saturating_since(self.next).min(made_good(waited))
     }
 
     /// The rate changed for the better: do not sit out a wait that was set for a lower one.
@@ -39,12 +47,17 @@ impl Pacer {
     }
 }
 
+fn made_good(waited: Duration) -> Duration {
+    waited.clamp(CATCH_UP, WAITED_MAX)
+}
+
 /// The longest train (bytes, a whole number of datagrams, at least one) at `rate`
 /// over a path of round trip `rtt`, that leaves `late` after its time: what pacing makes good goes with it in one
 /// train, not in several that follow each other at once. So a shard that is busy sends fewer and longer trains.
 pub(super) fn train_bytes(rate: u64, rtt: Duration, late: Duration, datagram: usize) -> usize {
     let by_size = (TRAIN_MAX / datagram).min(TRAIN_DATAGRAMS_MAX);
-    let time = ((rtt / 4).clamp(TRAIN_TIME.0, TRAIN_TIME.1) + late.min(CATCH_UP)).min(TRAIN_TIME.1);
+    let usual = (rtt / 4).clamp(TRAIN_TIME.0, TRAIN_TIME.1);
+    let time = (usual + late).min(TRAIN_TIME.1.max(late));
     let by_time = bytes_in(rate, time) / datagram as u64;
     (by_time.min(by_size as u64) as usize).max(1) * datagram
 }
@@ -71,18 +84,23 @@ mod tests {
         let train = |late| train_bytes(80_000_000, short, late, 1000);
         assert_eq!(train(Duration::ZERO), 20_000);
         assert_eq!(train(half), 60_000);
-        assert_eq!(train_bytes(40_000_000, short, half * 100, 1000), 40_000, "a millisecond in all");
+        assert_eq!(train(half * 2), 64_000);
+        assert_eq!(train_bytes(40_000_000, short, half * 2, 1000), 40_000, "a millisecond in all");
+        assert_eq!(train_bytes(5_000_000, short, half * 20, 1000), 50_000, "it waited for others");
     }
 
     #[test]
     fn lateness_is_made_good_but_idleness_is_not() {
         let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
         let mut pacer = Pacer::new(at(0));
-        pacer.on_sent(at(0), 10_000, 1_000_000);
+        pacer.on_sent(at(0), 10_000, 1_000_000, Duration::ZERO);
         assert_eq!(pacer.next(), at(10));
-        pacer.on_sent(at(11), 10_000, 1_000_000);
+        pacer.on_sent(at(11), 10_000, 1_000_000, Duration::ZERO);
         assert_eq!(pacer.next(), at(20));
-        pacer.on_sent(at(500), 10_000, 1_000_000);
+        pacer.on_sent(at(500), 10_000, 1_000_000, Duration::ZERO);
         assert_eq!(pacer.next(), at(509));
+        pacer.on_sent(at(600), 10_000, 1_000_000, Duration::from_millis(5));
+        assert_eq!(pacer.next(), at(605));
+        assert_eq!(pacer.late(at(700), Duration::from_millis(90)), WAITED_MAX);
     }
 }

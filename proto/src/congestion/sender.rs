@@ -1,14 +1,16 @@
 //! [`Sender`]: joins the records of what was sent, the path model, the pacer and the checks of reports.
 
+mod settle;
+
 use super::missing::Missing;
-use super::model::{LostTrain, Model, Phase, Report, SlowData};
-use super::pacer::{Pacer, train_bytes};
+use super::model::{Model, Phase, Report, SlowData};
+use super::pacer::{CATCH_UP, Pacer, train_bytes};
 use super::rate_sample::{Delivery, RateSample};
 use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
 use super::rtt::{DEFAULT_RTT, Rtt};
 use super::silence::Silence;
 use super::skip::Skips;
-use super::trains::{Train, Trains};
+use super::trains::Trains;
 use crate::time::{Duration, Instant};
 
 /// The reordering window is a quarter of the round trip, at least this: less is noise of clocks and batching.
@@ -52,6 +54,8 @@ pub struct Sender {
     reorder_shift: u32,
     /// A datagram may leave past the window: a probe after silence.
     probe: bool,
+    /// How long the next train has stood ready while others had their turns.
+    waited: Duration,
 }
 
 impl Sender {
@@ -79,7 +83,15 @@ impl Sender {
             ce_count: 0,
             reorder_shift: 0,
             probe: false,
+            waited: Duration::ZERO,
         }
+    }
+
+    /// The next train has stood ready for `waited` while other sessions had their turns: that is made good, up to
+    /// 16 ms, and after more than a millisecond the train is no measure of its path. A busy shard must not teach its
+    /// sessions that their paths are slow.
+    pub fn set_waited(&mut self, waited: Duration) {
+        self.waited = waited;
     }
 
     /// How many bytes of UDP payload the next train may carry now, a whole number of datagrams and at least one.
@@ -136,6 +148,7 @@ impl Sender {
         // Whatever but the path holds the sender back makes its samples no measure of the path.
         let held_back = rate < self.model.pacing_rate()
             || self.delivery.in_flight + bytes + self.datagram as u64 > self.room
+            || self.waited > CATCH_UP
             || self.model.phase() == Phase::ProbeRtt;
         let at_send =
             self.delivery.on_sent(now, bytes, app_limited || held_back, self.model.is_slow());
@@ -150,7 +163,8 @@ impl Sender {
         if self.delivery.in_flight + self.datagram as u64 > self.model.window() {
             self.model.on_window_limited();
         }
-        self.pacer.on_sent(now, bytes, rate);
+        self.pacer.on_sent(now, bytes, rate, self.waited);
+        self.waited = Duration::ZERO;
         self.silence.on_sent(now, self.rtt.probe_timeout());
         self.probe = false;
     }
@@ -351,113 +365,8 @@ impl Sender {
     }
 
     fn train_bytes(&self, now: Instant) -> u64 {
-        let late = now.saturating_since(self.pacer.next());
+        let late = self.pacer.late(now, self.waited);
         train_bytes(self.pacing_rate(), self.model.min_rtt(), late, self.datagram) as u64
-    }
-
-    /// A report is false if it says what cannot be. Returns its highest number.
-    fn check(&self, report: &FeedbackView<'_>) -> Result<u64, Lie> {
-        let &(_, highest) = report.ranges.first().ok_or(Lie::Malformed)?;
-        if highest >= self.next_sequence {
-            return Err(Lie::NeverSent(highest));
-        }
-        let mut above = None;
-        for &(low, high) in report.ranges {
-            if low > high || above.is_some_and(|above| high >= above) {
-                return Err(Lie::Malformed);
-            }
-            if self.skips.any_in(low, high) {
-                return Err(Lie::Skipped(low, high));
-            }
-            above = Some(low);
-        }
-        match self.trains.find(highest) {
-            Some(train) if !train.was_sent_at(report.echo) => {
-                Err(Lie::BadEcho { number: highest, echo: report.echo })
-            }
-            _ => Ok(highest),
-        }
-    }
-
-    /// Settles what the ranges say arrived and notes the gaps. Returns the newest train of it.
-    fn take_ranges(
-        &mut self,
-        now: Instant,
-        ranges: &[(u64, u64)],
-        outcome: &mut ReportOutcome,
-    ) -> Option<Train> {
-        let Self { trains, delivery, missing, next_unreported, reorder_shift, .. } = self;
-        let mut newest: Option<Train> = None;
-        // Ascending, so that gaps are noted in order.
-        for &(low, high) in ranges.iter().rev() {
-            let mut deliver = |part: (u64, u64)| {
-                trains.settle(part, true, |taken| {
-                    delivery.on_delivered(taken.bytes, taken.train.at_send.slow);
-                    outcome.newly_delivered_bytes += taken.bytes;
-                    if taken.bytes > 0 && newest.is_none_or(|n| n.first < taken.train.first) {
-                        newest = Some(taken.train);
-                    }
-                });
-            };
-            let mut late = 0;
-            missing.fill(low, high.min(next_unreported.saturating_sub(1)), |low, high, lost| {
-                if lost { late += high - low + 1 } else { deliver((low, high)) }
-            });
-            if high >= *next_unreported {
-                if low > *next_unreported {
-                    missing.add(*next_unreported, low - 1, now);
-                }
-                deliver((low.max(*next_unreported), high));
-                *next_unreported = high + 1;
-            }
-            if late > 0 {
-                let bytes = late * trains.datagram_at(high);
-                delivery.on_late(bytes);
-                outcome.late_bytes += bytes;
-                *reorder_shift = (*reorder_shift + 1).min(2);
-            }
-        }
-        newest
-    }
-
-    /// A report that brings nothing new, and comes when what was sent last should have been reported long ago: it is
-    /// missing. Nothing that was sent after it can show that.
-    fn note_lost_tail(&mut self, now: Instant) {
-        let then = now - self.rtt.smoothed() - self.rtt.variation() * 4 - self.reorder_window();
-        let Some(last) = self.trains.last_sent_before(then) else { return };
-        if last >= self.next_unreported {
-            self.missing.add(self.next_unreported, last, now - self.reorder_window());
-            self.next_unreported = last + 1;
-        }
-    }
-
-    /// Gives up what has been missing too long, and tells the model of each train hit.
-    fn give_up_lost(&mut self, digest: &mut Report) {
-        let window = self.reorder_window();
-        let Self { trains, delivery, missing, model, rtt, .. } = self;
-        let now = digest.now;
-        missing.expire(now, window, |low, high| {
-            let before = digest.newly_lost;
-            trains.settle((low, high), false, |taken| {
-                if taken.bytes == 0 {
-                    return;
-                }
-                delivery.on_lost(taken.bytes, taken.train.at_send.slow);
-                digest.newly_lost += taken.bytes;
-                let then = &taken.train.at_send;
-                let lost = LostTrain {
-                    bytes: taken.bytes,
-                    lost_since: delivery.lost.saturating_sub(then.lost),
-                    in_flight: then.in_flight,
-                    app_limited: then.app_limited,
-                };
-                model.on_lost(now, lost);
-            });
-            digest.lost_ranges += u32::from(digest.newly_lost > before);
-        });
-        missing.forget(now - rtt.smoothed() * 2);
-        digest.in_flight = delivery.in_flight;
-        digest.slow = delivery.take_slow();
     }
 
     /// The client was heard: silence is over.
@@ -479,16 +388,6 @@ impl Sender {
         self.silence = Silence::default();
         self.pacer = Pacer::new(now);
         self.probe = false;
-    }
-
-    /// Whether the count of marks rose; one that fell (a late report) says nothing.
-    fn new_marks(&mut self, count: u32) -> bool {
-        let more = count.wrapping_sub(self.ce_count);
-        let rose = more != 0 && more < 1 << 31;
-        if rose {
-            self.ce_count = count;
-        }
-        rose
     }
 
     fn reorder_window(&self) -> Duration {

@@ -9,7 +9,7 @@ use super::session::{Refusal, Session};
 use super::source::{Object, SegmentSource};
 use super::transmit::{Step, Written};
 use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::code::Code;
 use crate::wire::{FLAG_END, FrameHeader, PacketType};
 use core::ops::Range;
@@ -20,9 +20,6 @@ const STATUS_REPEATS: u8 = 2;
 /// Up to this datagram size the plaintext of the datagram after next is asked for while one is sealed. The processor's
 /// own read-ahead starts anew with each datagram and is soon up to speed in larger ones, where asking costs more.
 const PREFETCH_MAX: usize = 4096;
-/// A train that had to wait for others for longer than pacing makes good is no measure of the path: a busy shard must
-/// not teach its sessions that their paths are slow.
-const HELD_BACK: Duration = Duration::from_millis(1);
 
 impl Endpoint {
     /// One train of the most urgent request.
@@ -49,12 +46,16 @@ impl Endpoint {
             let sessions = u64::from(self.clients.sharing(session.client));
             sender.set_rate_cap(Some((cap / sessions).max(1)));
         }
-        let budget = session.work.as_mut().and_then(|work| work.sender.as_mut()?.train_budget(now));
+        let waited = self.schedule.waited(slot, now);
+        let budget = session.work.as_mut().and_then(|work| {
+            let sender = work.sender.as_mut()?;
+            sender.set_waited(waited);
+            sender.train_budget(now)
+        });
         let Some(budget) = budget else { return Ok(None) };
         let Some((at, bytes, range)) = self.next_range(now, slot, source) else { return Ok(None) };
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
-        let held_back = self.schedule.waited(slot, now) > HELD_BACK;
-        let train = Train { at, bytes, range, budget, held_back };
+        let train = Train { at, bytes, range, budget };
         let skipped = skip(session);
         self.counters.skipped += u64::from(skipped);
         let (written, payload, repair) = seal_train(session, now, train, source, out)?;
@@ -119,8 +120,6 @@ struct Train<'a> {
     range: Range<u32>,
     /// What the rate model allows, bytes of UDP payload.
     budget: usize,
-    /// It left late because others had their turns.
-    held_back: bool,
 }
 
 /// Seals one train; gives what was written, its payload bytes, and whether it was a repair.
@@ -178,7 +177,7 @@ fn seal_train<S: SegmentSource>(
         finish(session, now, train.at);
     }
     let Some(work) = session.work.as_mut() else { return Err(Code::ProtocolViolation.into()) };
-    let app_limited = !work.queue.has_work() || train.held_back;
+    let app_limited = !work.queue.has_work();
     if let Some(sender) = work.sender.as_mut() {
         sender.on_sent(now, first, datagrams, len as u64, app_limited);
     }
