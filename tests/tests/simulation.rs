@@ -47,12 +47,14 @@ fn every_transfer_ends_right_and_in_time() {
     });
     let failed: Vec<_> = results.iter().filter(|(_, o)| o.is_err()).map(|(seed, _)| seed).collect();
     assert!(failed.is_empty(), "{} of {count} failed: {failed:?}", failed.len());
-    let ended: Vec<_> = results.iter().filter_map(|(seed, o)| Some((seed, o.as_ref().ok()?))).collect();
+    let ended: Vec<_> =
+        results.iter().filter_map(|(seed, o)| Some((seed, o.as_ref().ok()?))).collect();
     report(&ended);
     for (seed, outcome) in &ended {
         assert!(outcome.datagrams >= 200, "seed {seed} moved {}", outcome.datagrams);
     }
-    let late: Vec<_> = ended.iter().filter(|(_, o)| o.part_of_bound > 1.0).map(|(s, _)| s).collect();
+    let late: Vec<_> =
+        ended.iter().filter(|(_, o)| o.part_of_bound > 1.0).map(|(s, _)| s).collect();
     assert!(late.is_empty(), "{} of {count} ended after the bound: {late:?}", late.len());
 }
 
@@ -64,6 +66,9 @@ fn report(ended: &[(&u64, &Outcome)]) {
     let at = |share: f64| parts[((parts.len() - 1) as f64 * share) as usize];
     println!(
         "time taken, of the bound: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2}",
-        at(0.5), at(0.99), at(0.999), at(1.0)
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
     );
 }

@@ -262,7 +262,8 @@ impl Model {
     }
 
     fn train(&self) -> u64 {
-        train_bytes(self.pacing_rate, self.min_rtt.get(), Duration::ZERO, self.datagram as usize) as u64
+        train_bytes(self.pacing_rate, self.min_rtt.get(), Duration::ZERO, self.datagram as usize)
+            as u64
     }
 
     fn floor(&self) -> u64 {

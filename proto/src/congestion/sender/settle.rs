@@ -1,9 +1,9 @@
 //! What a report settles: whether it can be true, what arrived, what is missing, what is lost.
 
+use super::Sender;
 use crate::congestion::model::{LostTrain, Report};
 use crate::congestion::report::{FeedbackView, Lie, ReportOutcome};
 use crate::congestion::trains::Train;
-use super::Sender;
 use crate::time::Instant;
 
 impl Sender {
