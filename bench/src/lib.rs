@@ -7,4 +7,6 @@
 
 pub mod limits;
 pub mod measure;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod sink;

@@ -18,11 +18,26 @@ enum Command {
     Limits(limits::Args),
     /// The shipped edge alone, at the point where a network card would take over
     Sink(sink::CommandArgs),
+    /// Segcast beside nginx, quinn and s2n-quic: bytes for each CPU-second of the server
+    #[cfg(feature = "peers")]
+    Peers(Box<segcast_bench::peers::Args>),
+    /// Segcast beside nginx, quinn and s2n-quic. Not built in: add `--features peers`
+    #[cfg(not(feature = "peers"))]
+    Peers {
+        #[arg(hide = true, allow_hyphen_values = true, trailing_var_arg = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Limits(args) => limits::run(&args),
         Command::Sink(args) => sink::run(&args),
+        #[cfg(feature = "peers")]
+        Command::Peers(args) => segcast_bench::peers::run(&args),
+        #[cfg(not(feature = "peers"))]
+        Command::Peers { .. } => anyhow::bail!(
+            "built without the other servers: cargo run --release -p segcast-bench --features peers -- peers"
+        ),
     }
 }
