@@ -9,4 +9,5 @@ pub mod limits;
 pub mod measure;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod scale;
 pub mod sink;

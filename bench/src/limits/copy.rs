@@ -25,12 +25,13 @@ impl Variant for Copying {
             cipher: None,
             datagram_bytes: None,
             prefetch: None,
+            link: None,
             gb_per_cpu_s: figures,
             ns_per_datagram: None,
         }
     }
 
-    fn work(&mut self, pool: &mut Pool, time: Duration) -> u64 {
+    fn work(&mut self, pool: &mut Pool, time: Duration) -> anyhow::Result<u64> {
         let end = Instant::now() + time;
         let mut bytes = 0;
         while Instant::now() < end {
@@ -40,6 +41,6 @@ impl Variant for Copying {
                 bytes += train.len() as u64;
             }
         }
-        bytes
+        Ok(bytes)
     }
 }

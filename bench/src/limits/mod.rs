@@ -6,18 +6,23 @@
 mod copy;
 mod pool;
 mod seal;
+mod send;
 
 pub use pool::Pool;
 pub use seal::{Cipher, Engine, SealLoop};
+pub use send::{Link, SendLoop};
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::measure::{Band, CoresArgs, CpuClocks, OutputArgs, Repeats, Table, on_core};
+use crate::measure::{Band, Cores, CoresArgs, CpuClocks, OutputArgs, Repeats, Table, on_core};
 
 /// Sizes of sealed packets, bytes of UDP payload; 16 384: a TLS record, for comparison.
 const DATAGRAMS: [usize; 4] = [1200, 1440, 8952, 16_384];
+
+/// Size of the datagrams that are sent.
+const SENT_DATAGRAM: usize = 1440;
 
 /// Arguments of `limits`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -48,6 +53,8 @@ struct Row {
     cipher: Option<Cipher>,
     datagram_bytes: Option<usize>,
     prefetch: Option<bool>,
+    /// Of sends: the driver; and the share of the trains that were handed over without copying, if it was tried.
+    link: Option<Link>,
     /// 10^9 bytes of payload per CPU-second.
     gb_per_cpu_s: Band,
     /// Nanoseconds of the core for each packet.
@@ -57,7 +64,7 @@ struct Row {
 /// Everything that `limits --json` prints.
 #[derive(Debug, Serialize)]
 struct Limits {
-    core: usize,
+    cores: Cores,
     pool_bytes: usize,
     seed: u64,
     rows: Vec<Row>,
@@ -66,7 +73,7 @@ struct Limits {
 /// Something that works until its time is over and says how many bytes of payload it did.
 trait Variant {
     fn row(&self, figures: Band) -> Row;
-    fn work(&mut self, pool: &mut Pool, time: Duration) -> u64;
+    fn work(&mut self, pool: &mut Pool, time: Duration) -> anyhow::Result<u64>;
 }
 
 /// Runs all variants.
@@ -74,17 +81,13 @@ trait Variant {
 /// # Errors
 /// When a core cannot be had or the output fails.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let core = args.cores.server_core;
-    let core = match core {
-        Some(core) => core,
-        None => *segcast_sysio::cpu::allowed_cores()?.last().unwrap_or(&0),
-    };
-    let rows = on_core(core, || measure(args, core))?;
-    let limits = Limits { core, pool_bytes: args.pool << 20, seed: args.seed, rows };
+    let cores = args.cores.choose()?;
+    let rows = on_core(cores.server, || measure(args, cores))?;
+    let limits = Limits { cores, pool_bytes: args.pool << 20, seed: args.seed, rows };
     args.output.print(&limits, &limits.table())
 }
 
-fn measure(args: &Args, core: usize) -> anyhow::Result<Vec<Row>> {
+fn measure(args: &Args, cores: Cores) -> anyhow::Result<Vec<Row>> {
     let mut pool = Pool::new(args.pool << 20, args.seed);
     let mut variants: Vec<Box<dyn Variant>> = vec![Box::new(copy::Copying::new())];
     for cipher in [Cipher::Aes128Gcm, Cipher::Aes256Gcm] {
@@ -96,13 +99,21 @@ fn measure(args: &Args, core: usize) -> anyhow::Result<Vec<Row>> {
             }
         }
     }
+    for (link, sealed) in
+        [(Link::Loopback, false), (Link::Loopback, true), (Link::Sink, false), (Link::Sink, true)]
+    {
+        match SendLoop::new(link, sealed, SENT_DATAGRAM, cores) {
+            Ok(sending) => variants.push(Box::new(sending)),
+            Err(error) => eprintln!("not measured: sending on {link}: {error:#}"),
+        }
+    }
     let mut figures = vec![Repeats::default(); variants.len()];
     let time = Duration::from_secs_f64(args.seconds);
-    let clocks = CpuClocks::of(std::process::id(), core);
+    let clocks = CpuClocks::of_this_thread(cores.server);
     for _ in 0..args.repeats {
         for (variant, figures) in variants.iter_mut().zip(&mut figures) {
             let before = clocks.read()?;
-            let bytes = variant.work(&mut pool, time);
+            let bytes = variant.work(&mut pool, time)?;
             let used = clocks.read()? - before;
             figures.push(bytes as f64 / used.seconds() / 1e9);
         }
@@ -119,6 +130,9 @@ impl Limits {
             let mut what = row.what.to_owned();
             if let (Some(engine), Some(cipher)) = (row.engine, row.cipher) {
                 what = format!("{what} {cipher}, {engine}");
+            }
+            if let Some(link) = row.link {
+                what = format!("{what}, {link}");
             }
             if row.prefetch == Some(true) {
                 what.push_str(", prefetch");

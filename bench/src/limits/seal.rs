@@ -88,22 +88,35 @@ impl SealLoop {
 
     /// Seals a segment or a piece of one, train by train into one buffer; returns the bytes of payload.
     pub fn segment(&mut self, segment: &[u8]) -> u64 {
-        let payload = self.datagram - OVERHEAD;
-        let train = self.out.len() / self.datagram;
-        for (number, plain) in segment.chunks(payload).enumerate() {
-            if self.prefetch {
-                let from = ((number + 2) * payload).min(segment.len());
-                prefetch(&segment[from..(from + payload).min(segment.len())]);
-            }
-            self.packet(plain, number % train * self.datagram);
+        let mut out = std::mem::take(&mut self.out);
+        let mut done = 0;
+        while done < segment.len() {
+            done += self.train(&segment[done..], &mut out).0;
         }
-        black_box(&mut self.out);
+        black_box(&mut out);
+        self.out = out;
         segment.len() as u64
     }
 
-    /// Seals one packet into the buffer at `at`.
-    fn packet(&mut self, plain: &[u8], at: usize) {
-        let out = &mut self.out[at..at + plain.len() + OVERHEAD];
+    /// Seals the beginning of `plain` as one train into `out`; returns the bytes taken, and the train's length.
+    pub fn train(&mut self, plain: &[u8], out: &mut [u8]) -> (usize, usize) {
+        let payload = self.datagram - OVERHEAD;
+        let count = out.len().min(TRAIN_MAX) / self.datagram;
+        let (mut taken, mut length) = (0, 0);
+        for (number, piece) in plain.chunks(payload).take(count).enumerate() {
+            if self.prefetch {
+                let from = ((number + 2) * payload).min(plain.len());
+                prefetch(&plain[from..(from + payload).min(plain.len())]);
+            }
+            let end = length + piece.len() + OVERHEAD;
+            self.packet(piece, &mut out[length..end]);
+            (taken, length) = (taken + piece.len(), end);
+        }
+        (taken, length)
+    }
+
+    /// Seals one packet, which fills `out`.
+    fn packet(&mut self, plain: &[u8], out: &mut [u8]) {
         let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
         let sequence = self.sequence.to_be_bytes();
         self.sequence += 1;
@@ -149,18 +162,19 @@ impl Variant for SealLoop {
             cipher: Some(self.cipher),
             datagram_bytes: Some(self.datagram),
             prefetch: Some(self.prefetch),
+            link: None,
             gb_per_cpu_s: figures,
             ns_per_datagram: Some(payload / figures.median),
         }
     }
 
-    fn work(&mut self, pool: &mut Pool, time: Duration) -> u64 {
+    fn work(&mut self, pool: &mut Pool, time: Duration) -> anyhow::Result<u64> {
         let end = Instant::now() + time;
         let mut bytes = 0;
         while Instant::now() < end {
             bytes += self.segment(pool.segment());
         }
-        bytes
+        Ok(bytes)
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use segcast_sysio::lab::cpu_clock::process_time;
+use segcast_sysio::lab::cpu_clock::{process_time, thread_time};
 use serde::Serialize;
 
 /// Clocks at one moment.
@@ -34,10 +34,11 @@ pub struct CpuUse {
     pub elapsed_s: f64,
 }
 
-/// The clocks of one process and its core.
+/// The clocks of one process, or of one thread, and its core.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuClocks {
-    pid: u32,
+    /// None: the thread that reads.
+    pid: Option<u32>,
     core: usize,
     ksoftirqd: Option<u32>,
 }
@@ -46,7 +47,13 @@ impl CpuClocks {
     /// Finds the clocks of process `pid`, which runs on `core`.
     #[must_use]
     pub fn of(pid: u32, core: usize) -> Self {
-        Self { pid, core, ksoftirqd: ksoftirqd(core) }
+        Self { pid: Some(pid), core, ksoftirqd: ksoftirqd(core) }
+    }
+
+    /// Finds the clocks of the calling thread, which runs on `core` and must be the one that reads them.
+    #[must_use]
+    pub fn of_this_thread(core: usize) -> Self {
+        Self { pid: None, core, ksoftirqd: ksoftirqd(core) }
     }
 
     /// Reads them: some ten microseconds.
@@ -54,8 +61,10 @@ impl CpuClocks {
     /// # Errors
     /// When the process has ended or /proc cannot be read.
     pub fn read(&self) -> anyhow::Result<CpuTime> {
-        let process =
-            process_time(self.pid).with_context(|| format!("time of process {}", self.pid))?;
+        let process = match self.pid {
+            Some(pid) => process_time(pid).with_context(|| format!("time of process {pid}"))?,
+            None => thread_time().context("time of this thread")?,
+        };
         let ksoftirqd = match self.ksoftirqd {
             Some(pid) => process_time(pid).context("time of ksoftirqd")?,
             None => Duration::ZERO,

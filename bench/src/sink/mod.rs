@@ -15,7 +15,7 @@ mod seen;
 mod session;
 mod subject;
 mod title;
-mod world;
+pub(crate) mod world;
 
 pub use outcome::{Outcome, Run};
 pub use subject::{Sabotage, Setup, Subject};
@@ -72,6 +72,9 @@ pub struct Args {
     /// Another `segcast` to measure beside this tree's, turn by turn; may be given more than once
     #[arg(long, value_name = "PATH")]
     pub server: Vec<PathBuf>,
+    /// Measure with this driver of the edge (ring, mmsg), turn by turn with the others given
+    #[arg(long, value_name = "DRIVER")]
+    pub io: Vec<String>,
     /// A flag for every server, such as --server-flag=--io=mmsg; without any the configuration is the default
     #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
     pub server_flag: Vec<String>,
@@ -124,8 +127,11 @@ pub fn measure(args: &Args, binaries: &[Binary]) -> anyhow::Result<Run> {
     on_core(cores.generator, || {
         let mut subjects = Vec::new();
         for binary in binaries {
-            let setup = Setup { args, binary, cores, sabotage: Sabotage::default() };
-            subjects.push(Subject::start(&setup)?);
+            for (binary, flags) in variants(args, binary) {
+                let sabotage = Sabotage::default();
+                let setup = Setup { args, binary: &binary, flags: &flags, cores, sabotage };
+                subjects.push(Subject::start(&setup)?);
+            }
         }
         all_repeats(args, cores, &mut subjects)?;
         for subject in subjects {
@@ -134,6 +140,20 @@ pub fn measure(args: &Args, binaries: &[Binary]) -> anyhow::Result<Run> {
         Ok(())
     })?;
     Ok(run)
+}
+
+/// The binary with the flags for every server, once for each driver asked for.
+fn variants(args: &Args, binary: &Binary) -> Vec<(Binary, Vec<String>)> {
+    if args.io.is_empty() {
+        return vec![(binary.clone(), args.server_flag.clone())];
+    }
+    let with = |io: &String| {
+        let label = format!("{}, {io}", binary.label);
+        let more = ["--io".to_owned(), io.clone()];
+        let flags = args.server_flag.iter().cloned().chain(more).collect();
+        (Binary { label, path: binary.path.clone() }, flags)
+    };
+    args.io.iter().map(with).collect()
 }
 
 /// Each repeat: sealing alone, then every subject, in turn.

@@ -24,9 +24,9 @@ impl SealOnly {
         Self { pool, sealing, segments, train }
     }
 
-    /// Seals for `time`; gives 10^9 bytes of the title per CPU-second of this process.
+    /// Seals for `time`; gives 10^9 bytes of the title per CPU-second of this thread.
     pub(super) fn measure(&mut self, time: Duration, core: usize) -> anyhow::Result<f64> {
-        let clocks = CpuClocks::of(std::process::id(), core);
+        let clocks = CpuClocks::of_this_thread(core);
         let before = clocks.read()?;
         let bytes = self.work(time);
         let used = clocks.read()? - before;

@@ -31,6 +31,8 @@ pub struct Setup<'a> {
     pub args: &'a Args,
     /// The server's program.
     pub binary: &'a Binary,
+    /// Its flags, where it is not to have its default configuration.
+    pub flags: &'a [String],
     /// Its core and the generator's.
     pub cores: Cores,
     /// Faults, for a test of the checks.
@@ -85,7 +87,7 @@ impl Subject {
             listen: Net::server_address(),
             core: setup.cores.server,
             namespace: Some(&net.namespace),
-            flags: &args.server_flag,
+            flags: setup.flags,
         })?;
         let plan = Plan {
             title,

@@ -102,14 +102,14 @@ impl Packed {
 }
 
 /// The namespace of one server.
-pub(super) struct Net {
-    pub(super) namespace: Namespace,
+pub(crate) struct Net {
+    pub(crate) namespace: Namespace,
 }
 
 impl Net {
     /// A namespace whose device carries datagrams of `datagram` bytes; and the cable's other end. Every client is behind
     /// one router with a fixed neighbour entry, so neither ARP nor a route for each takes part.
-    pub(super) fn new(datagram: usize) -> anyhow::Result<(Self, Tap)> {
+    pub(crate) fn new(datagram: usize) -> anyhow::Result<(Self, Tap)> {
         let namespace = Namespace::new().context("a network namespace (needs CAP_SYS_ADMIN)")?;
         let tap = namespace.run(|| Tap::create(DEVICE, true))?;
         let tap = tap.context("a TAP device (needs CAP_NET_ADMIN and /dev/net/tun)")?;
@@ -129,12 +129,14 @@ impl Net {
         Ok((net, tap))
     }
 
+    /// Where the ends of the cable are.
     pub(super) fn cable() -> Cable {
         let server = Endpoint { mac: SERVER_MAC, address: *SERVER.ip(), port: SERVER.port() };
         Cable { server, router_mac: ROUTER_MAC }
     }
 
-    pub(super) fn server_address() -> SocketAddr {
+    /// Where the server listens.
+    pub(crate) fn server_address() -> SocketAddr {
         SERVER.into()
     }
 

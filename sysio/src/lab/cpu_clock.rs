@@ -1,6 +1,6 @@
 //! Processor time of any process, to the nanosecond.
 //!
-//! /proc/<pid>/stat counts in ticks of 10 ms and /proc/<pid>/task/*/schedstat forgets threads that ended. The
+//! `/proc/<pid>/stat` counts in ticks of 10 ms and `/proc/<pid>/task/*/schedstat` forgets threads that ended. The
 //! CPU-time clock of a process (clock_getcpuclockid(3)) has neither fault: it holds every thread of the process, io_uring's
 //! workers among them (they are threads of it since Linux 5.12), and the running ones up to this moment.
 
@@ -20,6 +20,18 @@ pub fn process_time(pid: u32) -> io::Result<Duration> {
     if refused != 0 {
         return Err(io::Error::from_raw_os_error(refused));
     }
+    read(clock)
+}
+
+/// User and system time of the calling thread since it began.
+///
+/// # Errors
+/// None on Linux; what clock_gettime(2) gives.
+pub fn thread_time() -> io::Result<Duration> {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn read(clock: libc::clockid_t) -> io::Result<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, exclusively borrowed timespec for the length of the call.
     let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
@@ -46,6 +58,7 @@ mod tests {
         spin();
         let after = process_time(own).expect("this process");
         assert!(after > before, "{after:?} after {before:?}");
+        assert!(thread_time().expect("this thread") < after, "the other thread's time is in it");
         assert!(process_time(u32::MAX).is_err());
         // Beyond PID_MAX_LIMIT (2^22): never a process.
         assert!(process_time(1 << 23).is_err());
