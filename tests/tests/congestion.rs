@@ -4,7 +4,7 @@
 //! By default one short run of each case at one round trip, with bounds that only catch a
 //! controller that is broken: it runs beside other work. `SEGCAST_FULL=1`: round trips of 10, 40 and 100 ms, 60 s of which the
 //! first 10 are left out, the median of five (or of `SEGCAST_RUNS`), with the bounds of a
-//! product that is right; all cases take well over an hour, one can be named: `cargo test -p segcast-tests --test congestion -- beside_cubic`.
+//! product that is right (`SEGCAST_RTT=100`: only that round trip); all cases take well over an hour, one can be named: `cargo test -p segcast-tests --test congestion -- beside_cubic`.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -95,7 +95,7 @@ fn by_plan<T>(short: T, full: T) -> T {
 
 /// How long and how often is measured.
 struct Plan {
-    round_trips: &'static [u64],
+    round_trips: Vec<u64>,
     runs: usize,
     warm_up: Duration,
     measured: Duration,
@@ -106,16 +106,22 @@ fn plan() -> Plan {
     let runs = std::env::var("SEGCAST_RUNS").ok();
     let runs = runs.map(|text| text.parse().expect("SEGCAST_RUNS: a number of runs, at least 1"));
     if is_full() {
-        let round_trips = &[10, 40, 100];
+        let round_trips = round_trips(&[10, 40, 100]);
         Plan { round_trips, runs: runs.unwrap_or(5), warm_up: seconds(10), measured: seconds(50) }
     } else {
         Plan {
-            round_trips: &[40],
+            round_trips: vec![40],
             runs: runs.unwrap_or(1),
             warm_up: seconds(4),
             measured: seconds(8),
         }
     }
+}
+
+/// Those of `all` that are asked for.
+fn round_trips(all: &[u64]) -> Vec<u64> {
+    let Ok(text) = std::env::var("SEGCAST_RTT") else { return all.to_vec() };
+    vec![text.parse().expect("SEGCAST_RTT: a round trip in ms")]
 }
 
 /// One line of the table.
