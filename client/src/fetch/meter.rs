@@ -80,7 +80,7 @@ impl Meter {
         self.rtt.saturating_add(self.queue).saturating_add(transfer)
     }
 
-    /// Bytes to keep asked for, so that this edge never runs dry: its rate over `horizon` and [`ROUND_TRIPS`].
+    /// Bytes to keep asked for, so that this edge never runs dry: its rate over `horizon` and three round trips.
     #[must_use]
     pub fn pipeline(&self, horizon: Duration, unknown: u64) -> u64 {
         let rate = u128::from(self.rate.unwrap_or(unknown));
