@@ -37,7 +37,7 @@ impl Written {
 }
 
 impl Endpoint {
-    /// Writes the next train or message into `out` (at least [`TRAIN_MAX`] bytes). `None`: nothing to send
+    /// Writes the next train or message into `out` (at least [`TRAIN_MAX`](crate::limits::TRAIN_MAX) bytes). `None`: nothing to send
     /// before [`Self::poll_timeout`] or the next `handle_*`.
     pub fn poll_transmit<S: SegmentSource>(
         &mut self,
