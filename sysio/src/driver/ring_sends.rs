@@ -134,9 +134,8 @@ impl Sends {
                 .dest_addr_len(length);
             return Some((wire, send.build()));
         }
-        // Where the socket has a size, a single datagram must say that it has none.
-        let say_size = self.sizes.is_set(train.socket());
-        let (wire, header) = self.wires.fill(train, piece, say_size)?;
+        // A single datagram says that it has no size: a train behind it may give its socket one before it leaves.
+        let (wire, header) = self.wires.fill(train, piece, true)?;
         Some((wire, opcode::SendMsg::new(socket, header).build()))
     }
 

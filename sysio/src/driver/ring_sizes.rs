@@ -39,7 +39,8 @@ impl Sizes {
         self.turn += 1;
     }
 
-    /// Whether a socket has a size, so that other sends must say theirs.
+    /// Whether a socket has a size.
+    #[cfg(test)]
     pub(crate) fn is_set(&self, socket: u16) -> bool {
         self.sizes[usize::from(socket)].bytes != 0
     }
