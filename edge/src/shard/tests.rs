@@ -39,6 +39,9 @@ fn store(directory: &std::path::Path) -> Catalogue {
     store.catalogue()
 }
 
+/// Every datagram of this number is thrown away on arrival: repairs are work of a warm shard too.
+const LOST: usize = 97;
+
 /// Fetches all segments once, all at the same time.
 fn fetch_title(socket: &Plain, session: &mut ClientSession) {
     let ask = |session: &mut ClientSession, number| {
@@ -49,13 +52,16 @@ fn fetch_title(socket: &Plain, session: &mut ClientSession) {
     (0..SEGMENTS).for_each(|number| ask(session, number));
     let mut left = SEGMENTS;
     let mut buffer = vec![0; 65_536];
+    let mut arrivals = 0..;
     while left > 0 {
         while let Some(len) = session.poll_transmit(now(), &mut buffer) {
             socket.send(&buffer[..len]).expect("send");
         }
         let mut came = false;
         while let Ok(len) = socket.recv(&mut buffer) {
-            session.handle_datagram(now(), 0, &mut buffer[..len]);
+            if arrivals.next().is_some_and(|arrival: usize| !arrival.is_multiple_of(LOST)) {
+                session.handle_datagram(now(), 0, &mut buffer[..len]);
+            }
             came = true;
         }
         if !came {

@@ -64,7 +64,7 @@ impl RequestWindow {
     }
 }
 
-/// One request's remaining work.
+/// One request's remaining work; the ranges that it wants are with the [`RequestQueue`].
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) id: u32,
@@ -77,10 +77,8 @@ pub(super) struct Queued {
     pub(super) repair: bool,
     /// Waits for `object_ready`.
     pub(super) waiting: bool,
-    /// What is still to be sent, ascending; the first one shrinks as it is sent.
-    ranges: Vec<Range<u32>>,
-    /// Index of the first range with work.
-    at: usize,
+    /// Ranges not yet sent.
+    pieces: usize,
 }
 
 impl Queued {
@@ -91,42 +89,20 @@ impl Queued {
         deadline: Instant,
         repair: bool,
     ) -> Self {
-        let ranges = Vec::new();
-        Self { id, handle, set, object, deadline, repair, waiting: false, ranges, at: 0 }
-    }
-
-    /// The next range to send from an object of `len` bytes; `None`: finished.
-    pub(super) fn next(&mut self, len: u32) -> Option<Range<u32>> {
-        while let Some(range) = self.ranges.get(self.at) {
-            let cut = u32::from(planted(Fault::RangeCutShort));
-            let clipped = range.start..range.end.min(len).saturating_sub(cut);
-            if clipped.start < clipped.end {
-                return Some(clipped);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
-    /// Notes that the next range was sent up to `end`.
-    pub(super) fn sent_to(&mut self, end: u32) {
-        if let Some(range) = self.ranges.get_mut(self.at) {
-            range.start = end;
-        }
-    }
-
-    fn pieces(&self) -> usize {
-        self.ranges.len() - self.at
+        Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0 }
     }
 }
 
 /// The queue of one session: at most [`REQUESTS_MAX`] requests and [`QUEUED_RANGES_MAX`] ranges.
+///
+/// Both lists take all their room, some 8 KiB, at the first request: however badly a path loses, repairs then allocate
+/// nothing. The lists go when the session rests.
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
     queue: Vec<Queued>,
-    /// Lists of ranges of requests that ended, for those that follow: at most one for each place in the queue, of at
-    /// most [`RANGES_MAX`](crate::limits::RANGES_MAX) ranges, so that a busy session allocates nothing.
-    spare: Vec<Vec<Range<u32>>>,
+    /// What is still to be sent for each request, in the order of `queue`; a request's ranges ascend, and its first
+    /// one shrinks as it is sent.
+    ranges: Vec<Range<u32>>,
 }
 
 impl RequestQueue {
@@ -134,29 +110,51 @@ impl RequestQueue {
     pub(super) fn push(
         &mut self,
         mut request: Queued,
-        ranges: impl Iterator<Item = Range<u32>>,
+        ranges: impl ExactSizeIterator<Item = Range<u32>>,
     ) -> bool {
-        request.ranges = self.spare.pop().unwrap_or_default();
-        request.ranges.extend(ranges);
-        if request.ranges.is_empty() {
-            request.ranges.push(0..u32::MAX);
-        }
-        let pieces: usize = self.queue.iter().map(Queued::pieces).sum();
-        let full = self.queue.len() >= REQUESTS_MAX;
-        if full || pieces + request.pieces() > QUEUED_RANGES_MAX {
-            self.recycle(request);
+        let pieces = ranges.len().max(1);
+        if self.queue.len() >= REQUESTS_MAX || self.ranges.len() + pieces > QUEUED_RANGES_MAX {
             return false;
         }
+        if self.queue.capacity() == 0 {
+            self.queue.reserve_exact(REQUESTS_MAX);
+            self.ranges.reserve_exact(QUEUED_RANGES_MAX);
+        }
+        let whole = ranges.len() == 0;
+        self.ranges.extend(ranges);
+        self.ranges.extend(whole.then_some(0..u32::MAX));
+        request.pieces = pieces;
         self.queue.push(request);
         true
     }
 
-    /// Keeps the list of a request that ended.
-    fn recycle(&mut self, request: Queued) -> Queued {
-        let mut ranges = request.ranges;
-        ranges.clear();
-        self.spare.push(ranges);
-        Queued { ranges: Vec::new(), ..request }
+    /// Where the ranges of the request at `at` begin.
+    fn start(&self, at: usize) -> usize {
+        self.queue.iter().take(at).map(|request| request.pieces).sum()
+    }
+
+    /// The next range to send for the request at `at` from an object of `len` bytes; `None`: finished.
+    pub(super) fn next_range(&mut self, at: usize, len: u32) -> Option<Range<u32>> {
+        let start = self.start(at);
+        while self.queue.get(at)?.pieces > 0 {
+            let range = self.ranges.get(start)?;
+            let cut = u32::from(planted(Fault::RangeCutShort));
+            let clipped = range.start..range.end.min(len).saturating_sub(cut);
+            if clipped.start < clipped.end {
+                return Some(clipped);
+            }
+            self.ranges.remove(start);
+            self.queue.get_mut(at)?.pieces -= 1;
+        }
+        None
+    }
+
+    /// Notes that the next range of the request at `at` was sent up to `end`.
+    pub(super) fn sent_to(&mut self, at: usize, end: u32) {
+        let start = self.start(at);
+        if let Some(range) = self.ranges.get_mut(start) {
+            range.start = end;
+        }
     }
 
     /// Position of the request with the earliest deadline that does not wait; among equals the oldest.
@@ -171,8 +169,10 @@ impl RequestQueue {
 
     /// Takes the request at `at` out.
     pub(super) fn remove(&mut self, at: usize) -> Queued {
+        let start = self.start(at);
         let request = self.queue.remove(at);
-        self.recycle(request)
+        self.ranges.drain(start..start + request.pieces);
+        request
     }
 
     /// Takes the request with `id` out.
@@ -245,18 +245,17 @@ mod tests {
     fn a_request_is_clipped_to_its_object_and_ends() {
         let mut queue = RequestQueue::default();
         assert!(push(&mut queue, 1, 0, &[]) && push(&mut queue, 2, 0, &[5..9, 50..200, 300..400]));
-        let whole = queue.get_mut(0).expect("a request");
-        assert_eq!(whole.next(100), Some(0..100));
-        whole.sent_to(60);
-        assert_eq!(whole.next(100), Some(60..100));
-        whole.sent_to(100);
-        assert_eq!(whole.next(100), None);
-        let pieces = queue.get_mut(1).expect("a request");
-        assert_eq!(pieces.next(100), Some(5..9));
-        pieces.sent_to(9);
-        assert_eq!(pieces.next(100), Some(50..100));
-        pieces.sent_to(100);
-        assert_eq!(pieces.next(100), None);
+        assert_eq!(queue.next_range(0, 100), Some(0..100));
+        queue.sent_to(0, 60);
+        assert_eq!(queue.next_range(0, 100), Some(60..100));
+        queue.sent_to(0, 100);
+        assert_eq!(queue.next_range(0, 100), None);
+        assert_eq!(queue.next_range(1, 100), Some(5..9));
+        queue.sent_to(1, 9);
+        assert_eq!(queue.next_range(1, 100), Some(50..100));
+        queue.sent_to(1, 100);
+        assert_eq!(queue.next_range(1, 100), None);
+        assert_eq!(queue.next_range(2, 100), None, "no such request");
     }
 
     #[test]
@@ -270,17 +269,34 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_ranges_are_used_again_and_no_more_are_kept_than_the_queue_holds() {
+    fn a_request_that_leaves_takes_its_own_ranges_with_it() {
         let mut queue = RequestQueue::default();
-        for id in 1..1000 {
-            assert!(push(&mut queue, id, 0, &[1..2, 3..4]));
-            if id % 5 == 0 {
-                (0..5).for_each(|_| drop(queue.remove(0)));
+        assert!(push(&mut queue, 1, 0, &[1..2, 3..4]) && push(&mut queue, 2, 0, &[5..6, 7..8]));
+        assert!(push(&mut queue, 3, 0, &[]));
+        assert_eq!(queue.next_range(1, 100), Some(5..6));
+        queue.sent_to(1, 6);
+        assert_eq!(queue.next_range(1, 100), Some(7..8));
+        assert_eq!(queue.remove(1).id, 2);
+        assert_eq!(queue.next_range(0, 100), Some(1..2));
+        assert_eq!(queue.next_range(1, 100), Some(0..100));
+        assert_eq!(queue.cancel(1).map(|request| request.id), Some(1));
+        assert_eq!(queue.next_range(0, 100), Some(0..100));
+        assert_eq!(queue.remove(0).id, 3);
+        assert!(queue.is_empty() && queue.ranges.is_empty());
+    }
+
+    #[test]
+    fn the_lists_never_grow() {
+        let mut queue = RequestQueue::default();
+        assert!(push(&mut queue, 1, 0, &[]));
+        let room = (queue.queue.capacity(), queue.ranges.capacity());
+        assert_eq!(room, (REQUESTS_MAX, QUEUED_RANGES_MAX));
+        let many: Vec<_> = (0..60).map(|i| i * 10..i * 10 + 5).collect();
+        for id in 2..1000 {
+            if !push(&mut queue, id, 0, if id % 3 == 0 { &many } else { &[] }) {
+                queue.remove(id as usize % queue.queue.len());
             }
         }
-        assert!(queue.spare.len() + queue.queue.len() <= 5, "{}", queue.spare.len());
-        queue.spare.iter().for_each(|list| assert!(list.is_empty() && list.capacity() >= 2));
-        while push(&mut queue, 1, 0, &[]) {}
-        assert_eq!(queue.spare.len(), 1, "the list of the refused one");
+        assert_eq!(room, (queue.queue.capacity(), queue.ranges.capacity()));
     }
 }

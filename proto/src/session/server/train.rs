@@ -81,7 +81,7 @@ impl Endpoint {
             let (set, object) = (request.set, request.object);
             let code = match source.object(set, object) {
                 Object::Ready(bytes) => {
-                    if let Some(range) = request.next(bytes.len() as u32) {
+                    if let Some(range) = work.queue.next_range(at, bytes.len() as u32) {
                         return Some((at, bytes, range));
                     }
                     finish(session, now, at);
@@ -167,8 +167,8 @@ fn seal_train<S: SegmentSource>(
         datagrams += 1;
         offset = chunk_end;
     }
-    request.sent_to(end as u32);
-    let finished = request.next(train.bytes.len() as u32).is_none();
+    work.queue.sent_to(train.at, end as u32);
+    let finished = work.queue.next_range(train.at, train.bytes.len() as u32).is_none();
     let payload = (end - start) as u64;
     session.totals.bytes += payload;
     session.totals.repaired += if repair { payload } else { 0 };
