@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use segcast_bench::measure::Binary;
 use segcast_bench::sink::{self, Args, Sabotage, Setup, Subject};
+use segcast_proto::limits::PENDING_TIME;
 use segcast_sysio::lab::bpf::TrainFilter;
 use segcast_tests::needs::{self, Need, trial};
 
@@ -15,6 +16,13 @@ fn main() {
     needs::main(vec![
         trial("a_small_sink_balances", &NEEDS, a_small_sink_balances),
         trial("large_datagrams_balance", &NEEDS, large_datagrams_balance),
+        trial("lost_datagrams_hold_nothing_up", &NEEDS, lost_datagrams_hold_nothing_up),
+        trial("a_session_is_kept_until_it_asks", &NEEDS, a_session_is_kept_until_it_asks),
+        trial(
+            "two_servers_are_measured_turn_by_turn",
+            &NEEDS,
+            two_servers_are_measured_turn_by_turn,
+        ),
         trial("a_number_that_came_twice_is_noticed", &NEEDS, a_number_that_came_twice),
         trial("a_wrong_byte_is_noticed", &NEEDS, a_wrong_byte),
     ]);
@@ -47,30 +55,63 @@ fn binary() -> Binary {
     Binary { label: "this tree".into(), path: needs::segcast_binary() }
 }
 
-fn balances(more: &[&str]) {
-    let run = sink::measure(&args(more), &[binary()]).unwrap_or_else(|error| panic!("{error:#}"));
-    let outcome = &run.outcomes[0];
-    println!("{}", run.table());
-    assert!(outcome.trains_passed > 0, "no train was compared");
-    assert!(outcome.served_gb_per_cpu_s.min > 0.0, "nothing was served");
-    assert!(outcome.train_datagrams_mean.median > 1.0, "no trains");
-    assert_eq!(outcome.major_faults, 0);
+/// Starts a server with a fault; whatever fails is shown with its causes.
+fn start(args: &Args, sabotage: Sabotage) -> Subject {
+    let cores = args.cores.choose().expect("two cores");
+    let setup = Setup { args, binary: &binary(), flags: &[], cores, sabotage };
+    Subject::start(&setup).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// Serves until so many trains were compared, however long that takes here, and closes the books.
+fn balances(more: &[&str], sabotage: Sabotage) {
+    let mut subject = start(&args(more), sabotage);
+    let mut compared = 0;
+    for _ in 0..200 {
+        subject.warm(Duration::from_millis(50)).unwrap_or_else(|error| panic!("{error:#}"));
+        compared = subject.trains_compared();
+        if compared >= 10 {
+            break;
+        }
+    }
+    assert!(compared >= 10, "{compared} trains were compared");
+    let outcome = subject.finish().unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(outcome.trains_passed >= compared);
 }
 
 fn a_small_sink_balances() {
-    balances(&["--sessions", "5", "--sample", "8"]);
+    balances(&["--sessions", "5", "--sample", "8"], Sabotage::default());
 }
 
 fn large_datagrams_balance() {
-    balances(&["--sessions", "2", "--datagram", "8952", "--sample", "2"]);
+    let more = ["--sessions", "2", "--datagram", "8952", "--sample", "2"];
+    balances(&more, Sabotage::default());
+}
+
+/// Whatever is lost on the way to the server, HELLO, REQUEST or CANCEL: every session opens, serves, and comes to rest.
+fn lost_datagrams_hold_nothing_up() {
+    let sabotage = Sabotage { lost: 128, ..Sabotage::default() };
+    balances(&["--sessions", "8", "--sample", "8"], sabotage);
+}
+
+/// While a second title is packed the first server waits, for longer than an edge keeps a handshake that nothing follows.
+fn a_session_is_kept_until_it_asks() {
+    let mut subject = start(&args(&["--sessions", "2", "--sample", "1"]), Sabotage::default());
+    std::thread::sleep(PENDING_TIME + Duration::from_secs(1));
+    subject.warm(Duration::from_millis(50)).unwrap_or_else(|error| panic!("{error:#}"));
+    subject.finish().unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+fn two_servers_are_measured_turn_by_turn() {
+    let args = args(&["--sessions", "2", "--sample", "1"]);
+    let run = sink::measure(&args, &[binary(), binary()]);
+    let run = run.unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{}", run.table());
+    assert_eq!(run.outcomes.len(), 2);
 }
 
 /// Serves for a while with a fault planted; gives what the checks say.
 fn found(more: &[&str], sabotage: Sabotage) -> String {
-    let args = args(more);
-    let cores = args.cores.choose().expect("two cores");
-    let setup = Setup { args: &args, binary: &binary(), flags: &[], cores, sabotage };
-    let mut subject = Subject::start(&setup).unwrap_or_else(|error| panic!("{error:#}"));
+    let mut subject = start(&args(more), sabotage);
     let error = subject.warm(Duration::from_secs(30)).expect_err("the fault must be found");
     format!("{error:#}")
 }

@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::ClearHeader;
 use segcast_sysio::clock::monotonic_nanoseconds;
@@ -69,6 +71,10 @@ pub(super) struct Generator {
     pub(super) busy: Duration,
     /// For a test of the checks: the train with this number is taken in twice.
     pub(super) repeat_train: Option<u64>,
+    /// For a test of the generator: so many of 256 datagrams to the server are lost.
+    pub(super) lost: u8,
+    /// Chooses them.
+    losses: ChaCha20Rng,
 }
 
 fn now() -> Instant {
@@ -90,6 +96,8 @@ impl Generator {
             counters: Counters::default(),
             busy: Duration::ZERO,
             repeat_train: None,
+            lost: 0,
+            losses: ChaCha20Rng::seed_from_u64(1),
         }
     }
 
@@ -265,8 +273,11 @@ impl Generator {
                     port: CLIENT_PORT,
                 };
                 let len = frames::complete(&mut frame, from, self.cable.server, len);
-                self.tap.send(&frame[..len]).context("the TAP device")?;
                 self.counters.sent += 1;
+                let is_lost = self.lost > 0 && self.losses.next_u32() % 256 < u32::from(self.lost);
+                if !is_lost {
+                    self.tap.send(&frame[..len]).context("the TAP device")?;
+                }
                 sent = true;
             }
         }

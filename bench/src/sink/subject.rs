@@ -39,13 +39,15 @@ pub struct Setup<'a> {
     pub sabotage: Sabotage,
 }
 
-/// Faults that the checks must find.
+/// Faults, for tests of the checks and of the generator itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sabotage {
     /// The train with this number is taken in twice, as if its sequence numbers had been used twice.
     pub repeat_train: Option<u64>,
     /// This byte of every segment is stored wrong.
     pub wrong_byte: Option<u32>,
+    /// So many of 256 datagrams to the server are lost, by a seeded choice. That is no fault to find, but one to outlast.
+    pub lost: u8,
 }
 
 /// A running server and its clients.
@@ -102,6 +104,7 @@ impl Subject {
         };
         let mut generator = Generator::new(tap, filter, Net::cable(), plan);
         generator.repeat_train = setup.sabotage.repeat_train;
+        generator.lost = setup.sabotage.lost;
         let mut rng = ChaCha20Rng::seed_from_u64(args.seed);
         generator.open((0..args.sessions).map(|number| {
             let mut secret = [0; 32];
@@ -189,6 +192,12 @@ impl Subject {
             accounts,
             ..self.collected.outcome()
         })
+    }
+
+    /// Trains that passed whole and were compared so far.
+    #[must_use]
+    pub fn trains_compared(&self) -> u64 {
+        self.generator.counters.trains_checked
     }
 
     /// The server's process, for a test that looks at it.

@@ -11,7 +11,7 @@ pub struct Title {
 impl Title {
     /// The title of this seed.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub const fn new(seed: u64) -> Self {
         Self { seed }
     }
 

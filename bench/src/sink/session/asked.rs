@@ -1,6 +1,7 @@
 //! The segments that a session asked for, and how far each of them was sent.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use segcast_proto::limits::REQUESTS_MAX;
@@ -8,6 +9,9 @@ use segcast_proto::time::Instant;
 use segcast_proto::wire::status::Status;
 
 use super::{Open, Plan, REPEAT};
+
+/// Bytes of a finished request that come later than this after the server said so were never sent.
+const LATE: Duration = Duration::from_secs(2);
 
 /// One request. Every byte of its segment must be sent once: the server repeats nothing that was not asked for again.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Asked {
     /// What was sent beyond: single datagrams come by another way than trains, and may be overtaken.
     ahead: Vec<Range<u32>>,
     pub(super) cancelled: bool,
+    /// When the server said that all of it is sent, if some of it has not come yet.
+    finished: Option<Instant>,
     /// When the request went out last; none: it is to go.
     pub(super) sent: Option<Instant>,
     sends: u32,
@@ -38,9 +44,15 @@ impl Asked {
         true
     }
 
-    /// Whether the server may know of it.
-    pub(super) fn was_sent(&self) -> bool {
-        self.sends > 0
+    /// Makes it go again; `highest`: of the requests that the server is known to have. A cancelled one up to there is
+    /// cancelled again; one beyond may never have come, and then a CANCEL alone says nothing to the server.
+    fn repeat(&mut self, now: Instant, highest: u32, cancels: &mut Vec<u32>) {
+        if self.cancelled && self.id <= highest {
+            self.sent = Some(now);
+            cancels.push(self.id);
+        } else {
+            self.sent = None;
+        }
     }
 }
 
@@ -60,6 +72,7 @@ impl Open {
                 sent_to: 0,
                 ahead: Vec::new(),
                 cancelled: false,
+                finished: None,
                 sent: None,
                 sends: 0,
             });
@@ -80,12 +93,30 @@ impl Open {
         }
     }
 
-    /// The request to send now.
+    /// The request to send now. One that was cancelled goes again only where the server may not know of it: then its
+    /// CANCEL follows, which would mean nothing without it.
     pub(super) fn next_to_send(&mut self, now: Instant) -> Option<&Asked> {
-        let asked = self.asked.iter_mut().find(|asked| asked.sent.is_none())?;
+        let Self { asked, cancels, .. } = self;
+        let asked = asked.iter_mut().find(|asked| asked.sent.is_none())?;
         asked.sent = Some(now);
         asked.sends += 1;
+        if asked.cancelled {
+            cancels.push(asked.id);
+        }
         Some(asked)
+    }
+
+    /// Gives up all requests; they stay until the server has said that they are finished.
+    pub(super) fn cancel_all(&mut self) {
+        let Self { asked, cancels, heard, .. } = self;
+        // What was never sent needs no goodbye.
+        asked.retain(|asked| asked.sends > 0);
+        for asked in asked.iter_mut().filter(|a| !a.cancelled && a.finished.is_none()) {
+            asked.cancelled = true;
+            // What was to be repeated need not be.
+            asked.sent.get_or_insert(*heard);
+            cancels.push(asked.id);
+        }
     }
 
     /// Bytes of a segment were sent, from `offset` on.
@@ -96,8 +127,8 @@ impl Open {
         offset: u32,
         bytes: u32,
     ) -> anyhow::Result<()> {
-        let asked = self.asked.iter_mut().find(|asked| asked.segment == segment);
-        let Some(asked) = asked else {
+        let known = self.asked.iter_mut().chain(&mut self.gone);
+        let Some(asked) = known.into_iter().find(|asked| asked.segment == segment) else {
             anyhow::bail!("segment {segment} was sent and not asked for");
         };
         let end = offset.checked_add(bytes).filter(|&end| end <= plan.segment_bytes);
@@ -106,10 +137,15 @@ impl Open {
             asked.cover(offset..end),
             "bytes {offset} to {end} of segment {segment} were sent twice for one request"
         );
+        if asked.finished.is_some() && asked.sent_to == plan.segment_bytes {
+            self.asked.retain(|asked| asked.segment != segment);
+            self.ask(plan);
+        }
         Ok(())
     }
 
-    /// A STATUS came: finished requests go, lost ones are repeated.
+    /// A STATUS came: finished requests go, lost ones are repeated. A cancelled one may be finished although it was never
+    /// received: CANCEL is enough for that, if the server knows of a later one.
     pub(super) fn status(
         &mut self,
         now: Instant,
@@ -117,43 +153,151 @@ impl Open {
         highest: u32,
         status: &Status,
     ) -> anyhow::Result<()> {
-        let mut early = None;
-        self.asked.retain_mut(|asked| {
+        self.highest = self.highest.max(highest);
+        let Self { asked, cancels, gone, .. } = self;
+        asked.retain_mut(|asked| {
             let Some(back) = highest.checked_sub(asked.id) else { return true };
-            let bit = 1_u64.checked_shl(back).unwrap_or(0);
-            if status.received & bit == 0 && back < 64 {
-                let overtaken = asked.sent.is_some_and(|at| now.saturating_since(at) > REPEAT);
-                asked.sent = asked.sent.filter(|_| !overtaken);
-                return true;
+            let has = |map: u64| 1_u64.checked_shl(back).is_none_or(|bit| map & bit != 0);
+            if has(status.finished) {
+                asked.finished.get_or_insert(now);
+                if asked.cancelled {
+                    gone.push(asked.clone());
+                }
+                return !asked.cancelled && asked.sent_to != plan.segment_bytes;
             }
-            let finished = back >= 64 || status.finished & bit != 0;
-            if finished && !asked.cancelled && asked.sent_to != plan.segment_bytes {
-                early = Some((asked.segment, asked.sent_to));
+            let overtaken = asked.sent.is_some_and(|at| now.saturating_since(at) > REPEAT);
+            if !has(status.received) && overtaken {
+                asked.repeat(now, highest, cancels);
             }
-            !finished
+            true
         });
-        if let Some((segment, sent_to)) = early {
-            anyhow::bail!("segment {segment} was finished and only {sent_to} bytes sent in order");
-        }
+        self.check_finished(now)?;
         self.ask(plan);
+        Ok(())
+    }
+
+    /// What is finished has come. STATUS may overtake the last train: a send that finds its socket's buffer full waits,
+    /// and the next one may not have to.
+    pub(super) fn check_finished(&self, now: Instant) -> anyhow::Result<()> {
+        for asked in &self.asked {
+            let late = asked.finished.is_some_and(|at| now.saturating_since(at) > LATE);
+            let (segment, sent_to) = (asked.segment, asked.sent_to);
+            anyhow::ensure!(
+                !late,
+                "segment {segment} was finished and only {sent_to} bytes sent in order"
+            );
+        }
         Ok(())
     }
 
     /// Nothing came for long: the oldest request goes again.
     pub(super) fn probe(&mut self, now: Instant) {
         self.heard = now;
-        if let Some(oldest) = self.asked.first_mut() {
-            oldest.sent = None;
-            if oldest.cancelled {
-                self.cancels.push(oldest.id);
-            }
+        let Self { asked, cancels, highest, .. } = self;
+        if let Some(oldest) = asked.first_mut() {
+            oldest.repeat(now, *highest, cancels);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use segcast_proto::crypto::{Opener, Sealer, Secret, Suite};
+    use segcast_proto::ids::ReceiverIndex;
+    use segcast_proto::session::client::Reports;
+    use segcast_proto::wire::PacketType;
+
+    use super::super::HeadReader;
+
+    use super::super::{Seen, Title, WINDOW};
     use super::*;
+
+    const PLAN: Plan = Plan {
+        title: Title::new(1),
+        segments: 100,
+        segment_bytes: 1 << 20,
+        outstanding: 3,
+        room_bytes: 1 << 30,
+        datagram_max: 1440,
+        report_packets: 32,
+        report_after: REPEAT,
+        edge_public: [0; 32],
+    };
+
+    /// A session that asks, and a server that opens what the session sends.
+    fn asking() -> (Open, Opener) {
+        let (up, down) = (|| Secret::new([1; 32]), Secret::new([2; 32]));
+        let now = Instant::ZERO;
+        let mut open = Open {
+            pulse: None,
+            sealer: Sealer::new(Suite::Aes128Gcm, up(), now),
+            head: HeadReader::new(&down),
+            opener: Opener::new(Suite::Aes128Gcm, down, WINDOW),
+            server: ReceiverIndex(5),
+            reports: Reports::default(),
+            unreported: 0,
+            report_due: None,
+            seen: Seen::default(),
+            asked: Vec::new(),
+            gone: Vec::new(),
+            outstanding: PLAN.outstanding,
+            last_id: 0,
+            highest: 0,
+            cancels: Vec::new(),
+            order: 7,
+            heard: now,
+            last_train: None,
+        };
+        open.ask(&PLAN);
+        (open, Opener::new(Suite::Aes128Gcm, up(), WINDOW))
+    }
+
+    /// What the session sends now: kinds of packets, and the requests that they are about.
+    fn sent(open: &mut Open, server: &mut Opener, now: Instant) -> Vec<(PacketType, u32)> {
+        let (mut out, mut all) = ([0; 1280], Vec::new());
+        while let Some(len) = open.poll(now, &PLAN, &mut out).unwrap() {
+            let opened = server.open(now, &mut out[..len]).unwrap();
+            all.push((opened.header.packet_type, opened.frame.offset));
+        }
+        all
+    }
+
+    /// STATUS with these maps for ids from `highest` down.
+    fn status(open: &mut Open, now: Instant, highest: u32, received: u64, finished: u64) {
+        let status = Status { received, finished, next_sequence: 0 };
+        open.heard = now;
+        open.status(now, &PLAN, highest, &status).unwrap();
+    }
+
+    #[test]
+    fn a_cancelled_request_that_may_never_have_come_goes_again_with_its_cancel() {
+        use PacketType::{Cancel, Request};
+        let (mut open, mut server) = asking();
+        let mut now = Instant::ZERO;
+        assert_eq!(sent(&mut open, &mut server, now), [(Request, 1), (Request, 2), (Request, 3)]);
+        open.outstanding = 0;
+        open.cancel_all();
+        assert_eq!(sent(&mut open, &mut server, now), [(Cancel, 3), (Cancel, 2), (Cancel, 1)]);
+        // REQUEST 1 was lost, and of 2 and 3 everything: the server knows of none of them.
+        status(&mut open, now, 0, 0, 0);
+        for round in 0..3 {
+            now += REPEAT;
+            let again = sent(&mut open, &mut server, now);
+            assert_eq!(again, [(Request, 1), (Cancel, 1)], "round {round}");
+        }
+        status(&mut open, now, 1, 1, 1);
+        now += REPEAT;
+        assert_eq!(sent(&mut open, &mut server, now), [(Request, 2), (Cancel, 2)]);
+        // Now 2 is lost and 3 comes, but no CANCEL: that of 2 alone is enough.
+        status(&mut open, now, 3, 0b101, 0b100);
+        now += REPEAT;
+        assert_eq!(sent(&mut open, &mut server, now), [(Cancel, 2)]);
+        status(&mut open, now, 3, 0b101, 0b110);
+        now += REPEAT;
+        assert_eq!(sent(&mut open, &mut server, now), [(Cancel, 3)]);
+        status(&mut open, now, 3, 0b101, 0b111);
+        assert!(open.asked.is_empty());
+    }
 
     #[test]
     fn bytes_may_be_overtaken_and_never_come_twice() {
@@ -163,6 +307,7 @@ mod tests {
             sent_to: 0,
             ahead: Vec::new(),
             cancelled: false,
+            finished: None,
             sent: None,
             sends: 1,
         };

@@ -81,6 +81,9 @@ pub(super) struct Session {
 
 /// What an open session holds.
 struct Open {
+    /// When to send a PULSE: until it is answered. The server forgets a handshake after which nothing comes for 5 s
+    /// (PROTOCOL.md section 5), and a session may have nothing to ask for so long.
+    pulse: Option<Instant>,
     sealer: Sealer,
     opener: Opener,
     head: HeadReader,
@@ -91,8 +94,12 @@ struct Open {
     report_due: Option<Instant>,
     seen: Seen,
     asked: Vec<Asked>,
+    /// Cancelled ones that are finished: trains of them may still be on their way.
+    gone: Vec<Asked>,
     outstanding: usize,
     last_id: u32,
+    /// Highest request that the server is known to have.
+    highest: u32,
     cancels: Vec<u32>,
     /// SplitMix64: the session's own order of segments.
     order: u64,
@@ -117,8 +124,9 @@ impl Session {
         Ok(())
     }
 
+    /// Whether both ends know that it is open.
     pub(super) fn is_open(&self) -> bool {
-        self.open.is_some()
+        self.open.as_ref().is_some_and(|open| open.pulse.is_none())
     }
 
     /// Whether the server has anything to do for it.
@@ -137,18 +145,13 @@ impl Session {
         let Some(open) = &mut self.open else { return };
         open.outstanding = 0;
         open.last_train = None;
-        // What was never sent needs no goodbye.
-        open.asked.retain(|asked| asked.was_sent());
-        for asked in &mut open.asked {
-            if !std::mem::replace(&mut asked.cancelled, true) {
-                open.cancels.push(asked.id);
-            }
-        }
+        open.cancel_all();
     }
 
     /// Asks for segments from now on.
     pub(super) fn resume(&mut self, plan: &Plan) {
         let Some(open) = &mut self.open else { return };
+        open.gone.clear();
         open.outstanding = plan.outstanding.min(REQUESTS_MAX);
         open.ask(plan);
     }
@@ -159,8 +162,9 @@ impl Session {
             return opening.due();
         }
         let Some(open) = &self.open else { return Instant::FAR_FUTURE };
-        let report = open.report_due.unwrap_or(Instant::FAR_FUTURE);
-        if open.asked.is_empty() { report } else { report.min(open.heard + REPEAT) }
+        let due = |at: Option<Instant>| at.unwrap_or(Instant::FAR_FUTURE);
+        let due = due(open.report_due).min(due(open.pulse));
+        if open.asked.is_empty() { due } else { due.min(open.heard + REPEAT) }
     }
 
     fn welcomed(&mut self, now: Instant, welcomed: Welcomed, order: u64) -> anyhow::Result<()> {
@@ -169,6 +173,7 @@ impl Session {
         anyhow::ensure!(code == Code::Ok, "session {number} was refused: {}", code.name());
         self.opening = None;
         self.open = Some(Open {
+            pulse: Some(now),
             sealer: Sealer::new(Suite::Aes128Gcm, welcomed.to_server, now),
             head: HeadReader::new(&welcomed.from_server),
             opener: Opener::new(Suite::Aes128Gcm, welcomed.from_server, WINDOW),
@@ -178,8 +183,10 @@ impl Session {
             report_due: None,
             seen: Seen::default(),
             asked: Vec::with_capacity(REQUESTS_MAX),
+            gone: Vec::new(),
             outstanding: 0,
             last_id: 0,
+            highest: 0,
             cancels: Vec::new(),
             order,
             heard: now,

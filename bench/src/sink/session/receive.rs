@@ -119,6 +119,7 @@ impl Session {
                 let status = Status::decode(opened.payload)?;
                 open.status(now, plan, frame.offset, &status)?;
             }
+            PacketType::PulseReply => open.pulse = None,
             PacketType::SizeProbe => open.report_due = Some(now),
             PacketType::Refuse => {
                 let refuse = Refuse::decode(opened.payload)?;

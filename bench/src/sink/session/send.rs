@@ -1,10 +1,10 @@
-//! What a session sends: HELLO, then CANCEL, REPORT and REQUEST, one datagram at a time.
+//! What a session sends: HELLO, PULSE, then CANCEL, REPORT and REQUEST, one datagram at a time.
 
 use anyhow::Context as _;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::request::Request;
-use segcast_proto::wire::{ByteRanges, FrameHeader, PacketType};
+use segcast_proto::wire::{ByteRanges, FrameHeader, PacketType, Pulse};
 
 use super::{Open, Plan, REPEAT, Session};
 
@@ -35,14 +35,24 @@ impl Session {
 }
 
 impl Open {
-    fn poll(&mut self, now: Instant, plan: &Plan, out: &mut [u8]) -> anyhow::Result<Option<usize>> {
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        plan: &Plan,
+        out: &mut [u8],
+    ) -> anyhow::Result<Option<usize>> {
+        if self.pulse.is_some_and(|at| at <= now) {
+            self.pulse = Some(now + REPEAT);
+            return self.seal(now, PacketType::Pulse, EMPTY, &[0; Pulse::LEN], out);
+        }
+        if !self.asked.is_empty() && now >= self.heard + REPEAT {
+            self.check_finished(now)?;
+            self.probe(now);
+            self.report_due = Some(now);
+        }
         if let Some(id) = self.cancels.pop() {
             let frame = FrameHeader { offset: id, ..EMPTY };
             return self.seal(now, PacketType::Cancel, frame, &[], out);
-        }
-        if !self.asked.is_empty() && now >= self.heard + REPEAT {
-            self.probe(now);
-            self.report_due = Some(now);
         }
         if self.report_due.is_some_and(|due| due <= now) {
             (self.report_due, self.unreported) = (None, 0);
@@ -53,7 +63,7 @@ impl Open {
                 return self.seal(now, PacketType::Report, frame, &payload[..len], out);
             }
         }
-        let next = self.next_to_send(now).filter(|asked| !asked.cancelled);
+        let next = self.next_to_send(now);
         let Some((id, segment)) = next.map(|asked| (asked.id, asked.segment)) else {
             return Ok(None);
         };
