@@ -130,7 +130,7 @@ pub fn all_required() -> bool {
 
 /// A test with needs, which are tried now. A panic of `test` is its failure.
 #[must_use]
-pub fn trial(name: &str, needs: &[Need], test: fn()) -> Trial {
+pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -> Trial {
     match plan(needs, all_required()) {
         Plan::Run => Trial::test(name, move || {
             test();
