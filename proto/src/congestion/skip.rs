@@ -45,10 +45,14 @@ impl Skips {
         true
     }
 
-    /// Whether a remembered skipped number lies in `low..=high`.
-    pub(super) fn any_in(&self, low: u64, high: u64) -> bool {
-        let at = self.numbers.partition_point(|&n| n < low);
-        self.numbers.get(at).is_some_and(|&n| n <= high)
+    /// The first of `ranges`, which descend, in which a remembered skipped number lies. A report repeats its older
+    /// ranges, so both lists are walked through once, from the newest end.
+    pub(super) fn first_hit(&self, ranges: &[(u64, u64)]) -> Option<(u64, u64)> {
+        let mut numbers = self.numbers.iter().rev().copied().peekable();
+        ranges.iter().copied().find(|&(low, high)| {
+            while numbers.next_if(|&number| number > high).is_some() {}
+            numbers.peek().is_some_and(|&number| number >= low)
+        })
     }
 
     /// The first place in `block` where a skip is due. The last quarter is left out, so that a boundary
@@ -109,7 +113,7 @@ mod tests {
             let (mut next, mut skipped) = (0, 0);
             while next < 100 * BLOCK {
                 if skips.should_skip(next) {
-                    assert!(skips.any_in(next, next));
+                    assert_eq!(skips.first_hit(&[(next, next)]), Some((next, next)));
                     skipped += 1;
                     next += 1;
                 }
@@ -117,6 +121,24 @@ mod tests {
             }
             assert_eq!(skipped, 100, "trains of {train}");
         }
+    }
+
+    #[test]
+    fn the_first_range_with_a_skipped_number_is_found() {
+        let mut skips = Skips::new([7; 16]);
+        let skipped: Vec<u64> = (0..4 * BLOCK).filter(|&n| skips.should_skip(n)).collect();
+        let &[a, b, c, d] = skipped.as_slice() else { panic!("{skipped:?}") };
+        let between = [(d + 1, d + 9), (c + 1, d - 1), (b + 1, c - 1), (a + 1, b - 1), (0, a - 1)];
+        assert_eq!(skips.first_hit(&between), None);
+        for (at, number) in [(0, d), (1, c), (2, b), (3, a)] {
+            let mut ranges = between;
+            ranges[at].0 = number;
+            assert_eq!(skips.first_hit(&ranges), Some(ranges[at]));
+            let mut ranges = between;
+            ranges[at + 1].1 = number;
+            assert_eq!(skips.first_hit(&ranges), Some(ranges[at + 1]));
+        }
+        assert_eq!(skips.first_hit(&[(c, d), (a, b)]), Some((c, d)));
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub(super) struct Taken {
 #[derive(Debug)]
 pub(super) struct Trains {
     ring: VecDeque<Train>,
+    /// About where the last settled record is: what comes next is mostly that one or its neighbour, and a search from
+    /// here touches two records where one from the middle touches nine that have long left the processor's cache.
+    near: usize,
     /// Whole trains of `watched` size that vanished after the last one that did not.
     vanished: u32,
     watched: usize,
@@ -71,7 +74,8 @@ pub(super) struct Trains {
 
 impl Trains {
     pub(super) fn new(datagram: usize) -> Self {
-        Self { ring: VecDeque::with_capacity(KEPT), vanished: 0, watched: datagram, seen_below: 0 }
+        let ring = VecDeque::with_capacity(KEPT);
+        Self { ring, near: 0, vanished: 0, watched: datagram, seen_below: 0 }
     }
 
     /// Adds a train; `bytes` and `datagram` are 0 for control packets.
@@ -99,15 +103,35 @@ impl Trains {
         });
     }
 
+    /// How many records come before the first that is not `below`; all older ones must be below, no newer one may be.
+    fn position(&self, below: impl Fn(&Train) -> bool) -> usize {
+        let is_below = |at: usize| self.ring.get(at).is_some_and(&below);
+        let near = self.near.min(self.ring.len());
+        let (mut low, mut high, mut step) = (near, near, 1);
+        while is_below(high) {
+            (low, high) = (high + 1, high + step);
+            step *= 2;
+        }
+        while low > 0 && !is_below(low - 1) {
+            (low, high) = (low.saturating_sub(step), low - 1);
+            step *= 2;
+        }
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_below(middle) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
     /// The record that holds `number`.
     pub(super) fn find(&self, number: u64) -> Option<&Train> {
-        let at = self.ring.partition_point(|train| train.first <= number).checked_sub(1)?;
+        let at = self.position(|train| train.first <= number).checked_sub(1)?;
         self.ring.get(at).filter(|train| number - train.first < train.count)
     }
 
     /// The highest number that was sent before `then`.
     pub(super) fn last_sent_before(&self, then: Instant) -> Option<u64> {
-        let at = self.ring.partition_point(|train| train.sent < then).checked_sub(1)?;
+        let at = self.position(|train| train.sent < then).checked_sub(1)?;
         self.ring.get(at).map(|train| train.first + (train.count - 1))
     }
 
@@ -118,7 +142,8 @@ impl Trains {
         delivered: bool,
         mut each: impl FnMut(Taken),
     ) {
-        let from = self.ring.partition_point(|train| train.first + train.count <= low);
+        let from = self.position(|train| train.first + train.count <= low);
+        self.near = from;
         for train in self.ring.range_mut(from..).take_while(|train| train.first <= high) {
             let numbers = high.min(train.first + (train.count - 1)) - low.max(train.first) + 1;
             let bytes = train.take(numbers);

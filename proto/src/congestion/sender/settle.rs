@@ -18,10 +18,10 @@ impl Sender {
             if low > high || above.is_some_and(|above| high >= above) {
                 return Err(Lie::Malformed);
             }
-            if self.skips.any_in(low, high) {
-                return Err(Lie::Skipped(low, high));
-            }
             above = Some(low);
+        }
+        if let Some((low, high)) = self.skips.first_hit(report.ranges) {
+            return Err(Lie::Skipped(low, high));
         }
         match self.trains.find(highest) {
             Some(train) if !train.was_sent_at(report.echo) => {

@@ -86,3 +86,17 @@ fn only_whole_trains_after_the_last_arrival_count_as_vanished() {
     trains.watch(1200);
     assert_eq!(trains.vanished(Some(at(5))), 0);
 }
+
+#[test]
+fn a_search_finds_the_same_from_wherever_it_begins() {
+    let mut trains = Trains::new(1200);
+    (0..37).for_each(|n| push(&mut trains, n * 10, 9, n));
+    for near in 0..40 {
+        trains.near = near;
+        for number in 0..380 {
+            let found = trains.find(number).map(|train| train.first);
+            let expected = Some(number / 10 * 10).filter(|_| number < 370 && number % 10 != 9);
+            assert_eq!(found, expected, "{number} from {near}");
+        }
+    }
+}
