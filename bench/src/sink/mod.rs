@@ -60,8 +60,8 @@ pub struct Args {
     /// One train in so many passes whole and is compared; a power of two
     #[arg(long, default_value_t = 64)]
     pub sample: u32,
-    /// DATA packets after which a client reports (PROTOCOL.md section 10: 32)
-    #[arg(long, default_value_t = 32)]
+    /// DATA packets after which a client reports (PROTOCOL.md section 10)
+    #[arg(long, default_value_t = segcast_proto::limits::REPORT_DATA_MAX)]
     pub report_packets: u32,
     /// Cap on each client's rate in its token, kbit/s: makes trains shorter
     #[arg(long)]

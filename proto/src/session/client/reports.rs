@@ -1,15 +1,13 @@
 //! What has arrived, and when the server should hear of it (sections 7.2 and 10).
 
 use crate::faults::{Fault, planted};
-use crate::limits::REPORT_RANGES_MAX;
+use crate::limits::{REPORT_DATA_MAX, REPORT_RANGES_MAX};
 use crate::time::{Duration, Instant};
 use crate::wire::ranges::SequenceRanges;
 use crate::wire::report::Report;
 
 /// Ranges kept; a REPORT carries the newest [`REPORT_RANGES_MAX`] of them.
 const RANGES_KEPT: usize = REPORT_RANGES_MAX * 2;
-/// DATA packets after which a REPORT is due.
-const DATA_MAX: u32 = 32;
 
 /// The received sequence numbers and the report timer. [`super::ClientSession`] has its own; a load generator that sees
 /// packets in another way makes its REPORTs by the same rules with this.
@@ -40,7 +38,7 @@ impl Reports {
     /// Notes that the packet was DATA: a report is due after `delay`, or at once after enough of them.
     pub fn data(&mut self, now: Instant, delay: Duration) {
         self.data_unreported += 1;
-        let at = if self.data_unreported >= DATA_MAX { now } else { now + delay };
+        let at = if self.data_unreported >= REPORT_DATA_MAX { now } else { now + delay };
         self.by(at);
     }
 
@@ -127,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_due_after_its_delay_or_32_packets() {
+    fn a_report_is_due_after_its_delay_or_enough_packets() {
         let mut reports = Reports::default();
         let delay = Duration::from_millis(5);
-        (0..31).for_each(|_| reports.data(Instant::ZERO, delay));
+        (1..REPORT_DATA_MAX).for_each(|_| reports.data(Instant::ZERO, delay));
         assert_eq!(reports.due(), Some(Instant::ZERO + delay));
         reports.data(Instant::ZERO, delay);
         assert_eq!(reports.due(), Some(Instant::ZERO));
