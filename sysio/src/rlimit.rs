@@ -1,6 +1,7 @@
 //! Resource limits that the product cares about: open files and locked memory.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::error::SysError;
 
@@ -25,6 +26,14 @@ impl Limit {
 /// The soft limit in force; `None`: unlimited.
 pub fn soft(limit: Limit) -> Option<u64> {
     getrlimit(limit.resource()).current
+}
+
+/// How much memory this process may lock, bytes; `None`: as much as there is, because nothing limits it or because it
+/// has CAP_IPC_LOCK, for which the kernel asks before it looks at the limit (mlock(2)).
+pub fn lockable() -> Option<u64> {
+    let privileged =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    if privileged { None } else { soft(Limit::LockedMemory) }
 }
 
 /// Raises the soft limit to the hard one and returns what is now in force (`None`: unlimited).
@@ -54,5 +63,17 @@ mod tests {
             assert_eq!(raise_soft_to_hard(limit).unwrap(), hard);
             assert_eq!(soft(limit), hard);
         }
+    }
+
+    #[test]
+    fn who_may_lock_anything_has_no_limit_and_others_have_theirs() {
+        if let Some(bytes) = lockable() {
+            assert_eq!(Some(bytes), soft(Limit::LockedMemory));
+        }
+        let mut sets = capabilities(None).expect("capabilities of this thread");
+        sets.effective.remove(CapabilitySet::IPC_LOCK);
+        // Of this thread alone, which ends with the test.
+        rustix::thread::set_capabilities(None, sets).expect("giving up needs no right");
+        assert_eq!(lockable(), soft(Limit::LockedMemory));
     }
 }

@@ -54,6 +54,30 @@ impl Locks {
         self.bytes
     }
 
+    /// Whether a segment is locked.
+    pub(super) fn has(&self, catalogue: &Catalogue, index: u32, object: ObjectNumber) -> bool {
+        self.catalogue.is_same(catalogue) && self.locked.contains_key(&(index, object))
+    }
+
+    /// Renews the lock of a segment; false: it has none.
+    pub(super) fn renew(
+        &mut self,
+        catalogue: &Catalogue,
+        index: u32,
+        object: ObjectNumber,
+        now: Instant,
+    ) -> bool {
+        if !self.catalogue.is_same(catalogue) {
+            return false;
+        }
+        let key = (index, object);
+        let Some(locked) = self.locked.get_mut(&key) else { return false };
+        self.order.remove(&(locked.renewed, key));
+        locked.renewed = now;
+        self.order.insert((now, key));
+        true
+    }
+
     /// Locks a segment that is resident, or renews its lock; false: there is no room, and it may be evicted.
     pub(super) fn keep(
         &mut self,
@@ -66,13 +90,10 @@ impl Locks {
             self.release_until(None);
             self.catalogue = catalogue.clone();
         }
-        let key = (index, object);
-        if let Some(locked) = self.locked.get_mut(&key) {
-            self.order.remove(&(locked.renewed, key));
-            locked.renewed = now;
-            self.order.insert((now, key));
+        if self.renew(catalogue, index, object, now) {
             return true;
         }
+        let key = (index, object);
         let Some(set) = catalogue.set(index) else { return false };
         let bytes = u64::from(set.segment_bytes).next_multiple_of(page_bytes() as u64);
         self.make_room(bytes, now) && self.lock(key, bytes, now)

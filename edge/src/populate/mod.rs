@@ -38,6 +38,16 @@ pub(crate) struct Request {
     pub(crate) catalogue: Catalogue,
     /// The set's index in that catalogue.
     pub(crate) index: u32,
+    /// It was in memory, and mapped, when the shard last asked.
+    pub(crate) renewal: bool,
+}
+
+impl Request {
+    /// Whether it can be answered without the disk.
+    fn is_at_hand(&self, queue: &Queue) -> bool {
+        let locked = queue.with_locks(|locks| locks.has(&self.catalogue, self.index, self.object));
+        locked || self.catalogue.is_resident(self.index, self.object)
+    }
 }
 
 /// What shards and threads share.
@@ -153,7 +163,7 @@ fn work(queue: &Queue, mailboxes: &[Mailbox]) {
 /// The next request: one that needs no disk, as long as there is one.
 fn next(queue: &Queue) -> Option<Request> {
     while let Some(request) = queue.requests.pop() {
-        if request.catalogue.is_resident(request.index, request.object) {
+        if request.is_at_hand(queue) {
             return Some(request);
         }
         if let Err(request) = queue.cold.push(request) {
@@ -166,7 +176,13 @@ fn next(queue: &Queue) -> Option<Request> {
 /// Maps the object, reading it in where needed, and locks it as far as the budget goes.
 fn populate(queue: &Queue, request: &Request) -> Populated {
     let &Request { set, object, ref catalogue, index, .. } = request;
-    let result = catalogue.populate(index, object);
+    // A locked segment stays mapped: nothing has to be walked through again.
+    if queue.with_locks(|locks| locks.renew(catalogue, index, object, Instant::now())) {
+        return Populated { set, object, ready: true, trust: limits::RESIDENT_TRUST };
+    }
+    // What is still in the page cache has hardly lost its mapping; if it did, that is a minor fault.
+    let mapped = request.renewal && catalogue.is_resident(index, object);
+    let result = if mapped { Ok(()) } else { catalogue.populate(index, object) };
     if let Err(error) = &result {
         tracing::warn!(set, segment = object.0, %error, "a segment cannot be read");
     }
@@ -188,8 +204,9 @@ mod tests {
         let queue = pool.queue();
         for number in 0..10 {
             let object = ObjectNumber(number);
+            let catalogue = Catalogue::default();
             let request =
-                Request { shard: 1, set: 3, object, catalogue: Catalogue::default(), index: 0 };
+                Request { shard: 1, set: 3, object, catalogue, index: 0, renewal: number % 2 == 0 };
             assert!(queue.push(request).is_ok());
         }
         let mut answers = Vec::new();

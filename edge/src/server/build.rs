@@ -180,11 +180,11 @@ pub(super) fn endpoint(
     }
 }
 
-/// How much of the segments may be locked in memory: what RLIMIT_MEMLOCK allows, at most half of what this process may
-/// use at all. The drivers' registered buffers are counted apart from it (io_uring(7)).
+/// How much of the segments may be locked in memory: what RLIMIT_MEMLOCK allows (anything with CAP_IPC_LOCK), at most half
+/// of what this process may use at all. The drivers' registered buffers are counted apart from it (io_uring(7)).
 pub(super) fn lock_bytes() -> u64 {
     let half = memory::available_bytes() / 2;
-    rlimit::soft(Limit::LockedMemory).map_or(half, |limit| limit.min(half))
+    rlimit::lockable().map_or(half, |limit| limit.min(half))
 }
 
 /// Writes what the edge may come to hold in memory, part by part.

@@ -209,14 +209,16 @@ impl Core {
     /// Asks for what must be renewed and what waits, as far as there is room.
     fn ask(&mut self) {
         while self.under_way < limits::POPULATE_QUEUE {
-            let next = self.source.take_renewal().or_else(|| self.backlog.pop_front());
+            let renewed = self.source.take_renewal();
+            let renewal = renewed.is_some();
+            let next = renewed.or_else(|| self.backlog.pop_front());
             let Some((set, object)) = next else { return };
             let Some((catalogue, index)) = self.source.locate(set) else {
                 self.endpoint.object_failed(self.now, set, object);
                 continue;
             };
-            let catalogue = catalogue.clone();
-            let request = populate::Request { shard: self.shard, set, object, catalogue, index };
+            let (shard, catalogue) = (self.shard, catalogue.clone());
+            let request = populate::Request { shard, set, object, catalogue, index, renewal };
             if self.populate.push(request).is_err() {
                 self.backlog.push_front((set, object));
                 return;
