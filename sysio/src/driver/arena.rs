@@ -22,7 +22,7 @@ impl Arena {
     /// `slots` buffers of `slot_bytes`, rounded up to whole pages.
     pub(crate) fn new(slots: u16, slot_bytes: usize) -> Result<Rc<Arena>, SysError> {
         let slot_bytes = slot_bytes.max(1).next_multiple_of(page_bytes());
-        let pages = Pages::new(slot_bytes * usize::from(slots))?;
+        let pages = Pages::huge(slot_bytes * usize::from(slots))?;
         // Reversed: slot 0 goes out first.
         let free = RefCell::new((0..slots).rev().collect());
         Ok(Rc::new(Arena { pages, slot_bytes, free }))
