@@ -106,7 +106,7 @@ impl Point {
             repeats: args.repeats,
             // All clients together must not ask for more than can be served between two pieces.
             requests: if self.sessions > 100 { 2 } else { 4 },
-            sample: 64,
+            sample: 256,
             report_packets: segcast_proto::limits::REPORT_DATA_MAX,
             rate_cap: cap,
             seed: 1,

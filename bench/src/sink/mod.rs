@@ -57,8 +57,8 @@ pub struct Args {
     /// Segments that each session asks for at once
     #[arg(long, default_value_t = 4)]
     pub requests: usize,
-    /// One train in so many passes whole and is compared; a power of two
-    #[arg(long, default_value_t = 64)]
+    /// One train in so many passes whole and is compared; a power of two. The server pays for the copy
+    #[arg(long, default_value_t = 256)]
     pub sample: u32,
     /// DATA packets after which a client reports (PROTOCOL.md section 10)
     #[arg(long, default_value_t = segcast_proto::limits::REPORT_DATA_MAX)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use segcast_proto::handshake::StaticSecret;
-use segcast_sysio::lab::bpf::TrainFilter;
+use segcast_sysio::lab::bpf::{Program, TrainFilter};
 
 use super::Args;
 use super::accounts::Accounts;
@@ -82,6 +82,7 @@ impl Subject {
         let (net, tap) = Net::new(args.datagram)?;
         let filter = TrainFilter::new(args.sample, RECORDS)?;
         tap.set_filter(filter.program())?;
+        tap.set_steering(&Program::first_queue()?)?;
         let server = Server::start(&ServerSpec {
             binary: setup.binary,
             store: &packed.store(),

@@ -49,8 +49,7 @@ impl Pages {
 
     fn within(mut map: MmapMut, start: usize, bytes: usize) -> Result<Pages, SysError> {
         let base = map.get_mut(start..start + bytes).map(|part| NonNull::from(part).cast());
-        let base =
-            base.ok_or_else(|| failed(bytes, io::Error::from_raw_os_error(libc::ENOMEM)))?;
+        let base = base.ok_or_else(|| failed(bytes, io::Error::from_raw_os_error(libc::ENOMEM)))?;
         Ok(Pages { _map: map, base, bytes })
     }
 

@@ -15,6 +15,8 @@ use super::netns::check;
 /// segmentation for IPv4 and IPv6, UDP segmentation for IPv4 and IPv6.
 const OFFLOAD_ALL: libc::c_ulong = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 
+/// `_IOR('T', 224, int)` of linux/if_tun.h.
+const TUNSETSTEERINGEBPF: libc::c_ulong = 0x8004_54e0;
 /// `_IOR('T', 225, int)` of linux/if_tun.h.
 const TUNSETFILTEREBPF: libc::c_ulong = 0x8004_54e1;
 
@@ -65,6 +67,18 @@ impl Tap {
         let fd: libc::c_int = program.as_fd().as_raw_fd();
         // SAFETY: TUNSETFILTEREBPF reads one `int` by address; `fd` is one and outlives the call.
         check(unsafe { libc::ioctl(self.file.as_raw_fd(), TUNSETFILTEREBPF as _, &raw const fd) })
+    }
+
+    /// From now on `program` chooses the queue of a frame (TUNSETSTEERINGEBPF), and the kernel no longer hashes each frame
+    /// to remember its flow, which it does once any device of the machine ever had RPS and no network card asks of it.
+    ///
+    /// # Errors
+    /// Those of the ioctl: EINVAL for a program that is no socket filter.
+    pub fn set_steering(&self, program: &Program) -> io::Result<()> {
+        let fd: libc::c_int = program.as_fd().as_raw_fd();
+        let file = self.file.as_raw_fd();
+        // SAFETY: TUNSETSTEERINGEBPF reads one `int` by address; `fd` is one and outlives the call.
+        check(unsafe { libc::ioctl(file, TUNSETSTEERINGEBPF as _, &raw const fd) })
     }
 
     /// The device's name.

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::instruction::Instruction;
+use super::instruction::{Instruction, Register};
 use super::{Attributes, BPF_PROG_LOAD, bpf};
 
 /// BPF_PROG_TYPE_SOCKET_FILTER.
@@ -63,6 +63,16 @@ impl Program {
         let said = log.split(|&byte| byte == 0).next().unwrap_or_default();
         let said = String::from_utf8_lossy(said);
         Err(io::Error::new(refused.kind(), format!("the filter was refused: {refused}\n{said}")))
+    }
+}
+
+impl Program {
+    /// A program that chooses the first queue for every frame ([`Tap::set_steering`](crate::lab::tap::Tap::set_steering)).
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF.
+    pub fn first_queue() -> io::Result<Self> {
+        Self::load(&[Instruction::set(Register(0), 0), Instruction::exit()])
     }
 }
 

@@ -163,6 +163,7 @@ mod tests {
             filter => filter.expect("the verifier takes it"),
         };
         tap.set_filter(filter.program()).expect("attached");
+        tap.set_steering(&Program::first_queue().expect("loaded")).expect("attached");
         assert_eq!(filter.consume(10, |record| panic!("{record:?}")), 0);
     }
 
