@@ -1,10 +1,12 @@
 //! `scale`: the sink over numbers of sessions, lengths of trains and sizes of titles: nanoseconds per byte, so that its
 //! growth is seen.
 //!
-//! A train's length follows from the rate of its session: the only honest way to shorten it is a cap on the rate in the
-//! clients' tokens. Such a server is not always busy; its figure is per CPU-second all the same.
+//! Every number with every length and every size. Short trains are asked for: a REQUEST names ranges of so many full
+//! datagrams, and no train goes beyond a range. Any client may ask like that, so the server needs no code for it.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -12,14 +14,10 @@ use serde::Serialize;
 use crate::measure::{CoresArgs, OutputArgs, Table, build_binary, digits};
 use crate::sink::{self, Run};
 
-/// What each point has unless it is the thing that varies.
-const SESSIONS: usize = 64;
-const TITLE_MIB: u64 = 1024;
+/// The longest datagrams of the internet's paths: those of all points.
 const DATAGRAM: usize = 1440;
 /// Memory that must be left beside a title's, MiB.
 const SPARE_MIB: u64 = 4096;
-/// The least time of the rate that a train carries, µs (ARCHITECTURE.md, rate model): a cap divided into trains.
-const TRAIN_MICROS: u64 = 250;
 
 /// Arguments of `scale`.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,15 +25,18 @@ pub struct Args {
     /// Numbers of sessions
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1000, 10_000])]
     sessions: Vec<usize>,
-    /// Lengths of trains, in datagrams, made by capping each client's rate
-    #[arg(long, value_delimiter = ',', default_values_t = [4, 16])]
-    trains: Vec<u64>,
+    /// Lengths of trains in datagrams, or `full`
+    #[arg(long, value_delimiter = ',', default_value = "4,16,full")]
+    trains: Vec<Length>,
     /// Sizes of titles, GiB
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 16])]
     titles: Vec<u64>,
     /// Seconds of each measured piece
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    /// Seconds of serving before the first piece of each point
+    #[arg(long, default_value_t = 2.0)]
+    warm: f64,
     /// Repeats of each point
     #[arg(long, default_value_t = 3)]
     repeats: usize,
@@ -48,75 +49,100 @@ pub struct Args {
     output: OutputArgs,
 }
 
+/// How long trains are to be.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+struct Length(Option<u32>);
+
+impl FromStr for Length {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "full" => Ok(Self(None)),
+            Ok(count @ 1..) => Ok(Self(Some(count))),
+            _ => Err("give a number of datagrams, 1 or more, or \"full\"".into()),
+        }
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("full"),
+            Some(count) => count.fmt(f),
+        }
+    }
+}
+
 /// One point.
 #[derive(Debug, Serialize)]
 struct Point {
     sessions: usize,
-    /// Datagrams in a train that the cap was made for; none: no cap.
-    train: Option<u64>,
+    /// Datagrams in a train that were asked for; none: as many as fit.
+    train: Length,
     title_mib: u64,
-    /// Why there is no figure.
-    not_measured: Option<String>,
-    run: Option<Run>,
+    run: Run,
 }
 
 /// Runs `scale`.
 ///
 /// # Errors
-/// Those of [`sink::measure`] but a title that does not fit into memory: that point is left out and says so.
+/// Those of [`sink::measure`].
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    let binary = build_binary()?;
     let mut points = Vec::new();
-    let point = |sessions, train, title_mib| Point {
-        sessions,
-        train,
-        title_mib,
-        not_measured: None,
-        run: None,
-    };
-    points.extend(args.sessions.iter().map(|&sessions| point(sessions, None, TITLE_MIB)));
-    points.extend(args.trains.iter().map(|&train| point(SESSIONS, Some(train), TITLE_MIB)));
-    points.extend(args.titles.iter().map(|&title| point(SESSIONS, None, title * 1024)));
-    let binaries = [build_binary()?];
-    for point in &mut points {
-        let free = available_mib()?;
-        if point.title_mib + SPARE_MIB > free {
-            let needed = point.title_mib + SPARE_MIB;
-            point.not_measured = Some(format!("{needed} MiB of memory needed, {free} there"));
-            continue;
+    for title_mib in args.titles.iter().map(|&gib| gib * 1024) {
+        let spread = spread(title_mib, available_mib()?)?;
+        let packed = sink::pack(&args.sink(1, Length(None), title_mib, spread))?;
+        for &sessions in &args.sessions {
+            for &train in &args.trains {
+                let point = args.sink(sessions, train, title_mib, spread);
+                eprintln!("{sessions} sessions, trains of {train}, {title_mib} MiB");
+                let run = sink::measure_with(&point, &binary, &packed)?;
+                points.push(Point { sessions, train, title_mib, run });
+            }
         }
-        point.run = Some(sink::measure(&point.arguments(args), &binaries)?);
     }
     args.output.print(&points, &table(&points))
 }
 
-impl Point {
-    fn arguments(&self, args: &Args) -> sink::Args {
-        let cap = self.train.map(|train| {
-            let bytes_per_second = train * DATAGRAM as u64 * 1_000_000 / TRAIN_MICROS;
-            // A little more, so that the length asked for is reached and not just missed.
-            u32::try_from(bytes_per_second * 8 / 1000 * 21 / 20).unwrap_or(u32::MAX)
-        });
+impl Args {
+    fn sink(&self, sessions: usize, train: Length, title: u64, spread: u32) -> sink::Args {
         sink::Args {
-            sessions: self.sessions,
+            sessions,
             datagram: DATAGRAM,
-            title: self.title_mib,
-            seconds: args.seconds,
-            warm: 2.0,
+            title,
+            seconds: self.seconds,
+            warm: self.warm,
             ramp: 0.5,
-            repeats: args.repeats,
+            repeats: self.repeats,
             // All clients together must not ask for more than can be served between two pieces.
-            requests: if self.sessions > 100 { 2 } else { 4 },
+            requests: if sessions > 100 { 2 } else { 4 },
             sample: 256,
             report_packets: segcast_proto::limits::REPORT_DATA_MAX,
-            rate_cap: cap,
+            train: train.0,
+            spread,
+            rate_cap: None,
             seed: 1,
             server: Vec::new(),
             io: Vec::new(),
             server_flag: Vec::new(),
-            folder: args.folder.clone(),
-            cores: args.cores,
+            folder: self.folder.clone(),
+            cores: self.cores,
         }
     }
+}
+
+/// Where a title does not fit into memory, every so many segments one is read: the server has the whole title to map and
+/// to look through, and the disk takes no part.
+fn spread(title_mib: u64, available_mib: u64) -> anyhow::Result<u32> {
+    let room = available_mib.saturating_sub(SPARE_MIB);
+    anyhow::ensure!(
+        room > 0,
+        "{available_mib} MiB of memory: more than {SPARE_MIB} must be available"
+    );
+    Ok(u32::try_from(title_mib.div_ceil(room))?)
 }
 
 /// Memory that can be had without swapping, MiB (proc_meminfo(5), MemAvailable).
@@ -129,9 +155,9 @@ fn available_mib() -> anyhow::Result<u64> {
 
 fn table(points: &[Point]) -> Table {
     let header = [
+        "title",
         "sessions",
         "train",
-        "title",
         "ns per byte",
         "datagrams in a train",
         "GB per CPU-second",
@@ -143,33 +169,45 @@ fn table(points: &[Point]) -> Table {
     ];
     let mut table = Table::new(header);
     for point in points {
-        let train = point.train.map_or_else(|| "full".to_owned(), |train| train.to_string());
-        let names = [
-            point.sessions.to_string(),
-            train,
-            format!("{} GiB", digits(point.title_mib as f64 / 1024.0)),
-        ];
-        let [sessions, train, title] = names;
-        match point.run.as_ref().and_then(|run| run.outcomes.first()) {
-            None => {
-                let why = point.not_measured.clone().unwrap_or_default();
-                table.row([sessions, train, title, why]);
-            }
-            Some(o) => {
-                let figures = [
-                    o.ns_per_byte,
-                    o.train_datagrams_mean,
-                    o.served_gb_per_cpu_s,
-                    o.ratio,
-                    o.server_busy,
-                    o.generator_busy,
-                    o.jain,
-                    o.longest_wait_ms,
-                ];
-                let [a, b, c, d, e, f, g, h] = figures.map(|band| digits(band.median));
-                table.row([sessions, train, title, a, b, c, d, e, f, g, h]);
-            }
+        let mut title = format!("{} GiB", digits(point.title_mib as f64 / 1024.0));
+        if point.run.spread > 1 {
+            title = format!("{title}, 1 in {}", point.run.spread);
+        }
+        for o in &point.run.outcomes {
+            let figures = [
+                o.ns_per_byte,
+                o.train_datagrams_mean,
+                o.served_gb_per_cpu_s,
+                o.ratio,
+                o.server_busy,
+                o.generator_busy,
+                o.jain,
+                o.longest_wait_ms,
+            ];
+            let [a, b, c, d, e, f, g, h] = figures.map(|band| digits(band.median));
+            let (sessions, train) = (point.sessions.to_string(), point.train.to_string());
+            table.row([title.clone(), sessions, train, a, b, c, d, e, f, g, h]);
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_a_number_of_datagrams_or_full() {
+        let read = |text: &str| text.parse::<Length>().map(|length| length.0);
+        assert_eq!((read("4"), read("full")), (Ok(Some(4)), Ok(None)));
+        assert!(read("0").is_err() && read("-1").is_err() && read("all").is_err());
+    }
+
+    #[test]
+    fn what_is_read_of_a_title_leaves_memory_to_spare() {
+        let spread = |title, available| spread(title, available).ok();
+        assert_eq!(spread(1024, SPARE_MIB + 1024), Some(1));
+        assert_eq!(spread(16 * 1024, SPARE_MIB + 16 * 1024 - 1), Some(2));
+        assert_eq!(spread(1024, SPARE_MIB), None);
+    }
 }

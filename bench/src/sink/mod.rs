@@ -22,6 +22,7 @@ pub use subject::{Sabotage, Setup, Subject};
 pub use title::{Title, TitleReader};
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -29,6 +30,7 @@ use anyhow::Context as _;
 use crate::measure::{Binary, Cores, CoresArgs, OutputArgs, build_binary, on_core};
 use outcome::Window;
 use seal_only::SealOnly;
+use world::Packed;
 
 /// What a measurement of the sink is made of.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +65,13 @@ pub struct Args {
     /// DATA packets after which a client reports (PROTOCOL.md section 10)
     #[arg(long, default_value_t = segcast_proto::limits::REPORT_DATA_MAX)]
     pub report_packets: u32,
-    /// Cap on each client's rate in its token, kbit/s: makes trains shorter
+    /// Ask for ranges of so many full datagrams, which no train goes beyond [default: for whole segments]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub train: Option<u32>,
+    /// Read one segment in so many: of a title that is larger than memory
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub spread: u32,
+    /// Cap on each client's rate in its token, kbit/s
     #[arg(long)]
     pub rate_cap: Option<u32>,
     /// Seed of the title and of every session
@@ -123,7 +131,6 @@ fn binaries(args: &Args) -> anyhow::Result<Vec<Binary>> {
 /// As [`run`].
 pub fn measure(args: &Args, binaries: &[Binary]) -> anyhow::Result<Run> {
     let cores = args.cores.choose()?;
-    let mut run = Run::new(args, cores);
     on_core(cores.generator, || {
         let mut subjects = Vec::new();
         for binary in binaries {
@@ -133,12 +140,42 @@ pub fn measure(args: &Args, binaries: &[Binary]) -> anyhow::Result<Run> {
                 subjects.push(Subject::start(&setup)?);
             }
         }
-        all_repeats(args, cores, &mut subjects)?;
-        for subject in subjects {
-            run.outcomes.push(subject.finish()?);
-        }
-        Ok(())
-    })?;
+        measure_all(args, cores, subjects)
+    })
+}
+
+/// A title for several measurements, one after the other.
+///
+/// # Errors
+/// When it cannot be packed.
+pub(crate) fn pack(args: &Args) -> anyhow::Result<Arc<Packed>> {
+    subject::pack(args, None).map(Arc::new)
+}
+
+/// Measures one binary with a title that is packed.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn measure_with(
+    args: &Args,
+    binary: &Binary,
+    packed: &Arc<Packed>,
+) -> anyhow::Result<Run> {
+    let cores = args.cores.choose()?;
+    on_core(cores.generator, || {
+        let (flags, sabotage) = (&args.server_flag, Sabotage::default());
+        let setup = Setup { args, binary, flags, cores, sabotage };
+        let subject = Subject::serve(&setup, Arc::clone(packed))?;
+        measure_all(args, cores, vec![subject])
+    })
+}
+
+fn measure_all(args: &Args, cores: Cores, mut subjects: Vec<Subject>) -> anyhow::Result<Run> {
+    let mut run = Run::new(args, cores);
+    all_repeats(args, cores, &mut subjects)?;
+    for subject in subjects {
+        run.outcomes.push(subject.finish()?);
+    }
     Ok(run)
 }
 

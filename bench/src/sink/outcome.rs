@@ -23,6 +23,10 @@ pub struct Run {
     pub sample: u32,
     /// DATA packets after which a client reported.
     pub report_packets: u32,
+    /// Datagrams in each range that was asked for; none: whole segments.
+    pub train: Option<u32>,
+    /// One segment in so many was read.
+    pub spread: u32,
     /// The cap of every client's token.
     pub rate_cap_kbits: Option<u32>,
     /// Flags of the server that are not the default.
@@ -161,6 +165,8 @@ impl Run {
             title_mib: args.title,
             sample: args.sample,
             report_packets: args.report_packets,
+            train: args.train,
+            spread: args.spread,
             rate_cap_kbits: args.rate_cap,
             server_flags: args.server_flag.clone(),
             seed: args.seed,

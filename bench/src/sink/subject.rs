@@ -1,11 +1,13 @@
 //! One server under test with everything around it.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use segcast_proto::handshake::StaticSecret;
+use segcast_proto::limits::OVERHEAD;
 use segcast_sysio::lab::bpf::{Program, TrainFilter};
 
 use super::Args;
@@ -58,7 +60,7 @@ pub struct Subject {
     clocks: CpuClocks,
     net: Net,
     // The store must outlive the server.
-    _packed: Packed,
+    _packed: Arc<Packed>,
     collected: Collected,
     sessions: usize,
 }
@@ -69,16 +71,12 @@ impl Subject {
     /// # Errors
     /// When something is missing on this machine, or a session does not open.
     pub fn start(setup: &Setup<'_>) -> anyhow::Result<Self> {
+        Self::serve(setup, Arc::new(pack(setup.args, setup.sabotage.wrong_byte)?))
+    }
+
+    /// The same with a title that is packed; no other server may have it.
+    pub(super) fn serve(setup: &Setup<'_>, packed: Arc<Packed>) -> anyhow::Result<Self> {
         let args = setup.args;
-        let title = Title::new(args.seed);
-        let wrong_byte = setup.sabotage.wrong_byte;
-        let packed = Packed::new(args.folder.as_deref(), args.title << 20, |length| {
-            let reader = title.reader(length);
-            match wrong_byte {
-                None => Box::new(reader) as Box<dyn Read + Send>,
-                Some(at) => Box::new(Altered { reader, at, position: 0 }),
-            }
-        })?;
         let (net, tap) = Net::new(args.datagram)?;
         let filter = TrainFilter::new(args.sample, RECORDS)?;
         tap.set_filter(filter.program())?;
@@ -93,9 +91,11 @@ impl Subject {
             flags: setup.flags,
         })?;
         let plan = Plan {
-            title,
+            title: Title::new(args.seed),
             segments: packed.segments,
             segment_bytes: packed.segment_bytes,
+            spread: args.spread,
+            range_bytes: args.train.map(|count| count * (args.datagram - OVERHEAD) as u32),
             outstanding: args.requests,
             room_bytes: ROOM,
             datagram_max: args.datagram,
@@ -210,6 +210,17 @@ impl Subject {
     fn tallies(&self) -> Vec<Tally> {
         self.generator.sessions.iter().map(|session| session.tally).collect()
     }
+}
+
+/// Packs the title of a measurement, if asked for with one byte of every segment wrong.
+pub(super) fn pack(args: &Args, wrong_byte: Option<u32>) -> anyhow::Result<Packed> {
+    Packed::new(args.folder.as_deref(), args.title << 20, |length| {
+        let reader = Title::new(args.seed).reader(length);
+        match wrong_byte {
+            None => Box::new(reader) as Box<dyn Read + Send>,
+            Some(at) => Box::new(Altered { reader, at, position: 0 }),
+        }
+    })
 }
 
 /// A title with one wrong byte in every segment.

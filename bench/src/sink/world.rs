@@ -31,11 +31,14 @@ const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 1];
 /// The edge's default `admin`, on the namespace's own loopback.
 const ADMIN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4871);
+/// Frames that the device keeps until the generator takes them: some ten single datagrams of each of ten thousand sessions.
+/// What is dropped for want of room would be missing in the books.
+const QUEUE: u32 = 1 << 17;
 /// What IPv4 and UDP add to a datagram.
 const IP_HEADERS: usize = 28;
 
 /// A packed title and the keys to serve it.
-pub(super) struct Packed {
+pub(crate) struct Packed {
     folder: TempDir,
     center: SigningKey,
     set: SetId,
@@ -116,7 +119,7 @@ impl Net {
         let net = Self { namespace };
         net.ip_batch(&format!(
             "link set lo up\n\
-             link set {DEVICE} address {server_mac} mtu {mtu} addrgenmode none\n\
+             link set {DEVICE} address {server_mac} mtu {mtu} addrgenmode none txqueuelen {QUEUE}\n\
              link set {DEVICE} up\n\
              address add {server}/24 dev {DEVICE}\n\
              neighbour replace {ROUTER} lladdr {router_mac} nud permanent dev {DEVICE}\n\

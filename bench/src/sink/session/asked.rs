@@ -1,24 +1,26 @@
-//! The segments that a session asked for, and how far each of them was sent.
+//! What a session asked for, segments or pieces of them, and how far each of them was sent.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use segcast_proto::limits::REQUESTS_MAX;
+use segcast_proto::limits::{RANGES_MAX, REQUESTS_MAX};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::status::Status;
 
-use super::{Open, Plan, REPEAT};
+use super::{Open, Plan, REPEAT, REPEAT_MAX};
 
 /// Bytes of a finished request that come later than this after the server said so were never sent.
 const LATE: Duration = Duration::from_secs(2);
 
-/// One request. Every byte of its segment must be sent once: the server repeats nothing that was not asked for again.
+/// One request. Every byte of its span must be sent once: the server repeats nothing that was not asked for again.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) id: u32,
     pub(super) segment: u32,
-    /// Bytes of it that were sent, from its beginning.
+    /// The bytes of the segment that it asks for.
+    pub(super) span: Range<u32>,
+    /// How far they were sent, from the span's beginning.
     sent_to: u32,
     /// What was sent beyond: single datagrams come by another way than trains, and may be overtaken.
     ahead: Vec<Range<u32>>,
@@ -44,6 +46,10 @@ impl Asked {
         true
     }
 
+    fn is_complete(&self) -> bool {
+        self.sent_to == self.span.end
+    }
+
     /// Makes it go again; `highest`: of the requests that the server is known to have. A cancelled one up to there is
     /// cancelled again; one beyond may never have come, and then a CANCEL alone says nothing to the server.
     fn repeat(&mut self, now: Instant, highest: u32, cancels: &mut Vec<u32>) {
@@ -64,12 +70,13 @@ impl Open {
             if oldest.is_some_and(|oldest| (self.last_id + 1 - oldest) as usize >= REQUESTS_MAX) {
                 return;
             }
-            let segment = self.draw(plan.segments);
+            let (segment, span) = self.next_piece(plan);
             self.last_id += 1;
             self.asked.push(Asked {
                 id: self.last_id,
                 segment,
-                sent_to: 0,
+                sent_to: span.start,
+                span,
                 ahead: Vec::new(),
                 cancelled: false,
                 finished: None,
@@ -79,14 +86,25 @@ impl Open {
         }
     }
 
+    /// What to ask for next: the rest of the last segment, or a new one, as much of it as one request can name.
+    fn next_piece(&mut self, plan: &Plan) -> (u32, Range<u32>) {
+        let rest = self.rest.take();
+        let (segment, start) = rest.unwrap_or_else(|| (self.draw(plan), 0));
+        let most = plan.range_bytes.map_or(u32::MAX, |bytes| bytes * RANGES_MAX as u32);
+        let end = start.saturating_add(most).min(plan.segment_bytes);
+        self.rest = (end < plan.segment_bytes).then_some((segment, end));
+        (segment, start..end)
+    }
+
     /// A segment that is not under way.
-    fn draw(&mut self, segments: u32) -> u32 {
+    fn draw(&mut self, plan: &Plan) -> u32 {
+        let segments = u64::from(plan.segments.div_ceil(plan.spread));
         loop {
             self.order = self.order.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = self.order;
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            let segment = (((z >> 32) * u64::from(segments)) >> 32) as u32;
+            let segment = (((z >> 32) * segments) >> 32) as u32 * plan.spread;
             if self.asked.iter().all(|asked| asked.segment != segment) {
                 return segment;
             }
@@ -108,6 +126,7 @@ impl Open {
 
     /// Gives up all requests; they stay until the server has said that they are finished.
     pub(super) fn cancel_all(&mut self) {
+        self.rest = None;
         let Self { asked, cancels, heard, .. } = self;
         // What was never sent needs no goodbye.
         asked.retain(|asked| asked.sends > 0);
@@ -127,18 +146,21 @@ impl Open {
         offset: u32,
         bytes: u32,
     ) -> anyhow::Result<()> {
-        let known = self.asked.iter_mut().chain(&mut self.gone);
-        let Some(asked) = known.into_iter().find(|asked| asked.segment == segment) else {
-            anyhow::bail!("segment {segment} was sent and not asked for");
+        let mut known = self.asked.iter_mut().chain(&mut self.gone);
+        let is_of = |asked: &&mut Asked| asked.segment == segment && asked.span.contains(&offset);
+        let Some(asked) = known.find(is_of) else {
+            anyhow::bail!("byte {offset} of segment {segment} was sent and not asked for");
         };
-        let end = offset.checked_add(bytes).filter(|&end| end <= plan.segment_bytes);
-        let end = end.with_context(|| format!("segment {segment} was sent past its end"))?;
+        let end = offset.checked_add(bytes).filter(|&end| end <= asked.span.end);
+        let end =
+            end.with_context(|| format!("segment {segment}: sent past what was asked for"))?;
         anyhow::ensure!(
             asked.cover(offset..end),
             "bytes {offset} to {end} of segment {segment} were sent twice for one request"
         );
-        if asked.finished.is_some() && asked.sent_to == plan.segment_bytes {
-            self.asked.retain(|asked| asked.segment != segment);
+        if asked.finished.is_some() && asked.is_complete() {
+            let id = asked.id;
+            self.asked.retain(|asked| asked.id != id);
             self.ask(plan);
         }
         Ok(())
@@ -163,7 +185,7 @@ impl Open {
                 if asked.cancelled {
                     gone.push(asked.clone());
                 }
-                return !asked.cancelled && asked.sent_to != plan.segment_bytes;
+                return !asked.cancelled && !asked.is_complete();
             }
             let overtaken = asked.sent.is_some_and(|at| now.saturating_since(at) > REPEAT);
             if !has(status.received) && overtaken {
@@ -193,6 +215,7 @@ impl Open {
     /// Nothing came for long: the oldest request goes again.
     pub(super) fn probe(&mut self, now: Instant) {
         self.heard = now;
+        self.patience = (self.patience * 2).min(REPEAT_MAX);
         let Self { asked, cancels, highest, .. } = self;
         if let Some(oldest) = asked.first_mut() {
             oldest.repeat(now, *highest, cancels);
@@ -216,6 +239,8 @@ mod tests {
         title: Title::new(1),
         segments: 100,
         segment_bytes: 1 << 20,
+        spread: 1,
+        range_bytes: None,
         outstanding: 3,
         room_bytes: 1 << 30,
         datagram_max: 1440,
@@ -241,11 +266,13 @@ mod tests {
             asked: Vec::new(),
             gone: Vec::new(),
             outstanding: PLAN.outstanding,
+            rest: None,
             last_id: 0,
             highest: 0,
             cancels: Vec::new(),
             order: 7,
             heard: now,
+            patience: REPEAT,
             last_train: None,
         };
         open.ask(&PLAN);
@@ -281,22 +308,36 @@ mod tests {
         // REQUEST 1 was lost, and of 2 and 3 everything: the server knows of none of them.
         status(&mut open, now, 0, 0, 0);
         for round in 0..3 {
-            now += REPEAT;
+            now += REPEAT * (1 << round);
             let again = sent(&mut open, &mut server, now);
             assert_eq!(again, [(Request, 1), (Cancel, 1)], "round {round}");
         }
         status(&mut open, now, 1, 1, 1);
-        now += REPEAT;
+        now += REPEAT_MAX;
         assert_eq!(sent(&mut open, &mut server, now), [(Request, 2), (Cancel, 2)]);
         // Now 2 is lost and 3 comes, but no CANCEL: that of 2 alone is enough.
         status(&mut open, now, 3, 0b101, 0b100);
-        now += REPEAT;
+        now += REPEAT_MAX;
         assert_eq!(sent(&mut open, &mut server, now), [(Cancel, 2)]);
         status(&mut open, now, 3, 0b101, 0b110);
-        now += REPEAT;
+        now += REPEAT_MAX;
         assert_eq!(sent(&mut open, &mut server, now), [(Cancel, 3)]);
         status(&mut open, now, 3, 0b101, 0b111);
         assert!(open.asked.is_empty());
+    }
+
+    #[test]
+    fn a_segment_is_asked_for_in_as_many_requests_as_its_ranges_need() {
+        let (mut open, _) = asking();
+        let plan = Plan { range_bytes: Some(4 * 1392), ..PLAN };
+        let pieces: Vec<_> = (0..6).map(|_| open.next_piece(&plan)).collect();
+        for pieces in pieces.chunks(3) {
+            let segment = pieces[0].0;
+            let spans = pieces.iter().map(|(of, span)| (*of, span.start, span.end));
+            let most = 64 * 4 * 1392;
+            let cut = [0, most, 2 * most, PLAN.segment_bytes];
+            assert!(spans.eq(cut.windows(2).map(|cut| (segment, cut[0], cut[1]))), "{pieces:?}");
+        }
     }
 
     #[test]
@@ -304,6 +345,7 @@ mod tests {
         let mut asked = Asked {
             id: 1,
             segment: 0,
+            span: 0..100,
             sent_to: 0,
             ahead: Vec::new(),
             cancelled: false,

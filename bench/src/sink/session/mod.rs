@@ -27,8 +27,10 @@ use opening::Opening;
 
 /// Packets back from the highest that are told from repeats by the product's own window; [`Seen`] tells all.
 const WINDOW: usize = 16_384;
-/// A request that nobody acknowledged goes again, and a server that says nothing is asked again, after this.
+/// A request that nobody acknowledged goes again, and a server that says nothing is asked again, after this at the least,
+/// and at the most: as in PROTOCOL.md section 14 a wait in vain is doubled.
 const REPEAT: Duration = Duration::from_millis(200);
+const REPEAT_MAX: Duration = Duration::from_secs(2);
 
 /// What all sessions have in common.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,10 @@ pub(super) struct Plan {
     pub(super) title: Title,
     pub(super) segments: u32,
     pub(super) segment_bytes: u32,
+    /// Every so many segments one is read.
+    pub(super) spread: u32,
+    /// Bytes of each range that a REQUEST asks for, since no train goes beyond a range; none: whole segments.
+    pub(super) range_bytes: Option<u32>,
     /// Segments asked for at once.
     pub(super) outstanding: usize,
     /// What the client says it can take beyond what it received.
@@ -97,6 +103,8 @@ struct Open {
     /// Cancelled ones that are finished: trains of them may still be on their way.
     gone: Vec<Asked>,
     outstanding: usize,
+    /// The segment that is asked for in pieces, and where the next one begins.
+    rest: Option<(u32, u32)>,
     last_id: u32,
     /// Highest request that the server is known to have.
     highest: u32,
@@ -104,6 +112,8 @@ struct Open {
     /// SplitMix64: the session's own order of segments.
     order: u64,
     heard: Instant,
+    /// How long to wait for the server to say something: falls slowly to what its trains leave between them.
+    patience: Duration,
     last_train: Option<Instant>,
 }
 
@@ -164,7 +174,7 @@ impl Session {
         let Some(open) = &self.open else { return Instant::FAR_FUTURE };
         let due = |at: Option<Instant>| at.unwrap_or(Instant::FAR_FUTURE);
         let due = due(open.report_due).min(due(open.pulse));
-        if open.asked.is_empty() { due } else { due.min(open.heard + REPEAT) }
+        if open.asked.is_empty() { due } else { due.min(open.heard + open.patience) }
     }
 
     fn welcomed(&mut self, now: Instant, welcomed: Welcomed, order: u64) -> anyhow::Result<()> {
@@ -185,11 +195,13 @@ impl Session {
             asked: Vec::with_capacity(REQUESTS_MAX),
             gone: Vec::new(),
             outstanding: 0,
+            rest: None,
             last_id: 0,
             highest: 0,
             cancels: Vec::new(),
             order,
             heard: now,
+            patience: REPEAT,
             last_train: None,
         });
         Ok(())

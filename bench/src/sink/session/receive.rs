@@ -9,7 +9,7 @@ use segcast_proto::wire::refuse::Refuse;
 use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType};
 
-use super::{Open, Plan, Session};
+use super::{Open, Plan, REPEAT, Session};
 
 /// A train as the filter saw it.
 pub(in crate::sink) struct Train<'a> {
@@ -163,6 +163,7 @@ impl Open {
         bytes: u32,
     ) -> anyhow::Result<()> {
         self.unreported += datagrams;
+        self.patience = (self.patience * 7 / 8).max(REPEAT);
         let at_once = self.unreported >= plan.report_packets;
         let due = if at_once { now } else { now + plan.report_after };
         self.report_due = Some(self.report_due.map_or(due, |before| before.min(due)));

@@ -1,5 +1,7 @@
 //! What a session sends: HELLO, PULSE, then CANCEL, REPORT and REQUEST, one datagram at a time.
 
+use std::ops::Range;
+
 use anyhow::Context as _;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::time::Instant;
@@ -45,7 +47,7 @@ impl Open {
             self.pulse = Some(now + REPEAT);
             return self.seal(now, PacketType::Pulse, EMPTY, &[0; Pulse::LEN], out);
         }
-        if !self.asked.is_empty() && now >= self.heard + REPEAT {
+        if !self.asked.is_empty() && now >= self.heard + self.patience {
             self.check_finished(now)?;
             self.probe(now);
             self.report_due = Some(now);
@@ -64,14 +66,12 @@ impl Open {
             }
         }
         let next = self.next_to_send(now);
-        let Some((id, segment)) = next.map(|asked| (asked.id, asked.segment)) else {
-            return Ok(None);
-        };
-        let request = Request { deadline_ms: DEADLINE_MS, flags: 0, ranges: ByteRanges::WHOLE };
-        let mut payload = [0; 64];
+        let Some(asked) = next else { return Ok(None) };
+        let ranges = ranges(plan, asked.span.clone());
+        let request = Request { deadline_ms: DEADLINE_MS, flags: 0, ranges };
+        let mut payload = [0; Request::LEN_MAX];
         let len = request.encode(&mut payload)?;
-        let object = ObjectNumber(segment);
-        let frame = FrameHeader { object, offset: id, ..EMPTY };
+        let frame = FrameHeader { object: ObjectNumber(asked.segment), offset: asked.id, ..EMPTY };
         self.seal(now, PacketType::Request, frame, &payload[..len], out)
     }
 
@@ -87,4 +87,17 @@ impl Open {
         let (len, _) = self.sealer.seal(now, 0, packet_type, self.server, &frame, payload, out)?;
         Ok(Some(len))
     }
+}
+
+/// The ranges that a request names.
+fn ranges(plan: &Plan, span: Range<u32>) -> ByteRanges {
+    let mut ranges = ByteRanges::WHOLE;
+    if let Some(bytes) = plan.range_bytes {
+        let fit = span.clone().step_by(bytes as usize).all(|start| {
+            let end = (start + bytes).min(span.end);
+            ranges.push(start..end)
+        });
+        assert!(fit, "a piece has no more ranges than a request can name");
+    }
+    ranges
 }
