@@ -4,7 +4,7 @@ mod settle;
 
 use super::missing::Missing;
 use super::model::{Model, Phase, Report, SlowData};
-use super::pacer::{CATCH_UP, Pacer, train_bytes};
+use super::pacer::{CATCH_UP, Pacer, on_a_short_path, train_bytes};
 use super::rate_sample::{Delivery, RateSample};
 use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
 use super::rtt::{DEFAULT_RTT, Rtt};
@@ -102,10 +102,10 @@ impl Sender {
             return None;
         }
         let datagram = self.datagram as u64;
-        let wanted = self.train_bytes(now);
+        let late = self.pacer.late(now, self.waited);
         let room = self.room.saturating_sub(self.delivery.in_flight);
-        let window = self.model.window().saturating_sub(self.delivery.in_flight);
-        let mut bytes = wanted.min(room).min(window);
+        let window = if self.window_is_open() { self.window_left() } else { 0 };
+        let mut bytes = self.train_bytes(late).min(room).min(window);
         if bytes < datagram && self.probe && room >= datagram {
             bytes = datagram;
         }
@@ -118,7 +118,7 @@ impl Sender {
     pub fn next_send_time(&self) -> Option<Instant> {
         let datagram = self.datagram as u64;
         let in_flight = self.delivery.in_flight;
-        let open = in_flight + datagram <= self.model.window() || self.probe;
+        let open = self.window_is_open() || self.probe;
         let room = in_flight + datagram <= self.room;
         (open && room && !self.silence.stopped()).then(|| self.pacer.next())
     }
@@ -160,7 +160,7 @@ impl Sender {
             at_send,
         );
         self.next_sequence = first_sequence.saturating_add(u64::from(datagrams));
-        if self.delivery.in_flight + self.datagram as u64 > self.model.window() {
+        if !self.window_is_open() {
             self.model.on_window_limited();
         }
         self.pacer.on_sent(now, bytes, rate, self.waited);
@@ -364,9 +364,29 @@ impl Sender {
         self.trains.vanished(self.silence.overdue())
     }
 
-    fn train_bytes(&self, now: Instant) -> u64 {
-        let late = self.pacer.late(now, self.waited);
-        train_bytes(self.pacing_rate(), self.model.min_rtt(), late, self.datagram) as u64
+    /// The longest train that leaves `late`.
+    fn train_bytes(&self, late: Duration) -> u64 {
+        let (rate, rtt) = (self.pacing_rate(), self.model.min_rtt());
+        train_bytes(rate, rtt, late, self.extra(), self.datagram)
+    }
+
+    /// What the path takes in a train beyond what the rate carries. A rate that something else than the path sets holds
+    /// within trains, too.
+    fn extra(&self) -> u64 {
+        let capped = self.pacing_rate() < self.model.pacing_rate();
+        if capped { 0 } else { on_a_short_path(self.model.min_rtt()) }
+    }
+
+    fn window_left(&self) -> u64 {
+        self.model.window().saturating_sub(self.delivery.in_flight)
+    }
+
+    /// The window has room for a datagram; on a short path for a train, or for a quarter of itself: there what is less
+    /// waits for the next report, else each report would be answered by a train as small as what it tells (Linux has
+    /// tcp_tso_should_defer for that).
+    fn window_is_open(&self) -> bool {
+        let least = self.extra().min(self.train_bytes(Duration::ZERO)).min(self.model.window() / 4);
+        self.window_left() >= least.max(self.datagram as u64)
     }
 
     /// The client was heard: silence is over.

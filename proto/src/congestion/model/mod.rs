@@ -13,7 +13,7 @@ mod probe_rtt;
 mod startup;
 
 use super::filters::MaxRate;
-use super::pacer::train_bytes;
+use super::pacer::{on_a_short_path, train_bytes};
 use super::rate_sample::RateSample;
 use super::units::{bytes_in, scale};
 use crate::time::{Duration, Instant};
@@ -262,8 +262,9 @@ impl Model {
     }
 
     fn train(&self) -> u64 {
-        train_bytes(self.pacing_rate, self.min_rtt.get(), Duration::ZERO, self.datagram as usize)
-            as u64
+        let rtt = self.min_rtt.get();
+        let extra = on_a_short_path(rtt);
+        train_bytes(self.pacing_rate, rtt, Duration::ZERO, extra, self.datagram as usize)
     }
 
     fn floor(&self) -> u64 {
