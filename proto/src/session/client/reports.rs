@@ -8,13 +8,19 @@ use crate::wire::report::Report;
 
 /// Ranges kept; a REPORT carries the newest [`REPORT_RANGES_MAX`] of them.
 const RANGES_KEPT: usize = REPORT_RANGES_MAX * 2;
+/// A REPORT tells again what came since this many REPORTs before it, should those be lost. The rest is known: each range
+/// costs the server, and the numbers that it skips leave a gap every 256.
+const TOLD_AGAIN: usize = 8;
 
 /// The received sequence numbers and the report timer. [`super::ClientSession`] has its own; a load generator that sees
 /// packets in another way makes its REPORTs by the same rules with this.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reports {
     /// Inclusive, newest first, disjoint and not adjacent.
     ranges: Vec<(u64, u64)>,
+    /// The lowest number that came before each of the last REPORTs and after the one before it, in turn; the entry at
+    /// `number % TOLD_AGAIN` is that of the REPORT to come.
+    lowest: [u64; TOLD_AGAIN],
     newest_send_time: u32,
     newest_at: Instant,
     received: u32,
@@ -22,6 +28,22 @@ pub struct Reports {
     data_unreported: u32,
     due: Option<Instant>,
     number: u32,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            ranges: Vec::new(),
+            lowest: [u64::MAX; TOLD_AGAIN],
+            newest_send_time: 0,
+            newest_at: Instant::ZERO,
+            received: 0,
+            ce: 0,
+            data_unreported: 0,
+            due: None,
+            number: 0,
+        }
+    }
 }
 
 impl Reports {
@@ -32,6 +54,8 @@ impl Reports {
         if self.ranges.first().is_none_or(|&(_, high)| sequence > high) {
             (self.newest_send_time, self.newest_at) = (send_time, now);
         }
+        let lowest = self.lowest_now();
+        *lowest = sequence.min(*lowest);
         self.insert(sequence);
     }
 
@@ -57,8 +81,10 @@ impl Reports {
     pub fn take(&mut self, now: Instant, room_bytes: u64) -> Option<(u32, Report)> {
         (self.due, self.data_unreported) = (None, 0);
         let mut ranges = SequenceRanges::new();
-        for &(low, high) in self.ranges.iter().take(REPORT_RANGES_MAX) {
-            if !ranges.push(low, high) {
+        let from = self.lowest.iter().copied().min().unwrap_or(0);
+        for (at, &(low, high)) in self.ranges.iter().take(REPORT_RANGES_MAX).enumerate() {
+            // The newest one is always told: a REPORT that brings nothing new says that the rest is missing.
+            if (high < from && at > 0) || !ranges.push(low, high) {
                 break;
             }
         }
@@ -66,6 +92,7 @@ impl Reports {
             return None;
         }
         self.number = self.number.wrapping_add(1);
+        *self.lowest_now() = u64::MAX;
         let held = now.saturating_since(self.newest_at).as_micros();
         let report = Report {
             echo: self.newest_send_time,
@@ -76,6 +103,11 @@ impl Reports {
             ranges,
         };
         Some((self.number, report))
+    }
+
+    /// The lowest number that came since the last REPORT.
+    fn lowest_now(&mut self) -> &mut u64 {
+        &mut self.lowest[self.number as usize % TOLD_AGAIN]
     }
 
     fn insert(&mut self, sequence: u64) {
@@ -122,6 +154,34 @@ mod tests {
         let (number, report) = reports.take(Instant::from_nanos(3_000_000), 4096).expect("some");
         assert_eq!((number, report.echo, report.echo_delay_us), (1, 70, 2000));
         assert_eq!((report.room_kib, report.ce_count, report.received_count), (4, 1, 2));
+    }
+
+    #[test]
+    fn what_came_is_told_in_eight_reports_and_what_came_late_too() {
+        let mut reports = Reports::default();
+        let came = |reports: &mut Reports, sequence| {
+            reports.received(Instant::ZERO, sequence, 0, false);
+            let (_, report) = reports.take(Instant::ZERO, 0).expect("something came");
+            report.ranges.iter().collect::<Vec<_>>()
+        };
+        // Every second number is missing.
+        for n in 0..8 {
+            let all: Vec<_> = (0..=n).rev().map(|n| (2 * n, 2 * n)).collect();
+            assert_eq!(came(&mut reports, 2 * n), all);
+        }
+        assert_eq!(came(&mut reports, 16).last(), Some(&(2, 2)), "0 was told eight times");
+        assert_eq!(came(&mut reports, 5).last(), Some(&(4, 6)));
+        for n in 0..7 {
+            assert_eq!(came(&mut reports, 20 + 2 * n).last(), Some(&(4, 6)));
+        }
+        assert_eq!(came(&mut reports, 40).last(), Some(&(20, 20)));
+        let (_, again) =
+            (0..9).filter_map(|_| reports.take(Instant::ZERO, 0)).last().expect("told");
+        assert_eq!(
+            again.ranges.iter().collect::<Vec<_>>(),
+            [(40, 40)],
+            "the newest, if nothing came"
+        );
     }
 
     #[test]
