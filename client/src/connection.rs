@@ -197,7 +197,8 @@ impl Connections {
         let all_queued = self.transmit();
         let timers = self.peers.iter().map(|peer| peer.timer);
         let first = timers.min().unwrap_or(Instant::FAR_FUTURE);
-        let wait = first.saturating_since(now()).min(limit);
+        let begin = now();
+        let wait = first.saturating_since(begin).min(limit);
         // What found no buffer goes out as soon as this turn has freed some.
         let wait = if all_queued { wait } else { Duration::ZERO };
         let (peers, touched) = (&mut self.peers, &mut self.touched);
@@ -215,10 +216,11 @@ impl Connections {
             // A lost request is repeated by its timer; the reason may help to find why nothing comes.
             tracing::debug!(?failure, "a datagram was not sent");
         }
-        let end = now();
+        // What had come when the turn began has been taken in. Whether something came since is not known: a timer that
+        // became due since then waits for the next turn, so that nobody misses what only lies in his socket.
         for index in 0..self.peers.len() {
-            if self.peers[index].timer <= end {
-                self.peers[index].session.handle_timeout(end);
+            if self.peers[index].timer <= begin {
+                self.peers[index].session.handle_timeout(begin);
                 self.touch(index);
             }
         }
