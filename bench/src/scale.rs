@@ -34,8 +34,8 @@ pub struct Args {
     /// Seconds of each measured piece
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Seconds of serving before the first piece of each point
-    #[arg(long, default_value_t = 2.0)]
+    /// Seconds of serving before the first piece of each point, and half a millisecond more for each session
+    #[arg(long, default_value_t = 1.0)]
     warm: f64,
     /// Repeats of each point
     #[arg(long, default_value_t = 3)]
@@ -98,8 +98,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         for &sessions in &args.sessions {
             for &train in &args.trains {
                 let point = args.sink(sessions, train, title_mib, spread);
-                eprintln!("{sessions} sessions, trains of {train}, {title_mib} MiB");
                 let run = sink::measure_with(&point, &binary, &packed)?;
+                // The whole grid takes minutes.
+                let ns = run.outcomes.first().map_or(0.0, |outcome| outcome.ns_per_byte.median);
+                eprintln!("{sessions} sessions, trains of {train}, {title_mib} MiB: {ns:.3} ns/B");
                 points.push(Point { sessions, train, title_mib, run });
             }
         }
@@ -114,7 +116,8 @@ impl Args {
             datagram: DATAGRAM,
             title,
             seconds: self.seconds,
-            warm: self.warm,
+            // Ten thousand sessions take seconds until each has its share.
+            warm: self.warm + sessions as f64 * 0.0005,
             ramp: 0.5,
             repeats: self.repeats,
             // All clients together must not ask for more than can be served between two pieces.
