@@ -7,19 +7,38 @@ const LINE: usize = 64;
 /// instruction in std.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
+    prefetch_lines(bytes.as_ptr(), bytes.len());
+}
+
+/// The same for the bytes of `value`, not for what it points to.
+#[inline]
+pub fn prefetch_value<T>(value: &T) {
+    prefetch_lines(std::ptr::from_ref(value).cast(), size_of::<T>());
+}
+
+#[inline]
+fn prefetch_lines(start: *const u8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(LINE) {
+    for offset in (0..bytes).step_by(LINE) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: PREFETCHT0 (SSE, part of x86-64) is a hint: it neither faults nor changes anything that a program can
-        // see, whatever the address; this one lies in a borrowed slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        // see, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, LINE);
+    let _ = (start, bytes, LINE);
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn any_value_may_be_asked_for() {
+        super::prefetch_value(&());
+        let values = vec![[3_u64; 100]; 2];
+        values.iter().for_each(super::prefetch_value);
+        assert_eq!(values, [[3; 100]; 2]);
+    }
+
     #[test]
     fn any_slice_may_be_asked_for() {
         for length in [0, 1, 64, 65, 1000] {

@@ -144,6 +144,11 @@ impl SegmentSource for Source {
     fn prefetch(&self, bytes: &[u8]) {
         segcast_sysio::prefetch::prefetch(bytes);
     }
+
+    #[inline]
+    fn prefetch_value<T>(&self, value: &T) {
+        segcast_sysio::prefetch::prefetch_value(value);
+    }
 }
 
 /// What is known of an object.

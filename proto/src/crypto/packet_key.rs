@@ -32,6 +32,11 @@ impl PacketKey {
         packet_key
     }
 
+    /// The cipher context, if there is one.
+    pub(super) fn cached_context(&self) -> Option<&LessSafeKey> {
+        self.context.as_deref()
+    }
+
     /// Drops the cipher context until it is needed again.
     pub(super) fn hibernate(&mut self) {
         self.context = None;

@@ -45,6 +45,11 @@ pub struct Sealer {
 }
 
 impl Sealer {
+    /// The present key's cipher context, if there is one: for looking ahead.
+    pub(crate) fn cached_context(&self) -> Option<&aws_lc_rs::aead::LessSafeKey> {
+        self.key.cached_context()
+    }
+
     /// Begins at epoch 0, sequence number 0, with `secret` as secret\[0\].
     #[must_use]
     pub fn new(suite: Suite, secret: Secret, now: Instant) -> Self {

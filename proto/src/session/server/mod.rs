@@ -5,6 +5,7 @@
 //! the caller's buffer. Nothing is kept of what was sent: a repair is sealed again.
 
 mod admission;
+mod ahead;
 mod answers;
 mod challenge;
 mod config;

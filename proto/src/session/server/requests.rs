@@ -149,6 +149,16 @@ impl RequestQueue {
         None
     }
 
+    /// The request at `at` and the first of its ranges, as they stand.
+    pub(super) fn peek(&self, at: usize) -> Option<(&Queued, &Range<u32>)> {
+        self.queue.get(at).zip(self.ranges.get(self.start(at)))
+    }
+
+    /// The oldest request.
+    pub(super) fn front(&self) -> Option<&Queued> {
+        self.queue.first()
+    }
+
     /// Notes that the next range of the request at `at` was sent up to `end`.
     pub(super) fn sent_to(&mut self, at: usize, end: u32) {
         let start = self.start(at);

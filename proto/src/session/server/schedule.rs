@@ -103,6 +103,11 @@ impl Schedule {
         Some(Turn::Train(slot))
     }
 
+    /// The session that is to send a train after so many others.
+    pub(super) fn upcoming(&self, turns: usize) -> Option<u32> {
+        self.round.get(turns).copied()
+    }
+
     /// The session whose turn it was sent a train of `bytes` and could send another one: at once if its grant is
     /// likely to cover that, else after all others.
     pub(super) fn sent(&mut self, slot: u32, bytes: usize, now: Instant) {

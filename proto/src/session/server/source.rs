@@ -15,6 +15,11 @@ pub trait SegmentSource {
     fn prefetch(&self, bytes: &[u8]) {
         let _ = bytes;
     }
+
+    /// The same for `value`, which will be read in some microseconds.
+    fn prefetch_value<T>(&self, value: &T) {
+        let _ = value;
+    }
 }
 
 /// What a source knows of an object.

@@ -94,6 +94,14 @@ impl Table {
     }
 
     /// The session in `slot`, if one is open there.
+    pub(super) fn session(&self, slot: u32) -> Option<&Session> {
+        match self.slots.get(slot as usize) {
+            Some(Slot::Open(session)) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
     pub(super) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Open(session)) => Some(session),

@@ -54,6 +54,7 @@ impl Endpoint {
         });
         let Some(budget) = budget else { return Ok(None) };
         let Some((at, bytes, range)) = self.next_range(now, slot, source) else { return Ok(None) };
+        self.look_ahead(source);
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
         let train = Train { at, bytes, range, budget };
         let skipped = skip(session);
