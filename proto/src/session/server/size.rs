@@ -7,6 +7,10 @@ use crate::time::{Duration, Instant};
 const TRIES: u8 = 3;
 /// After a failure the next attempt waits this long (RFC 8899, section 5.1.1: PMTU_RAISE_TIMER is 600 s).
 const RAISE_AGAIN: Duration = Duration::from_secs(600);
+/// After the first black hole the search begins anew this late, each further time twice as late, up to [`RAISE_AGAIN`]
+/// (RFC 8899, section 5.2: at once). What looks like one may be a burst that filled a receiver's buffer; what is one
+/// costs three trains each time.
+const SEARCH_AGAIN: Duration = Duration::from_secs(1);
 /// Whole trains lost in a row that count as a black hole.
 const BLACK_HOLE_TRAINS: u32 = 3;
 
@@ -19,6 +23,8 @@ pub(super) struct SizeSearch {
     current: u16,
     /// Probes sent of the next size.
     tries: u8,
+    /// Black holes so far.
+    holes: u8,
     /// No probe before this.
     next: Instant,
     /// The probe under way.
@@ -37,7 +43,7 @@ impl SizeSearch {
     pub(super) fn new(max: usize) -> Self {
         let max = max.clamp(DATAGRAM_BASE, usize::from(u16::MAX)) as u16;
         let current = DATAGRAM_BASE as u16;
-        Self { max, current, tries: 0, next: Instant::ZERO, probe: None }
+        Self { max, current, tries: 0, holes: 0, next: Instant::ZERO, probe: None }
     }
 
     /// The size in use, bytes of UDP payload.
@@ -84,12 +90,12 @@ impl SizeSearch {
                 return Some(SizeChange::Raised(usize::from(size)));
             }
         }
-        if lost_trains >= BLACK_HOLE_TRAINS { self.reset(now) } else { None }
+        if lost_trains >= BLACK_HOLE_TRAINS { self.fall(now) } else { None }
     }
 
     /// Nothing of this size arrives. Says whether a smaller size is in use from now on.
     pub(super) fn black_hole(&mut self, now: Instant) -> bool {
-        self.reset(now).is_some()
+        self.fall(now).is_some()
     }
 
     /// A send of `size` bytes was refused as too large for its route.
@@ -99,15 +105,24 @@ impl SizeSearch {
             self.tries = 0;
             self.next = now + RAISE_AGAIN;
         }
-        if size <= self.current() { self.reset(now) } else { None }
+        if size <= self.current() { self.reset(now + RAISE_AGAIN) } else { None }
     }
 
-    fn reset(&mut self, now: Instant) -> Option<SizeChange> {
+    /// Back to the base after a black hole.
+    fn fall(&mut self, now: Instant) -> Option<SizeChange> {
+        let pause = SEARCH_AGAIN * (1 << self.holes.min(9));
+        let change = self.reset(now + pause.min(RAISE_AGAIN))?;
+        self.holes = self.holes.saturating_add(1);
+        Some(change)
+    }
+
+    /// Back to the base; no probe before `next`.
+    fn reset(&mut self, next: Instant) -> Option<SizeChange> {
         if self.current() == DATAGRAM_BASE {
             return None;
         }
         let fresh = Self::new(usize::from(self.max));
-        *self = Self { next: now + RAISE_AGAIN, ..fresh };
+        *self = Self { next, holes: self.holes, ..fresh };
         Some(SizeChange::Reset)
     }
 }
@@ -160,5 +175,19 @@ mod tests {
         assert_eq!(search.current(), DATAGRAM_BASE);
         assert_eq!(search.due(Instant::ZERO), None);
         assert_eq!(search.refused(Instant::ZERO, 1440), None, "already at the base");
+    }
+
+    #[test]
+    fn after_a_black_hole_the_search_begins_anew_later_each_time() {
+        let mut search = SizeSearch::new(1440);
+        let mut now = Instant::ZERO;
+        for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512].map(Duration::from_secs) {
+            search.sent(now, 1, 1440, MS);
+            assert_eq!(search.reported(now, &[(1, 1)], 0), Some(SizeChange::Raised(1440)));
+            assert!(search.black_hole(now));
+            assert_eq!(search.due(now + pause - MS), None);
+            now += pause;
+            assert_eq!(search.due(now), Some(1440));
+        }
     }
 }
