@@ -185,9 +185,9 @@ pub(super) fn on_pulse(session: &mut Session, now: Instant, frame: &FrameHeader)
     }
 }
 
-/// CANCEL: the request is finished.
+/// CANCEL: the request is finished, also one that comes later because it was overtaken.
 pub(super) fn on_cancel(session: &mut Session, now: Instant, id: u32) {
-    session.window.finish(id);
+    session.window.cancel(id);
     let work = session.work(now);
     work.queue.cancel(id);
     work.status.by(now + STATUS_DELAY);

@@ -53,6 +53,14 @@ impl RequestWindow {
         }
     }
 
+    /// Marks a request received and finished, whether it came or not. 0 is no id.
+    pub(super) fn cancel(&mut self, id: u32) {
+        if id > 0 {
+            self.receive(id);
+            self.finish(id);
+        }
+    }
+
     /// The lowest id in the window.
     pub(super) fn lowest(&self) -> u32 {
         self.highest.saturating_sub(REQUESTS_MAX as u32 - 1)
@@ -249,6 +257,17 @@ mod tests {
         assert_eq!(window.receive(3), Admission::Old);
         assert_eq!(window.receive(u32::MAX), Admission::New);
         assert_eq!(window.received, 1);
+    }
+
+    #[test]
+    fn a_request_that_its_cancel_overtook_is_not_new() {
+        let mut window = RequestWindow::default();
+        window.cancel(0);
+        assert_eq!(window.highest, 0);
+        window.cancel(2);
+        assert_eq!((window.highest, window.received, window.finished), (2, 0b1, 0b1));
+        assert_eq!(window.receive(2), Admission::Repeated);
+        assert_eq!(window.receive(1), Admission::New);
     }
 
     #[test]
