@@ -122,7 +122,7 @@ impl Args {
             repeats: self.repeats,
             // All clients together must not ask for more than can be served between two pieces.
             requests: if sessions > 100 { 2 } else { 4 },
-            sample: 256,
+            sample: 1024,
             report_packets: segcast_proto::limits::REPORT_DATA_MAX,
             train: train.0,
             spread,

@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long, default_value_t = 4)]
     pub requests: usize,
     /// One train in so many passes whole and is compared; a power of two. The server pays for the copy
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1024)]
     pub sample: u32,
     /// DATA packets after which a client reports (PROTOCOL.md section 10)
     #[arg(long, default_value_t = segcast_proto::limits::REPORT_DATA_MAX)]
