@@ -4,9 +4,10 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use segcast_proto::session::server::DropReason;
+use segcast_proto::session::server::{ByCode, DropReason};
 use segcast_proto::wire::code::Code;
 
 use crate::board::Board;
@@ -67,13 +68,11 @@ metrics! {
     RetransmittedBytes: Counter "retransmitted_bytes" "Of the data bytes, those sent again because they were lost";
     Handshakes: Counter "handshakes" "Noise handshakes computed";
     Cookies: Counter "cookies" "Addresses that had to be proven by cookie";
-    Accepted: Counter "welcomes" {answer = "accepted"} "Handshakes answered";
-    Refused: Counter "welcomes" {answer = "refused"} "Handshakes answered";
+    Accepted: Counter "handshakes_accepted" "Handshakes answered with a session";
     SessionsOpened: Counter "sessions_opened" "Sessions opened";
     Sessions: Gauge "sessions" "Open sessions";
     Pending: Gauge "pending_handshakes" "Unfinished handshakes";
     Requests: Counter "requests" "Requests for segments and pages";
-    RequestsRefused: Counter "requests_refused" "Requests refused";
     Reports: Counter "reports" "Reports of clients";
     Skipped: Counter "skipped_numbers" "Sequence numbers skipped to catch lying reports";
     Challenges: Counter "path_challenges" "Challenges of new client addresses";
@@ -95,11 +94,32 @@ metrics! {
     RecordsDropped: Counter "session_records_dropped" "Records of closed sessions lost because the log fell behind";
 }
 
-/// Values in a shard's column: the metrics, then dropped datagrams by reason, then closed sessions by code,
-/// the last for codes without a name.
-pub(crate) const VALUES: usize = METRICS.len() + DropReason::ALL.len() + Code::ALL.len() + 1;
+/// What is counted once for each code (PROTOCOL.md section 14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeMetric {
+    HandshakesRefused,
+    RequestsRefused,
+    SessionsClosed,
+}
+
+impl CodeMetric {
+    const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::HandshakesRefused, "handshakes_refused", "Handshakes answered with a refusal"),
+        (Self::RequestsRefused, "requests_refused", "Requests refused"),
+        (Self::SessionsClosed, "sessions_closed", "Sessions closed, by either side"),
+    ];
+
+    /// Its places in a shard's column.
+    pub(crate) const fn range(self) -> Range<usize> {
+        let first = FIRST_BY_CODE + self as usize * ByCode::LEN;
+        first..first + ByCode::LEN
+    }
+}
+
+/// Values in a shard's column: the metrics, then dropped datagrams by reason, then what is counted by code.
+pub(crate) const VALUES: usize = FIRST_BY_CODE + CodeMetric::ALL.len() * ByCode::LEN;
 const FIRST_DROPPED: usize = METRICS.len();
-const FIRST_CLOSED: usize = FIRST_DROPPED + DropReason::ALL.len();
+const FIRST_BY_CODE: usize = FIRST_DROPPED + DropReason::ALL.len();
 
 /// Where datagrams dropped for a reason are counted, in the order of [`DropReason::ALL`].
 pub(crate) const fn dropped_at(reason: usize) -> usize {
@@ -108,8 +128,7 @@ pub(crate) const fn dropped_at(reason: usize) -> usize {
 
 /// Where sessions closed with `code` are counted.
 pub(crate) fn closed_at(code: Code) -> usize {
-    let known = Code::ALL.iter().position(|known| *known == code);
-    FIRST_CLOSED + known.unwrap_or(Code::ALL.len())
+    CodeMetric::SessionsClosed.range().start + ByCode::place(code)
 }
 
 /// Shows a [`Board`] to Prometheus.
@@ -130,7 +149,7 @@ impl Collector for BoardCollector {
             }
         }
         self.dropped(&mut encoder)?;
-        self.closed(&mut encoder)?;
+        self.by_code(&mut encoder)?;
         let help = "Page faults in which a shard waited for a disk";
         let faults = encoder.encode_descriptor("major_faults", help, None, MetricType::Counter)?;
         one(faults, MetricType::Counter, self.0.major_faults())?;
@@ -154,14 +173,13 @@ impl BoardCollector {
         Ok(())
     }
 
-    fn closed(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Sessions closed, by the code of PROTOCOL.md section 14";
-        let mut family =
-            encoder.encode_descriptor("sessions_closed", help, None, MetricType::Counter)?;
-        for code in Code::ALL.iter().copied().chain([Code::Unknown(u16::MAX)]) {
-            let value = self.0.sum(closed_at(code));
-            let label = [("code", code.name())];
-            one(family.encode_family(&label)?, MetricType::Counter, value)?;
+    fn by_code(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for (metric, name, help) in CodeMetric::ALL {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (place, code) in metric.range().zip(ByCode::codes()) {
+                let label = [("code", code.name())];
+                one(family.encode_family(&label)?, MetricType::Counter, self.0.sum(place))?;
+            }
         }
         Ok(())
     }
@@ -196,5 +214,17 @@ mod tests {
                 families.push(row.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_counted_by_code_fills_the_column_to_its_end() {
+        let mut next = FIRST_BY_CODE;
+        for (metric, ..) in CodeMetric::ALL {
+            assert_eq!(metric.range().start, next);
+            next = metric.range().end;
+        }
+        assert_eq!(next, VALUES);
+        assert_eq!(ByCode::codes().count(), ByCode::LEN);
+        assert_eq!(closed_at(Code::Unknown(999)), VALUES - 1);
     }
 }

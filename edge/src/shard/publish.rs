@@ -5,7 +5,7 @@ use segcast_sysio::driver::DriverStats;
 
 use super::core::Core;
 use crate::board::Values;
-use crate::metric::{self, Metric};
+use crate::metric::{self, CodeMetric, Metric};
 
 impl Core {
     /// Publishes everything that has changed.
@@ -26,10 +26,8 @@ fn from_endpoint(counters: &Counters, values: &mut Values) {
         (Metric::Handshakes, counters.handshakes),
         (Metric::Cookies, counters.cookies),
         (Metric::Accepted, counters.welcomes),
-        (Metric::Refused, counters.refusals),
         (Metric::SessionsOpened, counters.sessions_opened),
         (Metric::Requests, counters.requests),
-        (Metric::RequestsRefused, counters.requests_refused),
         (Metric::Reports, counters.reports),
         (Metric::Skipped, counters.skipped),
         (Metric::Challenges, counters.challenges),
@@ -43,6 +41,12 @@ fn from_endpoint(counters: &Counters, values: &mut Values) {
     }
     for (number, value) in counters.dropped.iter().enumerate() {
         values[metric::dropped_at(number)] = *value;
+    }
+    for (metric, counts) in [
+        (CodeMetric::HandshakesRefused, &counters.refusals),
+        (CodeMetric::RequestsRefused, &counters.requests_refused),
+    ] {
+        values[metric.range()].copy_from_slice(counts.counts());
     }
 }
 

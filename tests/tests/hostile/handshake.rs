@@ -161,6 +161,8 @@ fn a_client_learns_what_is_wrong_with_its_token() {
         let config = rig.config_with(secret, token);
         assert_eq!(rig.shake(config, address(1)).code, Some(Code::TokenInvalid));
     }
+    assert!(rig.server.counters().refusals.of(Code::TokenInvalid) >= 4);
+    assert_eq!(rig.server.counters().refusals.of(Code::Busy), 0);
     assert_eq!((rig.server.pending(), rig.server.sessions()), (0, 0));
     // A token that is too long does not even fit into a HELLO.
     let (_, secret) = rig.claims(1);
@@ -186,6 +188,8 @@ fn limits_on_sessions_hold() {
     rig.open(3);
     let config = rig.config(4);
     assert_eq!(rig.shake(config, address(4)).code, Some(Code::Busy));
+    let refused = &rig.server.counters().refusals;
+    assert_eq!((refused.of(Code::TooManySessions), refused.of(Code::Busy)), (1, 1));
     assert_eq!(rig.server.sessions(), 4);
 }
 

@@ -109,6 +109,9 @@ fn what_does_not_exist_is_refused_with_the_right_code() {
     let refused = heard.iter().find(|packet| packet.packet_type == PacketType::Refuse);
     let code = Refuse::decode(&refused.expect("a REFUSE").payload).expect("a REFUSE").code;
     assert_eq!(code, Code::BadRequest);
+    let refused = &rig.server.counters().requests_refused;
+    let counts = [Code::UnknownSet, Code::PastEnd, Code::BadRequest, Code::TooManyRequests];
+    assert_eq!(counts.map(|code| refused.of(code)), [3, 3, 1, 0]);
     assert_eq!(rig.server.sessions(), 1);
 }
 

@@ -1,6 +1,7 @@
 //! What an endpoint counts. Plain integers: one shard, one thread.
 
 use super::event::DropReason;
+use crate::wire::code::Code;
 
 /// Monotonic counters of one endpoint, and a few gauges.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,7 @@ pub struct Counters {
     /// WELCOMEs that accepted.
     pub welcomes: u64,
     /// WELCOMEs that refused.
-    pub refusals: u64,
+    pub refusals: ByCode,
     /// COOKIEs sent.
     pub cookies: u64,
     /// Sessions opened.
@@ -40,7 +41,7 @@ pub struct Counters {
     /// REQUESTs taken in.
     pub requests: u64,
     /// REQUESTs refused.
-    pub requests_refused: u64,
+    pub requests_refused: ByCode,
     /// REPORTs taken in.
     pub reports: u64,
     /// Sequence numbers skipped on purpose.
@@ -73,6 +74,48 @@ impl Counters {
     #[must_use]
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
+    }
+}
+
+/// One count for each code (section 14), and one for codes without a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByCode([u64; Self::LEN]);
+
+impl ByCode {
+    /// How many counts there are.
+    pub const LEN: usize = Code::ALL.len() + 1;
+
+    /// Where `code` is counted: at its place in [`Code::ALL`], or after it.
+    #[must_use]
+    pub fn place(code: Code) -> usize {
+        Code::ALL.iter().position(|known| *known == code).unwrap_or(Code::ALL.len())
+    }
+
+    /// What is counted, in the order of the counts.
+    pub fn codes() -> impl Iterator<Item = Code> {
+        Code::ALL.iter().copied().chain([Code::Unknown(u16::MAX)])
+    }
+
+    /// All counts.
+    #[must_use]
+    pub const fn counts(&self) -> &[u64; Self::LEN] {
+        &self.0
+    }
+
+    /// The count of one code.
+    #[must_use]
+    pub fn of(&self, code: Code) -> u64 {
+        self.0[Self::place(code)]
+    }
+
+    pub(super) fn add(&mut self, code: Code) {
+        self.0[Self::place(code)] += 1;
+    }
+}
+
+impl Default for ByCode {
+    fn default() -> Self {
+        Self([0; Self::LEN])
     }
 }
 

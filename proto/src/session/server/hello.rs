@@ -156,7 +156,7 @@ impl Endpoint {
         let index = ReceiverIndex::new(0, self.config.shard);
         match hello.welcome(index, &payload, &mut packet) {
             Ok((len, ..)) => {
-                self.counters.refusals += 1;
+                self.counters.refusals.add(code);
                 self.answer(Answer::new(path, &packet[..len]))
             }
             Err(_) => self.dropped(DropReason::HandshakeFailed),

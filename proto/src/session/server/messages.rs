@@ -69,7 +69,7 @@ pub(super) fn on_request(
     session.totals.requests += 1;
     context.counters.requests += 1;
     if let Err(code) = enqueue(session, now, frame, opened.payload) {
-        context.counters.requests_refused += 1;
+        context.counters.requests_refused.add(code);
         refuse(session, now, frame, code);
     }
     let lowest = session.window.lowest();

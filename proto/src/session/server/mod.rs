@@ -28,7 +28,7 @@ mod upkeep;
 mod wheel;
 
 pub use config::EndpointConfig;
-pub use counters::{Counters, Gauges};
+pub use counters::{ByCode, Counters, Gauges};
 pub use event::{
     Disposition, DropReason, Path, SendFailure, SendTicket, ServerEvent, SessionRecord, Transmit,
 };

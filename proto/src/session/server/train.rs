@@ -104,7 +104,7 @@ impl Endpoint {
             };
             let request = work.queue.remove(at);
             let (id, handle) = (request.id, request.handle);
-            self.counters.requests_refused += 1;
+            self.counters.requests_refused.add(code);
             let refusal = Refusal { id, handle, object, code, retry_after_ms: 0 };
             messages::push_refusal(session, now, refusal);
         }
