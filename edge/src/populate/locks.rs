@@ -54,11 +54,6 @@ impl Locks {
         self.bytes
     }
 
-    /// Whether a segment is locked.
-    pub(super) fn has(&self, catalogue: &Catalogue, index: u32, object: ObjectNumber) -> bool {
-        self.catalogue.is_same(catalogue) && self.locked.contains_key(&(index, object))
-    }
-
     /// Renews the lock of a segment; false: it has none.
     pub(super) fn renew(
         &mut self,

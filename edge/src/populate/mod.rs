@@ -42,11 +42,26 @@ pub(crate) struct Request {
     pub(crate) renewal: bool,
 }
 
+/// Where an object was found.
+enum Found {
+    /// Locked in memory; the lock is renewed.
+    Locked,
+    InMemory,
+    /// As far as is known.
+    OnDisk,
+}
+
 impl Request {
-    /// Whether it can be answered without the disk.
-    fn is_at_hand(&self, queue: &Queue) -> bool {
-        let locked = queue.with_locks(|locks| locks.has(&self.catalogue, self.index, self.object));
-        locked || self.catalogue.is_resident(self.index, self.object)
+    fn find(&self, queue: &Queue) -> Found {
+        let Self { catalogue, index, object, .. } = self;
+        let renew = |locks: &mut Locks| locks.renew(catalogue, *index, *object, Instant::now());
+        if queue.with_locks(renew) {
+            Found::Locked
+        } else if catalogue.is_resident(*index, *object) {
+            Found::InMemory
+        } else {
+            Found::OnDisk
+        }
     }
 }
 
@@ -148,11 +163,11 @@ fn work(queue: &Queue, mailboxes: &[Mailbox]) {
             tidied = Instant::now();
             queue.with_locks(|locks| locks.tidy(tidied));
         }
-        let Some(request) = next(queue) else {
+        let Some((request, found)) = next(queue) else {
             queue.bell.sleep(IDLE, || queue.has_work());
             continue;
         };
-        let populated = populate(queue, &request);
+        let populated = populate(queue, &request, &found);
         if let Some(mailbox) = mailboxes.get(usize::from(request.shard)) {
             let posted = mailbox.post_populated(populated);
             debug_assert!(posted, "no more under way than the mailbox holds");
@@ -161,28 +176,31 @@ fn work(queue: &Queue, mailboxes: &[Mailbox]) {
 }
 
 /// The next request: one that needs no disk, as long as there is one.
-fn next(queue: &Queue) -> Option<Request> {
+fn next(queue: &Queue) -> Option<(Request, Found)> {
     while let Some(request) = queue.requests.pop() {
-        if request.is_at_hand(queue) {
-            return Some(request);
+        match request.find(queue) {
+            Found::OnDisk => {}
+            found => return Some((request, found)),
         }
         if let Err(request) = queue.cold.push(request) {
-            return Some(request);
+            return Some((request, Found::OnDisk));
         }
     }
-    queue.cold.pop()
+    queue.cold.pop().map(|request| (request, Found::OnDisk))
 }
 
 /// Maps the object, reading it in where needed, and locks it as far as the budget goes.
-fn populate(queue: &Queue, request: &Request) -> Populated {
+fn populate(queue: &Queue, request: &Request, found: &Found) -> Populated {
     let &Request { set, object, ref catalogue, index, .. } = request;
-    // A locked segment stays mapped: nothing has to be walked through again.
-    if queue.with_locks(|locks| locks.renew(catalogue, index, object, Instant::now())) {
-        return Populated { set, object, ready: true, trust: limits::RESIDENT_TRUST };
-    }
-    // What is still in the page cache has hardly lost its mapping; if it did, that is a minor fault.
-    let mapped = request.renewal && catalogue.is_resident(index, object);
-    let result = if mapped { Ok(()) } else { catalogue.populate(index, object) };
+    let result = match found {
+        // It stays mapped: nothing has to be walked through again.
+        Found::Locked => {
+            return Populated { set, object, ready: true, trust: limits::RESIDENT_TRUST };
+        }
+        // What is still in the page cache has hardly lost its mapping; if it did, that is a minor fault.
+        Found::InMemory if request.renewal => Ok(()),
+        _ => catalogue.populate(index, object),
+    };
     if let Err(error) = &result {
         tracing::warn!(set, segment = object.0, %error, "a segment cannot be read");
     }
