@@ -1,8 +1,7 @@
 //! What lies between server and client: the loopback, or two network namespaces that a pair of veth devices joins.
 
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::Context as _;
 use segcast_sysio::cpu::pin_current_thread;
@@ -131,23 +130,20 @@ fn veth(cores: Cores) -> anyhow::Result<[Namespace; 2]> {
     let [server, client] = [Namespace::new()?, Namespace::new()?];
     // Made in the server's namespace; the other half goes to the client's, which a process inside stands for.
     let mut holder = client.command("cat")?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    let made = ip(
-        &server,
-        &format!("link add {DEVICE} type veth peer name {DEVICE} netns {}\n", holder.id()),
-    );
+    let made = server.ip_batch(&format!(
+        "link add {DEVICE} type veth peer name {DEVICE} netns {}\n",
+        holder.id()
+    ));
     // It ends with its input.
     drop(holder.stdin.take());
     holder.wait()?;
     made?;
     for (end, address) in [(&server, ADDRESSES[0]), (&client, ADDRESSES[1])] {
-        ip(
-            end,
-            &format!(
-                "link set lo up\n\
+        end.ip_batch(&format!(
+            "link set lo up\n\
                  address add {address}/24 dev {DEVICE}\n\
                  link set {DEVICE} mtu 1500 up\n"
-            ),
-        )?;
+        ))?;
     }
     steer(&server, cores.server)?;
     steer(&client, cores.generator)?;
@@ -170,19 +166,6 @@ fn steer(end: &Namespace, core: usize) -> anyhow::Result<()> {
 /// A set of one core as the kernel writes it: hexadecimal words of 32 bits, the highest first.
 fn cpu_mask(core: usize) -> String {
     format!("{:x}", 1_u32 << (core % 32)) + &",00000000".repeat(core / 32)
-}
-
-fn ip(end: &Namespace, commands: &str) -> anyhow::Result<()> {
-    let mut command: Command = end.command("ip")?;
-    command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("ip (package iproute2)")?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(commands.as_bytes())?;
-    }
-    let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "ip -batch: {}: {said}", output.status);
-    Ok(())
 }
 
 #[cfg(test)]

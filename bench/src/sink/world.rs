@@ -4,7 +4,6 @@
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -117,7 +116,7 @@ impl Net {
         let tap = namespace.run(|| Tap::create(DEVICE, true))?;
         let tap = tap.context("a TAP device (needs CAP_NET_ADMIN and /dev/net/tun)")?;
         let net = Self { namespace };
-        net.ip_batch(&format!(
+        net.namespace.ip_batch(&format!(
             "link set lo up\n\
              link set {DEVICE} address {server_mac} mtu {mtu} addrgenmode none txqueuelen {QUEUE}\n\
              link set {DEVICE} up\n\
@@ -153,19 +152,6 @@ impl Net {
         let table =
             self.namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
         sent_and_dropped(&table, DEVICE).with_context(|| format!("no {DEVICE} in:\n{table}"))
-    }
-
-    fn ip_batch(&self, commands: &str) -> anyhow::Result<()> {
-        let mut command = self.namespace.command("ip")?;
-        command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().context("ip (of iproute2)")?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(commands.as_bytes())?;
-        }
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "ip -batch: {}: {said}", output.status);
-        Ok(())
     }
 }
 

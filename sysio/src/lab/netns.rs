@@ -5,10 +5,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 /// A network namespace, new and empty but for a loopback device that is down.
@@ -82,6 +82,27 @@ impl Namespace {
         // `enter` makes one system call, allocates nothing and takes no lock. It owns its descriptor.
         unsafe { command.pre_exec(enter) };
         Ok(command)
+    }
+
+    /// Runs the commands of `ip -batch` (ip(8), package iproute2) inside, one on each line.
+    ///
+    /// # Errors
+    /// When ip(8) is missing, or refuses one of them: then with what it said.
+    pub fn ip_batch(&self, commands: &str) -> io::Result<()> {
+        let mut command = self.command("ip")?;
+        command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            io::Error::new(error.kind(), format!("ip (package iproute2): {error}"))
+        })?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(commands.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("ip -batch: {}: {said}", output.status)))
     }
 }
 

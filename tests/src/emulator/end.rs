@@ -2,7 +2,7 @@
 //! so that neither ARP nor neighbour discovery takes part.
 
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -30,7 +30,7 @@ impl End {
         let tap = namespace.run(|| Tap::create(DEVICE, false))??;
         let end = End { namespace, host };
         end.set_sysctls()?;
-        end.ip_batch(&format!(
+        end.namespace.ip_batch(&format!(
             "link set lo up\n\
              link set {DEVICE} address {mac} mtu {mtu} txqueuelen {DEVICE_QUEUE} addrgenmode none\n\
              link set {DEVICE} up\n\
@@ -114,21 +114,6 @@ impl End {
                     .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
             })
         })?
-    }
-
-    fn ip_batch(&self, commands: &str) -> io::Result<()> {
-        let mut command = self.command("ip")?;
-        command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(commands.as_bytes())?;
-        }
-        let output = child.wait_with_output()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!("ip -batch: {}: {said}", output.status)))
     }
 
     /// A TAP device without a virtio header has no offloads; the kernel's own segmentation before
