@@ -53,6 +53,10 @@ pub const QUEUED_RANGES_MAX: usize = 512;
 /// DATA packets after which a REPORT is due. With 128, a link of 1 Gbit/s and 1 ms was used to 0.68 in simulation: the
 /// delay is at least 1 ms, and a rate model needs to hear more than once in a round trip.
 pub const REPORT_DATA_MAX: u32 = 32;
+/// A REPORT is due a quarter of a round trip after the first DATA packet that it tells of, but no sooner than this …
+pub const REPORT_DELAY_MIN: Duration = Duration::from_millis(1);
+/// … and no later than this.
+pub const REPORT_DELAY_MAX: Duration = Duration::from_millis(5);
 /// Ranges in a REPORT.
 pub const REPORT_RANGES_MAX: usize = 16;
 /// The reason text of a CLOSE.

@@ -16,12 +16,13 @@ use super::filters::MaxRate;
 use super::pacer::{on_a_short_path, train_bytes};
 use super::rate_sample::RateSample;
 use super::units::{bytes_in, scale};
+use crate::limits::{REPORT_DATA_MAX, REPORT_DELAY_MAX, REPORT_DELAY_MIN};
 use crate::time::{Duration, Instant};
 use aggregation::Aggregation;
 use loss_bound::LossBound;
 use own_loss::OwnLoss;
 pub(super) use own_loss::SlowData;
-use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN, REPORT_DATAGRAMS};
+use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN};
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;
 use startup::FullPipe;
@@ -255,9 +256,10 @@ impl Model {
     /// Data that arrives between two reports (PROTOCOL.md section 10), or what bursts of reports show, if more: at most
     /// the longest interval's worth, whatever the client does.
     fn unreported(&self) -> u64 {
-        let interval = (self.min_rtt.get() / 4).clamp(params::REPORT_MIN, params::REPORT_MAX);
-        let planned = bytes_in(self.rate(), interval).min(REPORT_DATAGRAMS * self.datagram);
-        let most = bytes_in(self.rate(), params::REPORT_MAX);
+        let interval = (self.min_rtt.get() / 4).clamp(REPORT_DELAY_MIN, REPORT_DELAY_MAX);
+        let enough = u64::from(REPORT_DATA_MAX) * self.datagram;
+        let planned = bytes_in(self.rate(), interval).min(enough);
+        let most = bytes_in(self.rate(), REPORT_DELAY_MAX);
         self.aggregation.get().min(most).max(planned)
     }
 

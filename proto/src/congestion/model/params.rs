@@ -6,12 +6,6 @@ use crate::time::Duration;
 pub(super) const INITIAL_WINDOW: u64 = 10;
 /// Datagrams that are always allowed in flight (`MinPipeCwnd`).
 pub(super) const MIN_WINDOW: u64 = 4;
-/// The client reports after so many datagrams (PROTOCOL.md section 10) …
-pub(super) const REPORT_DATAGRAMS: u64 = 32;
-/// … or after a quarter of the round trip, at least and at most so long.
-pub(super) const REPORT_MIN: Duration = Duration::from_millis(1);
-/// See [`REPORT_MIN`].
-pub(super) const REPORT_MAX: Duration = Duration::from_millis(5);
 
 /// Pacing a little below the estimate keeps standing queues from forming (`PacingMarginPercent` = 1).
 pub(super) const PACING_MARGIN: f64 = 0.99;

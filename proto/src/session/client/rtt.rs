@@ -1,5 +1,6 @@
 //! The client's round trip and its probe timeout (section 14; RFC 6298 with RFC 9002's smoothing).
 
+use crate::limits::{REPORT_DELAY_MAX, REPORT_DELAY_MIN};
 use crate::time::Duration;
 
 /// Added to the probe timeout for the server's own delays.
@@ -76,10 +77,10 @@ impl Rtt {
         self.smoothed.unwrap_or(UNKNOWN) + reordering
     }
 
-    /// How long a report may be held back: a quarter of the round trip, 1 to 5 ms (section 10).
+    /// How long a report may be held back: a quarter of the round trip, within bounds (section 10).
     pub(super) fn report_delay(&self) -> Duration {
         let quarter = self.smoothed.unwrap_or_default() / 4;
-        quarter.clamp(Duration::from_millis(1), Duration::from_millis(5))
+        quarter.clamp(REPORT_DELAY_MIN, REPORT_DELAY_MAX)
     }
 
     /// How long an overtaken packet is waited for: a quarter of the round trip, 1 to 100 ms, times
