@@ -6,7 +6,7 @@ use core::fmt;
 macro_rules! codes {
     ($($number:literal $variant:ident $name:literal $meaning:literal $advice:literal;)*) => {
         /// Why a session or a request was refused or ended.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = concat!($name, ": ", $meaning, ".")] $variant,)*
             /// A code that this version does not know.

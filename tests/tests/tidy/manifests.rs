@@ -7,13 +7,15 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Package, and the workspace packages that it may depend on (tests of it may use more).
-const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
     ("segcast-proto", &[]),
     ("segcast-sysio", &[]),
     ("segcast-store", &["segcast-proto", "segcast-sysio"]),
     ("segcast-edge", &["segcast-proto", "segcast-sysio", "segcast-store"]),
     ("segcast-center", &["segcast-proto", "segcast-store"]),
     ("segcast-client", &["segcast-proto", "segcast-sysio", "segcast-store"]),
+    // The design has it inside the client; viewers need no reports, plots and terminal views.
+    ("segcast-load", &["segcast-proto", "segcast-sysio", "segcast-client"]),
     ("segcast", ALL.split_last().expect("libraries and the binary").1),
     ("segcast-bench", &ALL),
     ("segcast-tuning", &[]),
@@ -21,13 +23,14 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
 ];
 
 /// All that others may depend on: the libraries, then the binary.
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "segcast-proto",
     "segcast-sysio",
     "segcast-store",
     "segcast-edge",
     "segcast-center",
     "segcast-client",
+    "segcast-load",
     "segcast-tuning",
     "segcast",
 ];

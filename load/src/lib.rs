@@ -1,0 +1,9 @@
+//! Segcast's load generator: it offers segments at times that were fixed before, says for each of them what became
+//! of it, and measures itself as closely as the server.
+//!
+//! A plan gives intended times; threads drive sessions; each thread gives one [`record::Interval`] per second to a
+//! collector, which alone adds up, shows and writes. So looking at a run never costs the threads that make it.
+#![forbid(unsafe_code)]
+
+/// What a thread records.
+pub mod record;

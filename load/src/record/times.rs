@@ -1,0 +1,164 @@
+//! Times, in histograms that lose none: service, response and send lag, by class.
+
+use hdrhistogram::Histogram;
+use segcast_proto::time::Duration;
+
+/// The longest time that is told apart, µs: ten minutes. Longer ones count as this.
+const LONGEST: u64 = 600_000_000;
+/// Significant digits.
+const DIGITS: u8 = 3;
+
+/// Times in microseconds, three digits, HDR.
+#[derive(Clone, Debug)]
+pub struct Times(Histogram<u64>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self(Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("constant bounds are valid"))
+    }
+}
+
+impl Times {
+    /// Takes a time in; less than a microsecond counts as one.
+    pub fn record(&mut self, time: Duration) {
+        self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST).max(1));
+    }
+
+    /// Takes all of `other` in.
+    pub fn add(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("all have the bounds of `default`");
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.reset();
+    }
+
+    /// The histogram, microseconds.
+    #[must_use]
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+}
+
+/// One quantity, measured from two moments.
+#[derive(Clone, Debug, Default)]
+pub struct Pair {
+    /// From when the request was really sent.
+    pub service: Times,
+    /// From when it was intended to be sent: what a viewer would have waited.
+    pub response: Times,
+}
+
+impl Pair {
+    /// Takes all of `other` in.
+    pub fn add(&mut self, other: &Self) {
+        self.service.add(&other.service);
+        self.response.add(&other.response);
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.service.clear();
+        self.response.clear();
+    }
+}
+
+/// What a segment was to its viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The first of a viewing: the viewer waits for it.
+    Start,
+    /// Any other: the player has some ahead.
+    Next,
+}
+
+/// Times of the segments of one class.
+#[derive(Clone, Debug, Default)]
+pub struct ClassTimes {
+    /// Actual less intended time of sending: the generator's own health.
+    pub send_lag: Times,
+    /// To the first byte.
+    pub ttfb: Pair,
+    /// To the last byte, authenticated and compared with the manifest's digest.
+    pub ttlb: Pair,
+}
+
+impl ClassTimes {
+    /// Takes all of `other` in.
+    pub fn add(&mut self, other: &Self) {
+        self.send_lag.add(&other.send_lag);
+        self.ttfb.add(&other.ttfb);
+        self.ttlb.add(&other.ttlb);
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.send_lag.clear();
+        self.ttfb.clear();
+        self.ttlb.clear();
+    }
+}
+
+/// All times of one thread, one second, one phase, or one run.
+#[derive(Clone, Debug, Default)]
+pub struct Timings {
+    /// From the first HELLO of a session to its being open.
+    pub open: Pair,
+    /// [`Class::Start`].
+    pub start: ClassTimes,
+    /// [`Class::Next`].
+    pub next: ClassTimes,
+}
+
+impl Timings {
+    /// The times of one class.
+    pub fn class_mut(&mut self, class: Class) -> &mut ClassTimes {
+        match class {
+            Class::Start => &mut self.start,
+            Class::Next => &mut self.next,
+        }
+    }
+
+    /// Takes all of `other` in.
+    pub fn add(&mut self, other: &Self) {
+        self.open.add(&other.open);
+        self.start.add(&other.start);
+        self.next.add(&other.next);
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.open.clear();
+        self.start.clear();
+        self.next.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_add_up_and_clear() {
+        let mut all = Timings::default();
+        let mut one = Timings::default();
+        one.class_mut(Class::Start).ttfb.response.record(Duration::from_millis(7));
+        one.class_mut(Class::Next).send_lag.record(Duration::from_nanos(3));
+        all.add(&one);
+        all.add(&one);
+        one.clear();
+        all.add(&one);
+        assert_eq!(all.start.ttfb.response.histogram().len(), 2);
+        assert_eq!(all.start.ttfb.service.histogram().len(), 0);
+        assert_eq!(all.next.send_lag.histogram().max(), 1);
+    }
+
+    #[test]
+    fn no_time_is_dropped() {
+        let mut times = Times::default();
+        times.record(Duration::from_secs(100_000));
+        times.record(Duration::ZERO);
+        assert_eq!(times.histogram().len(), 2);
+    }
+}
