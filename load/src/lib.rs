@@ -5,5 +5,7 @@
 //! collector, which alone adds up, shows and writes. So looking at a run never costs the threads that make it.
 #![forbid(unsafe_code)]
 
+/// When a viewer would see pictures, and when the picture would stand still.
+pub mod playout;
 /// What a thread records.
 pub mod record;
