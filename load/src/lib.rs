@@ -9,3 +9,5 @@
 pub mod playout;
 /// What a thread records.
 pub mod record;
+/// Making the load.
+pub mod run;
