@@ -132,16 +132,35 @@ pub struct ClientStats {
     pub duplicate_bytes: u64,
     /// Bytes asked for again.
     pub repair_bytes: u64,
+    /// DATA packets asked for again, because they were lost, damaged or late. One that is lost again counts again.
+    pub repair_datagrams: u64,
+    /// DATA packets that brought nothing new: what had been asked for again came twice, as the first was only late.
+    pub needless_datagrams: u64,
     /// REQUESTs sent, repeats included.
     pub requests: u64,
     /// REPORTs sent.
     pub reports: u64,
-    /// Datagrams dropped: malformed, unauthentic, replayed, for another session.
-    pub dropped: u64,
+    /// Authentic packets that came after one with a higher sequence number.
+    pub reordered: u64,
+    /// Datagrams dropped because their tag is wrong: damaged or forged.
+    pub corrupt: u64,
+    /// Datagrams dropped because their sequence number had come before.
+    pub replayed: u64,
+    /// Datagrams dropped for another reason: malformed, for another session, of no known epoch, older than the window
+    /// against replay.
+    pub stray: u64,
     /// Probe timeouts.
     pub timeouts: u64,
     /// Handshakes begun.
     pub handshakes: u64,
     /// The largest datagram received, bytes.
     pub datagram_bytes: usize,
+}
+
+impl ClientStats {
+    /// DATA packets that did not come, or came damaged: what was asked for again, less what came after all.
+    #[must_use]
+    pub fn lost_datagrams(&self) -> u64 {
+        self.repair_datagrams.saturating_sub(self.needless_datagrams)
+    }
 }

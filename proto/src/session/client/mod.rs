@@ -5,6 +5,7 @@
 
 mod config;
 mod hello;
+mod losses;
 mod objects;
 mod receive;
 mod reports;
@@ -22,6 +23,7 @@ use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use hello::Hello;
+use losses::PayloadSizes;
 use objects::Objects;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -46,6 +48,7 @@ pub struct ClientSession {
     /// A CLOSE to be sent.
     closing: Option<Code>,
     ended: bool,
+    sizes: PayloadSizes,
     stats: ClientStats,
 }
 
@@ -68,6 +71,7 @@ impl ClientSession {
             reordering: 0,
             closing: None,
             ended: false,
+            sizes: PayloadSizes::default(),
             stats: ClientStats { handshakes: 1, ..ClientStats::default() },
         })
     }
@@ -96,7 +100,7 @@ impl ClientSession {
     /// Gives up on an object.
     pub fn cancel(&mut self, handle: u32, object: ObjectNumber) {
         let key = (handle, object);
-        self.objects.remove(&key);
+        self.objects.give_up(&key);
         if let Some(transport) = &mut self.transport {
             for id in transport.requests.forget(&key) {
                 transport.post(Message::Cancel(id));
@@ -247,7 +251,10 @@ impl ClientSession {
         let Some(transport) = &mut self.transport else { return };
         let ranges = object.missing();
         if repair {
-            self.stats.repair_bytes += object.asked_bytes(&ranges);
+            for (range, is_tail) in object.asked(&ranges) {
+                self.stats.repair_bytes += u64::from(range.end - range.start);
+                self.stats.repair_datagrams += self.sizes.packets(&range, is_tail);
+            }
         }
         transport.requests.push(key, ranges, repair, object.deadline);
     }

@@ -7,7 +7,8 @@ use crate::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, RANGES_MAX, REQUESTS_M
 use crate::session::ranges::RangeSet;
 use crate::time::Instant;
 use crate::wire::ranges::ByteRanges;
-use std::collections::BTreeMap;
+use core::ops::Range;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Names an object in a session: set handle and number.
 pub(super) type Key = (u32, ObjectNumber);
@@ -36,6 +37,8 @@ pub(super) struct Taken {
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     objects: BTreeMap<Key, Object>,
+    /// Given up last, [`REQUESTS_MAX`] of them: what still comes of these had not come before.
+    given_up: VecDeque<Key>,
 }
 
 /// The most bytes an object with this number can have.
@@ -66,6 +69,7 @@ impl Objects {
         if self.objects.len() >= REQUESTS_MAX {
             return Err(FetchError::Full);
         }
+        self.given_up.retain(|given_up| *given_up != key);
         let bytes = vec![0; len.unwrap_or(0) as usize];
         let (have, first_byte) = (RangeSet::default(), None);
         let object = Object { len, bytes, have, deadline, asked: now, first_byte };
@@ -79,6 +83,14 @@ impl Objects {
 
     pub(super) fn remove(&mut self, key: &Key) -> bool {
         self.objects.remove(key).is_some()
+    }
+
+    /// Removes one that nobody wants any more.
+    pub(super) fn give_up(&mut self, key: &Key) {
+        if self.remove(key) {
+            self.given_up.truncate(REQUESTS_MAX - 1);
+            self.given_up.push_front(*key);
+        }
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
@@ -100,7 +112,8 @@ impl Objects {
     ) -> Taken {
         let (start, size) = (offset as usize, payload.len());
         let Some(object) = self.objects.get_mut(key) else {
-            return Taken { duplicate: size as u32, ..Taken::default() };
+            let known = !self.given_up.contains(key);
+            return Taken { duplicate: if known { size as u32 } else { 0 }, ..Taken::default() };
         };
         let limit = object.len.map_or(len_max(key.1), |len| len as usize);
         let Some(stop) = start.checked_add(size).filter(|&stop| stop <= limit) else {
@@ -155,13 +168,16 @@ impl Object {
         ranges
     }
 
-    /// Bytes that `ranges` ask for, as far as the length is known.
-    pub(super) fn asked_bytes(&self, ranges: &ByteRanges) -> u64 {
+    /// What `ranges` ask for, as far as the length is known, and whether each reaches to the end. An open end is an
+    /// empty range.
+    pub(super) fn asked<'a>(
+        &self,
+        ranges: &'a ByteRanges,
+    ) -> impl Iterator<Item = (Range<u32>, bool)> + 'a {
         let len = self.len.unwrap_or(self.have.end());
-        if ranges.is_empty() {
-            return u64::from(len);
-        }
-        ranges.iter().map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum()
+        let whole = ranges.is_empty().then_some(0..len);
+        let clipped = move |range: Range<u32>| range.start..range.end.min(len).max(range.start);
+        ranges.iter().map(clipped).chain(whole).map(move |range| (range.clone(), range.end >= len))
     }
 }
 
@@ -195,6 +211,16 @@ mod tests {
         objects.take(Instant::ZERO, &PAGE, 2, &[2], true);
         let done = objects.take(Instant::ZERO, &PAGE, 0, &[0, 1], false).complete;
         assert_eq!(done.expect("complete").bytes, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_comes_of_a_given_up_object_is_no_duplicate() {
+        let mut objects = begun(KEY, Some(10));
+        objects.give_up(&KEY);
+        assert_eq!(objects.take(Instant::ZERO, &KEY, 0, &[1, 2], false).duplicate, 0);
+        objects.begin(Instant::ZERO, KEY, Some(2), Instant::ZERO).expect("room");
+        assert!(objects.take(Instant::ZERO, &KEY, 0, &[1, 2], true).complete.is_some());
+        assert_eq!(objects.take(Instant::ZERO, &KEY, 0, &[1, 2], true).duplicate, 2);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::hello::HelloRtt;
 use super::requests::{StatusRtt, Waits};
 use super::transport::{Message, Transport};
 use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
-use crate::crypto::Opened;
+use crate::crypto::{OpenError, Opened};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
@@ -23,40 +23,68 @@ const PREVIOUS_EPOCH_TIMEOUTS: u32 = 3;
 /// Most doublings of the reordering window: beyond, it is a round trip anyway.
 const REORDERING_MAX: u32 = 4;
 
+/// Why a datagram was dropped.
+#[derive(Clone, Copy, Debug)]
+enum Rejected {
+    Corrupt,
+    Replayed,
+    Stray,
+}
+
+type Taken = Result<(), Rejected>;
+
+impl From<OpenError> for Rejected {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Authentication => Self::Corrupt,
+            OpenError::Replayed => Self::Replayed,
+            OpenError::Decode(_)
+            | OpenError::NotSealed
+            | OpenError::UnknownEpoch
+            | OpenError::TooOld => Self::Stray,
+        }
+    }
+}
+
 impl ClientSession {
     /// Takes a datagram in; it is decrypted in place. `ecn`: the two ECN bits it arrived with.
     pub fn handle_datagram(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) {
-        let taken = !self.ended && self.take_datagram(now, ecn, datagram);
-        self.stats.dropped += u64::from(!taken);
+        let ended = self.ended;
+        let taken =
+            if ended { Err(Rejected::Stray) } else { self.take_datagram(now, ecn, datagram) };
+        match taken {
+            Ok(()) => {}
+            Err(Rejected::Corrupt) => self.stats.corrupt += 1,
+            Err(Rejected::Replayed) => self.stats.replayed += 1,
+            Err(Rejected::Stray) => self.stats.stray += 1,
+        }
     }
 
-    fn take_datagram(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
-        let Ok(header) = ClearHeader::decode(datagram) else { return false };
+    fn take_datagram(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> Taken {
+        let header = ClearHeader::decode(datagram).map_err(|_| Rejected::Stray)?;
         if header.receiver.0 != self.config.sender_index {
-            return false;
+            return Err(Rejected::Stray);
         }
         match header.packet_type {
             PacketType::Cookie => {
                 let rtt = self.hello.as_mut().and_then(|hello| hello.cookie(now, datagram));
-                if let Some(rtt) = rtt {
-                    self.hello_rtt(rtt);
-                }
-                rtt.is_some()
+                self.hello_rtt(rtt.ok_or(Rejected::Stray)?);
+                Ok(())
             }
             PacketType::Welcome => self.take_welcome(now, datagram),
             _ => self.take_sealed(now, ecn, datagram),
         }
     }
 
-    fn take_welcome(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let Some(hello) = &mut self.hello else { return false };
-        let Ok((welcomed, rtt)) = hello.welcome(now, datagram) else { return false };
+    fn take_welcome(&mut self, now: Instant, datagram: &[u8]) -> Taken {
+        let hello = self.hello.as_mut().ok_or(Rejected::Stray)?;
+        let (welcomed, rtt) = hello.welcome(now, datagram).map_err(|_| Rejected::Stray)?;
         self.hello = None;
         self.hello_rtt(rtt);
         if welcomed.payload.code != Code::Ok {
             let retry_after = Duration::from_millis(u64::from(welcomed.payload.retry_after_ms));
             self.end(ClientEvent::Refused { code: welcomed.payload.code, retry_after });
-            return true;
+            return Ok(());
         }
         self.transport = Some(Transport::new(now, &self.config, welcomed));
         let keys: Vec<_> = self.objects.keys().collect();
@@ -64,7 +92,7 @@ impl ClientSession {
             self.request_missing(key, false);
         }
         self.events.push_back(ClientEvent::Open);
-        true
+        Ok(())
     }
 
     fn hello_rtt(&mut self, HelloRtt { least, most }: HelloRtt) {
@@ -75,18 +103,18 @@ impl ClientSession {
         }
     }
 
-    fn take_sealed(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> bool {
+    fn take_sealed(&mut self, now: Instant, ecn: u8, datagram: &mut [u8]) -> Taken {
         let bytes = datagram.len();
-        let Some(transport) = &mut self.transport else { return false };
+        let transport = self.transport.as_mut().ok_or(Rejected::Stray)?;
         let lifetime = self.rtt.full_timeout() * PREVIOUS_EPOCH_TIMEOUTS;
         transport.opener.set_previous_epoch_lifetime(lifetime);
-        let Ok(opened) = transport.opener.open(now, datagram) else { return false };
+        let opened = transport.opener.open(now, datagram)?;
         let violation = opened.is_hasty && opened.epoch > transport.sealer.epoch();
         if violation {
             self.hello = None;
             self.closing = Some(Code::ProtocolViolation);
             self.end(ClientEvent::Closed { code: Code::ProtocolViolation, reason: String::new() });
-            return false;
+            return Err(Rejected::Stray);
         }
         transport.sealer.on_peer_epoch(now, opened.epoch);
         transport.heard = now;
@@ -100,8 +128,9 @@ impl ClientSession {
         self.stats.datagrams_in += 1;
         self.stats.bytes_in += bytes as u64;
         self.stats.datagram_bytes = self.stats.datagram_bytes.max(bytes);
+        self.stats.reordered += u64::from(!opened.is_highest);
         self.dispatch(now, &opened);
-        true
+        Ok(())
     }
 
     fn dispatch(&mut self, now: Instant, opened: &Opened<'_>) {
@@ -132,7 +161,7 @@ impl ClientSession {
                 self.hello = None;
                 self.end(ClientEvent::Closed { code, reason });
             }
-            _ => self.stats.dropped += 1,
+            _ => self.stats.stray += 1,
         }
     }
 
@@ -141,6 +170,15 @@ impl ClientSession {
         let taken = self.objects.take(now, &key, frame.offset, payload, end);
         self.stats.data_bytes += u64::from(taken.new);
         self.stats.duplicate_bytes += u64::from(taken.duplicate);
+        if !end {
+            self.sizes.note(payload.len() as u32);
+        }
+        if taken.duplicate > 0
+            && taken.new == 0
+            && self.stats.needless_datagrams < self.stats.repair_datagrams
+        {
+            self.stats.needless_datagrams += 1;
+        }
         let Some(transport) = &mut self.transport else { return };
         transport.reports.data(now, self.rtt.report_delay());
         if taken.duplicate > 0 && taken.new == 0 && self.stats.repair_bytes > 0 {
