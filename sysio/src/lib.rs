@@ -1,7 +1,8 @@
 //! The only crate with unsafe: rings, sockets, mapped files, CPU pinning, probes. It knows no
 //! protocol and depends on no other crate of the workspace.
 //!
-//! - [`driver`]: datagram I/O of one thread, by io_uring or by epoll; send buffers; waking
+//! - [`driver`]: datagram I/O of one thread, by io_uring or by epoll; send buffers; waking. Behind features of the same
+//!   names, for comparison: the same on tokio-uring and on glommio
 //! - [`udp`]: sockets with the options that all of them have, and steering between them
 //! - [`probe`]: what this machine offers, and the choice of a driver with its reason
 //! - [`mapped`]: files mapped for reading, and the SIGBUS handler behind them
@@ -22,6 +23,8 @@
 //!    kernel may fill are given to the program by completions only. The registered arena is only
 //!    read, and the kernel pins its pages itself. Dropping a ring driver cancels everything, waits
 //!    for the last completion or notification, and leaks the memory should that not come.
+//!    A driver on a runtime lends parts of its send buffers to the operations, which keep the memory mapped; it awaits every
+//!    operation to its end, also when it is dropped, and leaks the runtime should an end not come.
 //! 3. **Synchronous calls keep nothing.** sendmmsg, recvmmsg, setsockopt and the others use pointers
 //!    only until they return, and these are derived anew for each call.
 //! 4. **What the kernel wrote is parsed as bytes**, with checked slices: addresses, control messages,

@@ -16,6 +16,45 @@ pub enum IoKind {
     Ring,
     /// epoll, recvmmsg, sendmmsg.
     Mmsg,
+    /// tokio-uring; for comparison, behind a feature.
+    TokioUring,
+    /// glommio; for comparison, behind a feature.
+    Glommio,
+}
+
+impl IoKind {
+    /// All of them, built in or not.
+    pub const ALL: [IoKind; 4] = [IoKind::Ring, IoKind::Mmsg, IoKind::TokioUring, IoKind::Glommio];
+
+    /// Its name in configurations, metrics and on the command line; for those behind a feature also the feature's.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            IoKind::Ring => "ring",
+            IoKind::Mmsg => "mmsg",
+            IoKind::TokioUring => "tokio-uring",
+            IoKind::Glommio => "glommio",
+        }
+    }
+
+    /// Whether this program has it.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        match self {
+            IoKind::Ring | IoKind::Mmsg => true,
+            IoKind::TokioUring => cfg!(feature = "tokio-uring"),
+            IoKind::Glommio => cfg!(feature = "glommio"),
+        }
+    }
+
+    /// Says that this program does not have it, and how it would.
+    pub(crate) fn not_built(self) -> SysError {
+        let cause = std::io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+        let name = self.name();
+        SysError::new(format!("use the driver {name}"), cause).with_hint(format!(
+            "this program was built without it; build it with --features {name}"
+        ))
+    }
 }
 
 /// Whether the ring driver works here: flags, operations and provided buffers are all tried.
@@ -24,6 +63,17 @@ pub enum IoKind {
 /// What is missing, with a hint: a sysctl, a seccomp profile, a newer kernel.
 pub fn ring() -> Result<(), SysError> {
     ring_setup::probe()
+}
+
+/// Whether a driver that wraps an executor works here.
+fn runtime(kind: IoKind) -> Result<(), SysError> {
+    match kind {
+        #[cfg(feature = "tokio-uring")]
+        IoKind::TokioUring => crate::driver::on_tokio_uring::probe(),
+        #[cfg(feature = "glommio")]
+        IoKind::Glommio => crate::driver::on_glommio::probe(),
+        other => Err(other.not_built()),
+    }
 }
 
 /// Chooses a driver: the one asked for, or the ring where it works and epoll elsewhere. Returns the
@@ -37,6 +87,7 @@ pub fn choose(requested: Option<IoKind>) -> Result<(IoKind, String), SysError> {
         Some(IoKind::Ring) => {
             ring().map(|()| (IoKind::Ring, "io_uring was asked for, and works".to_owned()))
         }
+        Some(kind) => runtime(kind).map(|()| (kind, format!("{} was asked for", kind.name()))),
         None => Ok(match ring() {
             Ok(()) => (IoKind::Ring, "io_uring works here".to_owned()),
             Err(missing) => (IoKind::Mmsg, format!("epoll, because: {missing}")),
@@ -65,6 +116,7 @@ pub fn udp_offload() -> UdpOffload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::{Driver, DriverConfig};
     use ring_setup::hint_for;
 
     #[test]
@@ -80,6 +132,23 @@ mod tests {
                 assert!(choose(Some(IoKind::Ring)).is_err());
                 let (kind, reason) = choose(None).unwrap();
                 assert!(kind == IoKind::Mmsg && reason.contains(&missing.to_string()));
+            }
+        }
+    }
+
+    #[test]
+    fn drivers_that_are_not_built_in_say_which_feature_they_need() {
+        for kind in IoKind::ALL {
+            match choose(Some(kind)) {
+                Ok((chosen, _)) => assert!(chosen == kind && kind.is_built()),
+                Err(missing) if !kind.is_built() => {
+                    let feature = format!("--features {}", kind.name());
+                    assert!(missing.to_string().contains(&feature), "{missing}");
+                    let refused = Driver::new(kind, Vec::new(), DriverConfig::CLIENT).unwrap_err();
+                    assert!(refused.to_string().contains(&feature), "{refused}");
+                }
+                // The kernel, a filter or a limit: not a matter of features.
+                Err(missing) => assert!(!missing.to_string().contains("--features"), "{missing}"),
             }
         }
     }
@@ -117,7 +186,11 @@ mod tests {
             if disabled.is_ok_and(|value| value.trim() == "0") {
                 assert!(reason.contains("seccomp"), "{reason}");
             }
-            assert_eq!(choose(Some(IoKind::Ring)).unwrap_err().errno(), Some(libc::EPERM));
+            for kind in IoKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+                // Those on a runtime too: no panic, no exit.
+                let errno = choose(Some(kind)).err().and_then(|missing| missing.errno());
+                assert_eq!(errno, (kind != IoKind::Mmsg).then_some(libc::EPERM), "{kind:?}");
+            }
         })
         .join()
         .unwrap();

@@ -1,4 +1,4 @@
-//! Neither driver allocates once it is made: receiving, sending, failing and waking are all done in
+//! Neither shipped driver allocates once it is made (the two on runtimes do, for each operation): receiving, sending, failing and waking are all done in
 //! memory of the construction (DESIGN.md section 10, rule 3).
 
 use std::net::SocketAddr;

@@ -57,6 +57,16 @@ impl SendBuffer {
         Rc::ptr_eq(&self.arena, arena)
     }
 
+    /// The bytes of `range` of it, for an operation of a runtime. To be lent only by a train, which holds the buffer and
+    /// does not write it.
+    #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+    pub(crate) fn lend(&self, range: std::ops::Range<usize>) -> Lent {
+        assert!(range.start <= range.end && range.end <= self.len(), "{range:?} is outside");
+        let start = self.range().start;
+        let range = start + range.start..start + range.end;
+        Lent { arena: Rc::clone(&self.arena), range }
+    }
+
     fn range(&self) -> std::ops::Range<usize> {
         let start = usize::from(self.slot) * self.arena.slot_bytes;
         start..start + self.arena.slot_bytes
@@ -90,6 +100,26 @@ impl Drop for SendBuffer {
 impl fmt::Debug for SendBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendBuffer").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// Part of a send buffer, lent to an operation of a runtime; keeps the memory mapped for as long as it lives. Nobody writes
+/// the bytes meanwhile: the train that lent them holds their buffer until every piece was answered, or for ever if a driver
+/// has to be leaked.
+#[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+pub(crate) struct Lent {
+    arena: Rc<Arena>,
+    range: std::ops::Range<usize>,
+}
+
+#[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+impl Deref for Lent {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the train that lent the bytes has their SendBuffer, writes nothing to it, and gives it back only when the
+        // operation that has this loan was answered. The kernel only reads.
+        unsafe { self.arena.pages.slice(self.range.clone()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What both drivers have: sockets, waker, send buffers, trains on their way out, counters.
+//! What all drivers have: sockets, waker, send buffers, trains on their way out, counters.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -47,6 +47,15 @@ impl Base {
             }
             Err(missing) => self.no_zero_copy = Some(missing),
         }
+    }
+
+    /// Switches receive offload off: for a driver that is not told the size of merged datagrams. Nothing is received yet.
+    #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+    pub(crate) fn no_receive_offload(&mut self) -> Result<(), SysError> {
+        for socket in &mut self.sockets {
+            socket.stop_gro().map_err(|e| SysError::new("switch UDP_GRO off", e))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn send_buffer(&self) -> Option<SendBuffer> {

@@ -1,9 +1,10 @@
 //! Datagram I/O of one thread: receive, send trains, wait, be woken. Two drivers of one shape:
 //! [`ring`] (io_uring) and [`mmsg`] (epoll, recvmmsg, sendmmsg) for kernels or containers without.
+//! Two more wrap an executor, behind features and for comparison: `on_tokio_uring`, `on_glommio`.
 //!
 //! How to drive it: fill a buffer from [`Driver::send_buffer`], [`Driver::send`] it, and call
 //! [`Driver::turn`]; what was queued goes out at the beginning of the turn. After a turn, empty
-//! [`Driver::take_failure`]. Nothing here allocates after construction, and no turn is unbounded.
+//! [`Driver::take_failure`]. No turn is unbounded, and nothing here allocates after construction, but for the executors.
 
 pub(crate) mod arena;
 mod base;
@@ -11,6 +12,10 @@ pub(crate) mod failure;
 mod inbox;
 pub mod mmsg;
 mod mmsg_receive;
+#[cfg(feature = "glommio")]
+pub mod on_glommio;
+#[cfg(feature = "tokio-uring")]
+pub mod on_tokio_uring;
 mod outbox;
 mod pages;
 pub mod ring;
@@ -22,6 +27,8 @@ mod ring_sizes;
 mod ring_wires;
 mod route;
 mod stats;
+#[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod waker;
@@ -34,6 +41,10 @@ use std::time::Duration;
 pub use arena::SendBuffer;
 pub use failure::{FailureKind, SendFailure};
 pub use mmsg::MmsgDriver;
+#[cfg(feature = "glommio")]
+pub use on_glommio::GlommioDriver;
+#[cfg(feature = "tokio-uring")]
+pub use on_tokio_uring::TokioUringDriver;
 pub use ring::RingDriver;
 pub use stats::DriverStats;
 pub use waker::Waker;
@@ -124,13 +135,19 @@ pub enum Driver {
     Ring(RingDriver),
     /// epoll, recvmmsg, sendmmsg.
     Mmsg(MmsgDriver),
+    /// tokio-uring.
+    #[cfg(feature = "tokio-uring")]
+    TokioUring(TokioUringDriver),
+    /// glommio.
+    #[cfg(feature = "glommio")]
+    Glommio(GlommioDriver),
 }
 
 impl Driver {
     /// A driver of `kind` that owns `sockets`, which must be bound.
     ///
     /// # Errors
-    /// If memory, descriptors or the ring cannot be had.
+    /// If memory, descriptors or the ring cannot be had, or `kind` was not built in.
     ///
     /// # Panics
     /// With more than 65 535 sockets, or no send buffer.
@@ -144,6 +161,12 @@ impl Driver {
         match kind {
             IoKind::Mmsg => MmsgDriver::new(sockets, config).map(Driver::Mmsg),
             IoKind::Ring => RingDriver::new(sockets, config).map(Driver::Ring),
+            #[cfg(feature = "tokio-uring")]
+            IoKind::TokioUring => TokioUringDriver::new(sockets, config).map(Driver::TokioUring),
+            #[cfg(feature = "glommio")]
+            IoKind::Glommio => GlommioDriver::new(sockets, config).map(Driver::Glommio),
+            #[cfg(not(all(feature = "tokio-uring", feature = "glommio")))]
+            other => Err(other.not_built()),
         }
     }
 
@@ -152,6 +175,10 @@ impl Driver {
         match self {
             Driver::Ring(_) => IoKind::Ring,
             Driver::Mmsg(_) => IoKind::Mmsg,
+            #[cfg(feature = "tokio-uring")]
+            Driver::TokioUring(_) => IoKind::TokioUring,
+            #[cfg(feature = "glommio")]
+            Driver::Glommio(_) => IoKind::Glommio,
         }
     }
 
@@ -159,6 +186,10 @@ impl Driver {
         match self {
             Driver::Ring(driver) => &driver.base,
             Driver::Mmsg(driver) => &driver.base,
+            #[cfg(feature = "tokio-uring")]
+            Driver::TokioUring(driver) => &driver.base,
+            #[cfg(feature = "glommio")]
+            Driver::Glommio(driver) => &driver.base,
         }
     }
 
@@ -166,6 +197,10 @@ impl Driver {
         match self {
             Driver::Ring(driver) => &mut driver.base,
             Driver::Mmsg(driver) => &mut driver.base,
+            #[cfg(feature = "tokio-uring")]
+            Driver::TokioUring(driver) => &mut driver.base,
+            #[cfg(feature = "glommio")]
+            Driver::Glommio(driver) => &mut driver.base,
         }
     }
 
@@ -194,6 +229,10 @@ impl Driver {
         match self {
             Driver::Ring(driver) => driver.turn(timeout, on_datagram),
             Driver::Mmsg(driver) => driver.turn(timeout, on_datagram),
+            #[cfg(feature = "tokio-uring")]
+            Driver::TokioUring(driver) => driver.turn(timeout, on_datagram),
+            #[cfg(feature = "glommio")]
+            Driver::Glommio(driver) => driver.turn(timeout, on_datagram),
         }
     }
 
@@ -226,6 +265,10 @@ impl Driver {
         match self {
             Driver::Ring(driver) => driver.queue(slot),
             Driver::Mmsg(driver) => driver.queue(slot, socket),
+            #[cfg(feature = "tokio-uring")]
+            Driver::TokioUring(driver) => driver.queue(slot),
+            #[cfg(feature = "glommio")]
+            Driver::Glommio(driver) => driver.queue(slot),
         }
     }
 

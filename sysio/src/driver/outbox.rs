@@ -1,4 +1,4 @@
-//! Trains on their way out, for both drivers: what to hand to the kernel next, and what its answer
+//! Trains on their way out, for all drivers: what to hand to the kernel next, and what its answer
 //! means. Decides between one send with UDP_SEGMENT and one send for each datagram.
 
 use std::net::{IpAddr, SocketAddr};
@@ -63,6 +63,12 @@ impl Train {
     /// Length in bytes, all datagrams together.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The bytes of a piece, for an operation of a runtime to read.
+    #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+    pub(crate) fn lend(&self, piece: &Piece) -> crate::driver::arena::Lent {
+        self.buffer.lend(piece.start..piece.start + piece.len)
     }
 
     /// The bytes of a piece, for the kernel to read.

@@ -1,4 +1,4 @@
-//! Ends a driver's wait from another thread, through an eventfd(2).
+//! Ends a driver's wait from another thread, through an eventfd(2), or a socket where a driver cannot wait for one.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -27,10 +27,18 @@ impl Waker {
         Ok(Waker { event: Arc::new(event) })
     }
 
+    /// A waker that writes to `event`, which never makes it wait.
+    #[cfg(feature = "glommio")]
+    pub(crate) fn of(event: OwnedFd) -> Result<Waker, SysError> {
+        rustix::io::ioctl_fionbio(&event, true)
+            .map_err(|e| SysError::new("make a socket non-blocking", e.into()))?;
+        Ok(Waker { event: Arc::new(event) })
+    }
+
     /// Ends the wait of the driver's turn, or its next one if it is not waiting. Several calls
     /// before that turn count as one.
     pub fn wake(&self) {
-        // Fails only when the counter stands at its maximum, and then the driver is awake already.
+        // Fails only when the counter stands at its maximum (or a socket is full), and then the driver is awake already.
         let _ = rustix::io::write(&self.event, &ONE);
     }
 

@@ -109,6 +109,15 @@ impl UdpSocket {
         self.gro
     }
 
+    /// Switches receive offload off.
+    #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
+    pub(crate) fn stop_gro(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.gro) {
+            set_option(self.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 0)?;
+        }
+        Ok(())
+    }
+
     /// Cuts sends without a control message of their own into datagrams of `bytes` (udp(7),
     /// UDP_SEGMENT); 0: not at all.
     pub(crate) fn set_segment(&self, bytes: u16) -> io::Result<()> {

@@ -40,8 +40,8 @@ const ONLY_IN: [(&str, &[&str]); 4] = [
     ("io-uring", &["segcast-sysio"]),
     ("libc", &["segcast-sysio"]),
     ("memmap2", &["segcast-sysio"]),
-    // In bench for the QUIC servers that ours is compared with, behind a feature.
-    ("tokio", &["segcast-center", "segcast-edge", "segcast-bench"]),
+    // In bench for the QUIC servers that ours is compared with, in sysio under a driver to compare with: behind features.
+    ("tokio", &["segcast-center", "segcast-edge", "segcast-bench", "segcast-sysio"]),
 ];
 
 /// One dependency of one package, as `cargo metadata` tells it.
