@@ -108,7 +108,7 @@ impl Connections {
             return Err(ConnectionError::TooMany { wanted: edges.len() });
         }
         let (kind, reason) = probe::choose(config.io)?;
-        tracing::debug!(io = io_name(kind), %reason, "driver chosen");
+        tracing::debug!(io = kind.name(), %reason, "driver chosen");
         let sockets = edges.iter().map(socket_towards).collect::<Result<Vec<_>, _>>()?;
         let driver = Driver::new(kind, sockets, DriverConfig::CLIENT)?;
         let mut peers = Vec::with_capacity(edges.len());
@@ -124,7 +124,7 @@ impl Connections {
     /// The driver in use, as it is called on command lines.
     #[must_use]
     pub fn io(&self) -> &'static str {
-        io_name(self.driver.kind())
+        self.driver.kind().name()
     }
 
     /// How many sessions there are.
@@ -266,13 +266,6 @@ impl Connections {
             self.touched.pop_front();
         }
         true
-    }
-}
-
-fn io_name(kind: IoKind) -> &'static str {
-    match kind {
-        IoKind::Ring => "ring",
-        IoKind::Mmsg => "mmsg",
     }
 }
 

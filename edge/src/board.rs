@@ -3,6 +3,7 @@
 //! A shard counts in plain integers and publishes once per turn what has changed; each shard's counters have
 //! cache lines of their own. Readers add the shards up; a sum may mix moments of one turn, no more.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
@@ -30,6 +31,7 @@ pub(crate) struct Board {
     columns: Vec<CachePadded<Column>>,
     store_open: AtomicBool,
     draining: AtomicBool,
+    io: OnceLock<&'static str>,
     failed: AtomicBool,
     log_client_address: AtomicBool,
     records: ArrayQueue<Closed>,
@@ -46,10 +48,22 @@ impl Board {
             columns: (0..shards).map(|_| CachePadded::new(column())).collect(),
             store_open: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            io: OnceLock::new(),
             failed: AtomicBool::new(false),
             log_client_address: AtomicBool::new(false),
             records: ArrayQueue::new(limits::RECORDS),
         }
+    }
+
+    /// Says which driver the shards have.
+    pub(crate) fn set_io(&self, name: &'static str) {
+        // A second call would be of the same server, whose driver does not change.
+        let _ = self.io.set(name);
+    }
+
+    /// The driver's name; `None` before the server has chosen.
+    pub(crate) fn io(&self) -> Option<&'static str> {
+        self.io.get().copied()
     }
 
     pub(crate) fn shards(&self) -> usize {

@@ -153,6 +153,12 @@ impl Collector for BoardCollector {
         let help = "Page faults in which a shard waited for a disk";
         let faults = encoder.encode_descriptor("major_faults", help, None, MetricType::Counter)?;
         one(faults, MetricType::Counter, self.0.major_faults())?;
+        if let Some(io) = self.0.io() {
+            let help = "1 for the driver that moves the datagrams";
+            let mut family =
+                encoder.encode_descriptor("io_driver", help, None, MetricType::Gauge)?;
+            one(family.encode_family(&[("driver", io)])?, MetricType::Gauge, 1)?;
+        }
         state(&mut encoder, "shards", "Serving threads", self.0.shards() as u64)?;
         let ready = u64::from(self.0.not_ready().is_none());
         state(&mut encoder, "ready", "1 when new clients are welcome", ready)?;

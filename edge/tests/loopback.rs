@@ -1,4 +1,4 @@
-//! The whole edge on loopback, with real sockets: both drivers, both families, every order it takes.
+//! The whole edge on loopback, with real sockets: every driver that is built, both families, every order it takes.
 
 #[path = "common/client.rs"]
 mod client;
@@ -26,14 +26,47 @@ fn everything_arrives_unaltered(io: Io) {
         client.finish();
     }
     wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 2);
+    let name = format!("segcast_edge_io_driver{{driver=\"{}\"}}", word(io));
+    assert_eq!(metric(&server, &name), 1);
     let sent = metric(&server, "segcast_edge_data_bytes_total");
     assert!(sent >= 2 * u64::from(SEGMENT) * u64::from(SEGMENTS), "{sent}");
     end(server);
 }
 
+fn word(io: Io) -> &'static str {
+    match io {
+        Io::Auto => "auto",
+        Io::Ring => "ring",
+        Io::Mmsg => "mmsg",
+        Io::TokioUring => "tokio-uring",
+        Io::Glommio => "glommio",
+    }
+}
+
 #[test]
 fn everything_arrives_by_the_mmsg_driver() {
     everything_arrives_unaltered(Io::Mmsg);
+}
+
+#[cfg(feature = "tokio-uring")]
+#[test]
+fn everything_arrives_by_tokio_uring() {
+    everything_arrives_unaltered(Io::TokioUring);
+}
+
+#[cfg(feature = "glommio")]
+#[test]
+fn everything_arrives_by_glommio() {
+    everything_arrives_unaltered(Io::Glommio);
+}
+
+/// A driver that was not built in is refused by the edge, with the feature to build with.
+#[cfg(not(feature = "glommio"))]
+#[test]
+fn a_driver_that_was_not_built_in_is_refused() {
+    let world = World::new();
+    let error = Server::start(world.config(Io::Glommio)).expect_err("it is not there");
+    assert!(error.to_string().contains("--features glommio"), "{error}");
 }
 
 #[test]

@@ -13,6 +13,10 @@ pub(crate) enum IoArg {
     Ring,
     /// recvmmsg and sendmmsg
     Mmsg,
+    /// tokio-uring, if built with the feature of that name
+    TokioUring,
+    /// glommio, if built with the feature of that name
+    Glommio,
 }
 
 impl IoArg {
@@ -22,15 +26,13 @@ impl IoArg {
             Self::Auto => None,
             Self::Ring => Some(IoKind::Ring),
             Self::Mmsg => Some(IoKind::Mmsg),
+            Self::TokioUring => Some(IoKind::TokioUring),
+            Self::Glommio => Some(IoKind::Glommio),
         }
     }
 
     /// As written on the command line.
     pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Ring => "ring",
-            Self::Mmsg => "mmsg",
-        }
+        self.kind().map_or("auto", IoKind::name)
     }
 }

@@ -136,7 +136,7 @@ pub const KEYS: &[Key] = &[
         within(value, 0, limits::SHARDS_MAX)
     }),
     key!(pin, RESTART, "Pin each shard to its core", any),
-    key!(io, RESTART, "Driver: auto, ring or mmsg", any),
+    key!(io, RESTART, "Driver: auto, ring, mmsg, tokio-uring or glommio", any),
     key!(gso, RESTART, "Send trains with UDP segmentation offload", any),
     key!(zero_copy, RESTART, "Send without copying: auto, always or never", any),
     key!(sessions_max, RESTART, "Sessions at once, over all shards", |&value| {
@@ -177,7 +177,14 @@ pub const KEYS: &[Key] = &[
     }),
 ];
 
-words!(Io, "auto" => Io::Auto, "ring" => Io::Ring, "mmsg" => Io::Mmsg);
+words!(
+    Io,
+    "auto" => Io::Auto,
+    "ring" => Io::Ring,
+    "mmsg" => Io::Mmsg,
+    "tokio-uring" => Io::TokioUring,
+    "glommio" => Io::Glommio,
+);
 words!(
     ZeroCopy,
     "auto" => ZeroCopy::Auto,

@@ -35,6 +35,10 @@ pub enum Io {
     Ring,
     /// `recvmmsg` and `sendmmsg`.
     Mmsg,
+    /// tokio-uring, where it was built in.
+    TokioUring,
+    /// glommio, where it was built in.
+    Glommio,
 }
 
 /// Which sets this edge serves.

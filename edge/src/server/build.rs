@@ -42,9 +42,11 @@ pub(super) fn io(config: &Config) -> Result<IoKind, StartError> {
         Io::Auto => None,
         Io::Ring => Some(IoKind::Ring),
         Io::Mmsg => Some(IoKind::Mmsg),
+        Io::TokioUring => Some(IoKind::TokioUring),
+        Io::Glommio => Some(IoKind::Glommio),
     };
     let (kind, reason) = probe::choose(wanted).map_err(StartError::Network)?;
-    tracing::info!(io = ?kind, %reason, "driver chosen");
+    tracing::info!(io = kind.name(), %reason, "driver chosen");
     Ok(kind)
 }
 

@@ -87,6 +87,7 @@ impl Server {
 
         let board = Arc::new(Board::new(cores.len()));
         board.set_store_open();
+        board.set_io(io.name());
         board.set_log_client_address(config.log_client_address);
         let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
         let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
