@@ -86,7 +86,7 @@ fn enqueue(
     payload: &[u8],
 ) -> Result<(), Code> {
     let request = Request::decode(payload).map_err(|_| Code::BadRequest)?;
-    let set = session.sets.get(frame.set_handle as usize).copied().unwrap_or(NO_SET);
+    let set = session.sets.get(frame.set_handle).unwrap_or(NO_SET);
     if set == NO_SET {
         return Err(Code::UnknownSet);
     }

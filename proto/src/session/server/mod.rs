@@ -19,6 +19,7 @@ mod receive;
 mod requests;
 mod schedule;
 mod session;
+mod sets;
 mod size;
 mod source;
 mod table;

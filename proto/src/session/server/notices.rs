@@ -102,7 +102,7 @@ pub(super) fn next<S: SegmentSource>(
         return Some(refuse(refusal));
     }
     if let Some(asked) = work.pulses.pop_front() {
-        let set = session.sets.get(asked.handle as usize).copied();
+        let set = session.sets.get(asked.handle);
         let held = match set.map(|set| source.object(set, asked.object)) {
             Some(Object::Ready(_)) => Presence::Yes,
             Some(Object::NotResident { .. }) => Presence::NotResident,

@@ -3,6 +3,7 @@
 use super::challenge::Challenge;
 use super::event::{Disposition, DropReason, Path, ServerEvent};
 use super::session::{NO_SET, Session};
+use super::sets::Sets;
 use super::source::SegmentSource;
 use super::table::Slot;
 use super::{Endpoint, messages};
@@ -103,7 +104,7 @@ impl Endpoint {
         pending.path = path;
         let over = self.limit(&pending.client_public, &pending.claims);
         let find = |id| source.find_set(id).unwrap_or(NO_SET);
-        let sets: Box<[u32]> = pending.claims.sets.iter().map(find).collect();
+        let sets: Sets = pending.claims.sets.iter().map(find).collect();
         let client = self.clients.add(&pending.client_public);
         let session = Session::new(&self.config, index, client, *pending, sets, now);
         self.counters.sessions_opened += 1;

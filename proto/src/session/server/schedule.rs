@@ -29,8 +29,9 @@ struct Share {
     /// Bytes that may still be sent in this turn. What is left over does not outlive the turn; what was sent
     /// too much does.
     credit: i32,
-    /// Since when it has been in the round for the train that comes next.
-    since: Instant,
+    /// Since when it has been in the round for the train that comes next, in microseconds that wrap after 71 minutes:
+    /// every idle session pays for this, too.
+    since: u32,
     in_notices: bool,
     in_round: bool,
 }
@@ -76,7 +77,7 @@ impl Schedule {
         if let Some(share) = self.shares.get_mut(slot as usize)
             && !core::mem::replace(&mut share.in_round, true)
         {
-            (share.credit, share.since) = (share.credit.min(0) + QUANTUM, now);
+            (share.credit, share.since) = (share.credit.min(0) + QUANTUM, wrapping_micros(now));
             self.round.push_back(slot);
         }
     }
@@ -114,7 +115,7 @@ impl Schedule {
         let Some(share) = self.shares.get_mut(slot as usize) else { return };
         let bytes = bytes.min(TRAIN_MAX) as i32;
         share.credit -= bytes;
-        (share.since, share.in_round) = (now, true);
+        (share.since, share.in_round) = (wrapping_micros(now), true);
         if share.credit >= bytes {
             self.round.push_front(slot);
         } else {
@@ -132,7 +133,9 @@ impl Schedule {
 
     /// How long the session whose turn it is was ready and had to wait for the others.
     pub(super) fn waited(&self, slot: u32, now: Instant) -> Duration {
-        self.shares.get(slot as usize).map_or(Duration::ZERO, |s| now.saturating_since(s.since))
+        let since = self.shares.get(slot as usize).map(|share| share.since);
+        let waited = since.map_or(0, |since| wrapping_micros(now).wrapping_sub(since));
+        Duration::from_micros(waited.into())
     }
 
     /// Whether messages wait, and whether trains do.
@@ -149,6 +152,10 @@ impl Schedule {
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.wheel.next_due()
     }
+}
+
+fn wrapping_micros(now: Instant) -> u32 {
+    (now.as_nanos() / 1000) as u32
 }
 
 #[cfg(test)]
@@ -215,6 +222,17 @@ mod tests {
         schedule.sent_last(0, 10);
         schedule.join(0, Instant::ZERO);
         assert_eq!(schedule.shares[0].credit, QUANTUM, "what is left over is not saved");
+    }
+
+    #[test]
+    fn a_wait_is_told_across_the_wrap_of_its_clock() {
+        let mut schedule = Schedule::default();
+        schedule.open(0);
+        let joined = Instant::from_nanos(u64::from(u32::MAX) * 1000);
+        schedule.join(0, joined);
+        let wait = Duration::from_micros(1500);
+        assert_eq!(schedule.waited(0, joined + wait), wait);
+        assert_eq!(schedule.waited(9, joined), Duration::ZERO, "no such slot");
     }
 
     #[test]

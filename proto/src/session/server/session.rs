@@ -8,6 +8,7 @@ use super::challenge::Challenge;
 use super::config::EndpointConfig;
 use super::event::Path;
 use super::requests::{RequestQueue, RequestWindow};
+use super::sets::Sets;
 use super::size::SizeSearch;
 use super::table::Pending;
 use crate::congestion::{Sender, SenderConfig};
@@ -40,8 +41,7 @@ pub(super) struct Session {
     pub(super) token_id: [u8; 8],
     /// Unix time, seconds.
     pub(super) expires: u64,
-    /// The source's index for each set handle.
-    pub(super) sets: Box<[u32]>,
+    pub(super) sets: Sets,
     /// Bytes per second.
     pub(super) rate_cap: Option<u64>,
     pub(super) window: RequestWindow,
@@ -122,7 +122,7 @@ impl Session {
         index: ReceiverIndex,
         client: ClientId,
         pending: Pending,
-        sets: Box<[u32]>,
+        sets: Sets,
         now: Instant,
     ) -> Self {
         let datagram_max = pending.datagram_max.min(config.datagram_max);
