@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_sysio::cpu;
 use segcast_sysio::driver::{Driver, DriverConfig};
-use segcast_sysio::lab::bpf::{Program, TrainFilter};
+use segcast_sysio::lab::bpf::TrainFilter;
 use segcast_sysio::lab::tap::Tap;
 use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
@@ -135,8 +135,7 @@ fn loopback(core: usize) -> anyhow::Result<(UdpSocket, SocketAddr, Far)> {
 fn sink(datagram: usize) -> anyhow::Result<(UdpSocket, SocketAddr, Far)> {
     let (net, tap) = Net::new(datagram)?;
     let filter = TrainFilter::new(NONE_PASSES, 1 << 20)?;
-    tap.set_filter(filter.program())?;
-    tap.set_steering(&Program::first_queue()?)?;
+    filter.attach(&tap)?;
     let bind = || UdpSocket::bind(Net::server_address(), &UdpConfig::default());
     let socket = net.namespace.run(bind)??;
     Ok((socket, NOBODY, Far::Device { _net: net, _tap: tap, filter }))

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::limits::{OVERHEAD, REPORT_DELAY_MIN};
-use segcast_sysio::lab::bpf::{Program, TrainFilter};
+use segcast_sysio::lab::bpf::TrainFilter;
 
 use super::Args;
 use super::accounts::Accounts;
@@ -77,8 +77,7 @@ impl Subject {
         let args = setup.args;
         let (net, tap) = Net::new(args.datagram)?;
         let filter = TrainFilter::new(args.sample, RECORDS)?;
-        tap.set_filter(filter.program())?;
-        tap.set_steering(&Program::first_queue()?)?;
+        filter.attach(&tap)?;
         let server = Server::start(&ServerSpec {
             binary: setup.binary,
             store: &packed.store(),

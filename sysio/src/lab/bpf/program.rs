@@ -64,9 +64,7 @@ impl Program {
         let said = String::from_utf8_lossy(said);
         Err(io::Error::new(refused.kind(), format!("the filter was refused: {refused}\n{said}")))
     }
-}
 
-impl Program {
     /// A program that chooses the first queue for every frame ([`Tap::set_steering`](crate::lab::tap::Tap::set_steering)).
     ///
     /// # Errors

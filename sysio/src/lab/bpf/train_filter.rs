@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use super::instruction::{Instruction, Register};
 use super::{Program, RingBuffer};
+use crate::lab::tap::Tap;
 
 /// Bytes of a train's head that are written down: Ethernet, IPv4, UDP, the first datagram's clear header, and the
 /// first 16 bytes of its ciphertext; rounded up to 4.
@@ -63,10 +64,13 @@ impl TrainFilter {
         Ok(Self { program, records })
     }
 
-    /// The program, for the device.
-    #[must_use]
-    pub fn program(&self) -> &Program {
-        &self.program
+    /// From now on `tap` gives every frame that it would send to this filter, and hashes none to choose a queue.
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF; those of [`Tap::set_filter`].
+    pub fn attach(&self, tap: &Tap) -> io::Result<()> {
+        tap.set_filter(&self.program)?;
+        tap.set_steering(&Program::first_queue()?)
     }
 
     /// Gives the records so far, oldest first and at most `limit`, to `each`; returns how many there were.
@@ -144,7 +148,6 @@ fn instructions(map: i32, sample_mask: i32) -> [Instruction; 31] {
 #[cfg(test)]
 mod tests {
     use super::super::super::netns::Namespace;
-    use super::super::super::tap::Tap;
     use super::*;
 
     #[test]
@@ -162,8 +165,7 @@ mod tests {
             }
             filter => filter.expect("the verifier takes it"),
         };
-        tap.set_filter(filter.program()).expect("attached");
-        tap.set_steering(&Program::first_queue().expect("loaded")).expect("attached");
+        filter.attach(&tap).expect("attached");
         assert_eq!(filter.consume(10, |record| panic!("{record:?}")), 0);
     }
 
