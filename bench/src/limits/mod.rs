@@ -53,7 +53,7 @@ struct Row {
     cipher: Option<Cipher>,
     datagram_bytes: Option<usize>,
     prefetch: Option<bool>,
-    /// Of sends: the driver; and the share of the trains that were handed over without copying, if it was tried.
+    /// Of sends: where to.
     link: Option<Link>,
     /// 10^9 bytes of payload per CPU-second.
     gb_per_cpu_s: Band,

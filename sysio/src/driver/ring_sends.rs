@@ -135,7 +135,7 @@ impl Sends {
             return Some((wire, send.build()));
         }
         // A single datagram says that it has no size: a train behind it may give its socket one before it leaves.
-        let (wire, header) = self.wires.fill(train, piece, true)?;
+        let (wire, header) = self.wires.fill(train, piece)?;
         Some((wire, opcode::SendMsg::new(socket, header).build()))
     }
 

@@ -39,12 +39,6 @@ impl Sizes {
         self.turn += 1;
     }
 
-    /// Whether a socket has a size.
-    #[cfg(test)]
-    pub(crate) fn is_set(&self, socket: u16) -> bool {
-        self.sizes[usize::from(socket)].bytes != 0
-    }
-
     /// Asks to send by size `bytes`. `true`: the send is to be submitted now, and counts as
     /// unanswered. `false`: not in this turn. The first one of a turn that asks decides; if it has
     /// to wait for answers, so do all behind it, lest they keep it waiting for ever.
@@ -92,9 +86,9 @@ mod tests {
         let mut claim =
             |sizes: &mut Sizes, bytes| sizes.claim(1, &file, bytes, &mut stats).unwrap();
         sizes.begin();
-        assert!(!sizes.is_set(1));
+        assert_eq!(sizes.sizes[1].bytes, 0);
         assert!(claim(&mut sizes, 1200));
-        assert!(sizes.is_set(1) && !sizes.is_set(0));
+        assert_eq!((sizes.sizes[0].bytes, sizes.sizes[1].bytes), (0, 1200));
         assert!(!claim(&mut sizes, 8952), "the first decides");
         assert!(claim(&mut sizes, 1200));
         sizes.answered(1);

@@ -31,18 +31,18 @@ impl Wires {
     }
 
     /// Fills a free wire for a piece: its number and the header's address, good until
-    /// [`Self::free`]. `None`: all are in use. `say_size`: also where there is none to cut by.
+    /// [`Self::free`]. `None`: all are in use.
     pub(crate) fn fill(
         &mut self,
         train: &Train,
         piece: Piece,
-        say_size: bool,
     ) -> Option<(u16, *const libc::msghdr)> {
         let (number, place) = self.take(piece)?;
         // SAFETY: the number was free, so neither the kernel nor anyone else uses this wire, and
         // `self` is borrowed exclusively. The reference ends before the address is handed out.
         let wire = unsafe { &mut *place };
-        wire.header = wire.parts.fill(train, &piece, say_size);
+        // The socket may have a size to cut by, which holds for none but the sends that rely on it.
+        wire.header = wire.parts.fill(train, &piece, true);
         // SAFETY: `place` points to a live wire; only an address is taken, nothing is read.
         let header = unsafe { &raw const (*place).header };
         Some((number, header))
