@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 
-use super::objects::{OBJECTS, Objects};
+use super::objects::{OBJECT_BYTES, OBJECTS, Objects};
 
 /// Fetch objects over `connections` connections, each one object after another, until told to stop.
 #[derive(Debug)]
@@ -56,6 +56,12 @@ impl Job {
     #[must_use]
     pub(super) fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed) >= self.connections
+    }
+
+    /// Object `object` is on its way.
+    pub(super) fn arriving(&self, object: u32) -> Arrival<'_> {
+        let kept = self.claim(object).then(|| Vec::with_capacity(OBJECT_BYTES));
+        Arrival { job: self, object, length: 0, kept }
     }
 
     /// Bytes of an object came.
@@ -127,6 +133,38 @@ impl Job {
     #[must_use]
     pub(super) fn take_failure(&self) -> Option<anyhow::Error> {
         self.failure.lock().unwrap_or_else(|e| e.into_inner()).take()
+    }
+}
+
+/// An object that comes in pieces.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    job: &'a Job,
+    object: u32,
+    length: usize,
+    /// Its bytes, where they are to be compared.
+    kept: Option<Vec<u8>>,
+}
+
+impl Arrival<'_> {
+    /// The next bytes came.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        self.job.received(bytes.len());
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(bytes);
+        }
+    }
+
+    /// The last bytes have come.
+    ///
+    /// # Errors
+    /// When it is not the right object.
+    pub(super) fn complete(self, source: &Objects) -> anyhow::Result<()> {
+        let Self { job, object, length, kept } = self;
+        anyhow::ensure!(length == OBJECT_BYTES, "object {object} came with {length} bytes");
+        job.completed();
+        kept.map_or(Ok(()), |kept| job.compare(object, &kept, source))
     }
 }
 

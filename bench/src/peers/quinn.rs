@@ -14,7 +14,7 @@ use quinn::{
 use socket2::{Domain, Socket, Type};
 
 use super::job::Job;
-use super::objects::{OBJECT_BYTES, Objects};
+use super::objects::Objects;
 use super::settings::{Congestion, Settings};
 use super::tls::{ALPN, Identity, SERVER_NAME};
 
@@ -112,23 +112,14 @@ async fn fetch_over(
         let (mut send, mut receive) = connection.open_bi().await?;
         send.write_all(&object.to_be_bytes()).await?;
         send.finish()?;
-        let mut kept = job.claim(object).then(|| Vec::with_capacity(OBJECT_BYTES));
-        let mut length = 0;
+        let mut arrival = job.arriving(object);
         while let Some(chunk) = receive.read_chunk(usize::MAX, true).await? {
-            length += chunk.bytes.len();
-            job.received(chunk.bytes.len());
-            if let Some(kept) = &mut kept {
-                kept.extend_from_slice(&chunk.bytes);
-            }
+            arrival.take(&chunk.bytes);
             if job.is_stopped() {
                 return Ok(());
             }
         }
-        anyhow::ensure!(length == OBJECT_BYTES, "object {object} came with {length} bytes");
-        job.completed();
-        if let Some(kept) = kept {
-            job.compare(object, &kept, source)?;
-        }
+        arrival.complete(source)?;
     }
     Ok(())
 }

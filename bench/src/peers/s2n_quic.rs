@@ -16,7 +16,7 @@ use s2n_quic::stream::BidirectionalStream;
 use s2n_quic::{Client, Connection, Server};
 
 use super::job::Job;
-use super::objects::{OBJECT_BYTES, Objects};
+use super::objects::Objects;
 use super::settings::{Congestion, Settings};
 use super::tls::{ALPN, Identity, SERVER_NAME};
 
@@ -124,14 +124,9 @@ async fn fetch_over(
         let mut stream = connection.open_bidirectional_stream().await?;
         stream.send(object.to_be_bytes().to_vec().into()).await?;
         stream.finish()?;
-        let mut kept = job.claim(object).then(|| Vec::with_capacity(OBJECT_BYTES));
-        let mut length = 0;
+        let mut arrival = job.arriving(object);
         while let Some(chunk) = stream.receive().await? {
-            length += chunk.len();
-            job.received(chunk.len());
-            if let Some(kept) = &mut kept {
-                kept.extend_from_slice(&chunk);
-            }
+            arrival.take(&chunk);
             if job.is_stopped() {
                 break;
             }
@@ -139,11 +134,7 @@ async fn fetch_over(
         if job.is_stopped() {
             break;
         }
-        anyhow::ensure!(length == OBJECT_BYTES, "object {object} came with {length} bytes");
-        job.completed();
-        if let Some(kept) = kept {
-            job.compare(object, &kept, source)?;
-        }
+        arrival.complete(source)?;
     }
     connection.close(0_u8.into());
     Ok(())
