@@ -3,6 +3,7 @@
 
 pub mod emulator;
 pub mod flows;
+pub mod fuzz;
 pub mod memory_group;
 pub mod needs;
 pub mod process;

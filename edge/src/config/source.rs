@@ -44,6 +44,21 @@ impl ConfigSource {
         if let Some(path) = &self.file {
             reading.file(path);
         }
+        self.finish(reading)
+    }
+
+    /// The same with `text` in place of what stands in the file.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_text(&self, text: &str) -> Result<Config, ConfigErrors> {
+        let mut reading = Reading::default();
+        reading.text(self.file.as_deref().unwrap_or(Path::new("text")), text);
+        self.finish(reading)
+    }
+
+    /// Reads the environment and the flags over what the file said.
+    fn finish(&self, mut reading: Reading) -> Result<Config, ConfigErrors> {
         for (name, value) in &self.environment {
             if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
                 reading.set(

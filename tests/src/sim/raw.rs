@@ -33,6 +33,8 @@ pub struct RawClient {
 pub struct RawPacket {
     /// Its type.
     pub packet_type: PacketType,
+    /// Its flags.
+    pub flags: u8,
     /// Its number.
     pub sequence: u64,
     /// Its frame header.
@@ -86,6 +88,7 @@ impl RawClient {
             sealer.on_peer_epoch(now, opened.epoch);
             return Some(RawPacket {
                 packet_type: opened.header.packet_type,
+                flags: opened.header.flags,
                 sequence: opened.header.sequence,
                 frame: opened.frame,
                 payload: opened.payload.to_vec(),
