@@ -1,4 +1,4 @@
-//! The receiving direction of a session: opens packets of the last, this and the next epoch, and drops
+//! The receiving direction of a session: opens packets of the last, this and the next two epochs, and drops
 //! replays (sections 3 and 4).
 
 use super::packet_key::PacketKey;
@@ -21,7 +21,7 @@ pub enum OpenError {
     /// It is a packet of the handshake.
     #[error("not a sealed packet")]
     NotSealed,
-    /// Its epoch is neither the last (or no longer kept), nor this, nor the next one.
+    /// Its epoch is neither the last (or no longer kept), nor this, nor one of the next two.
     #[error("no key for its epoch")]
     UnknownEpoch,
     /// It was altered, forged, or sealed under another key.
@@ -63,6 +63,9 @@ pub struct Opener {
     epoch: u64,
     /// The next epoch, derived when its first packet comes, authentic or not.
     next: Option<Box<PacketKey>>,
+    /// The one after it, likewise. A peer gets so far without us when it has followed us into an epoch, none of its
+    /// packets in there arrived, and it then leads.
+    after_next: Option<Box<PacketKey>>,
     previous: Option<Box<Previous>>,
     previous_lifetime: Duration,
     window: ReplayWindow,
@@ -81,11 +84,13 @@ struct Previous {
     expires: Instant,
 }
 
-/// Which of the three keys a packet needs.
+/// Which of the keys a packet needs.
+#[derive(Clone, Copy)]
 enum Slot {
     Previous,
     Current,
     Next,
+    AfterNext,
 }
 
 impl Opener {
@@ -101,6 +106,7 @@ impl Opener {
             next_secret: secret.next(),
             epoch: 0,
             next: None,
+            after_next: None,
             previous: None,
             previous_lifetime: PREVIOUS_EPOCH_TIME,
             window: ReplayWindow::new(window_bits),
@@ -141,6 +147,9 @@ impl Opener {
             (Slot::Next, _) => {
                 self.next.get_or_insert_with(|| Box::new(self.next_secret.packet_key(self.suite)))
             }
+            (Slot::AfterNext, _) => self
+                .after_next
+                .get_or_insert_with(|| Box::new(self.next_secret.next().packet_key(self.suite))),
         };
         let plaintext = key
             .open(header.sequence, additional, ciphertext)
@@ -148,12 +157,15 @@ impl Opener {
         let (epoch, is_hasty) = match slot {
             Slot::Previous => (self.epoch - 1, false),
             Slot::Current => (self.epoch, false),
-            Slot::Next => {
+            Slot::Next | Slot::AfterNext => {
                 let soon =
                     self.packets < LEAD_PACKETS && now.saturating_since(self.began) < LEAD_TIME;
                 self.haste =
                     if soon { self.haste.saturating_add(1) } else { self.haste.saturating_sub(1) };
                 self.advance(now);
+                if matches!(slot, Slot::AfterNext) {
+                    self.advance(now);
+                }
                 (self.epoch, soon && self.haste > HASTE_MAX)
             }
         };
@@ -198,7 +210,7 @@ impl Opener {
     /// goes for good if its time is over.
     pub fn hibernate(&mut self, now: Instant) {
         self.key.hibernate();
-        self.next = None;
+        (self.next, self.after_next) = (None, None);
         self.previous.take_if(|previous| previous.expires <= now);
         if let Some(previous) = &mut self.previous {
             previous.key.hibernate();
@@ -211,14 +223,17 @@ impl Opener {
             0 => Some(Slot::Current),
             1 if planted(Fault::NextEpochRefused) => None,
             1 => Some(Slot::Next),
+            2 => Some(Slot::AfterNext),
             u8::MAX => self.previous.as_ref().map(|_| Slot::Previous),
             _ => None,
         }
     }
 
-    /// Makes the next epoch, one of whose packets was authentic, the current one.
+    /// Makes the next epoch the current one: a packet of it, or of the one after it, was authentic.
     fn advance(&mut self, now: Instant) {
-        let next = self.next.take().expect("the packet was opened with the next key");
+        let derived = || Box::new(self.next_secret.packet_key(self.suite));
+        let next = self.next.take().unwrap_or_else(derived);
+        self.next = self.after_next.take();
         let key = core::mem::replace(&mut self.key, *next);
         let expires = now + self.previous_lifetime;
         self.previous = Some(Box::new(Previous { key, expires }));

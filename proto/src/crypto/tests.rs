@@ -381,16 +381,34 @@ fn epochs_too_far_away_and_forged_changes_are_dropped() {
     let mut forged = packet(&mut sealer, START);
     for (epoch, error) in [
         (1, OpenError::Authentication),
-        (2, OpenError::UnknownEpoch),
+        (2, OpenError::Authentication),
+        (3, OpenError::UnknownEpoch),
         (255, OpenError::UnknownEpoch),
     ] {
         forged[3] = epoch;
         assert_eq!(open(&mut opener, START, &forged), Err(error));
     }
     assert_eq!(opener.epoch(), 0);
-    sealer.on_peer_epoch(START, 2);
+    sealer.on_peer_epoch(START, 3);
     let far = packet(&mut sealer, START);
     assert_eq!(open(&mut opener, START, &far), Err(OpenError::UnknownEpoch));
+}
+
+/// We lead into an epoch, the peer follows, all that it sends there is lost, and then it leads.
+#[test]
+fn an_epoch_that_was_lost_as_a_whole_locks_nobody_out() {
+    let (mut sealer, mut opener) = pair();
+    let late = packet(&mut sealer, START);
+    sealer.on_peer_epoch(START, 1);
+    let lost = packet(&mut sealer, START);
+    sealer.skip_many(EPOCH_PACKETS);
+    assert_eq!(open(&mut opener, START, &packet(&mut sealer, START)).unwrap().0, 2);
+    assert_eq!(opener.epoch(), 2);
+    // Not lost but late, and within the window: the last epoch's key is there. What is older is gone.
+    assert_eq!(open(&mut opener, START, &lost), Err(OpenError::TooOld));
+    assert_eq!(open(&mut opener, START, &late), Err(OpenError::UnknownEpoch));
+    sealer.on_peer_epoch(START, 3);
+    assert_eq!(open(&mut opener, START, &packet(&mut sealer, START)).unwrap().0, 3);
 }
 
 #[test]
