@@ -210,8 +210,24 @@ impl Field for PathBuf {
     }
 
     fn show(&self) -> String {
-        format!("{:?}", self.display().to_string())
+        quoted(&self.display().to_string())
     }
+}
+
+/// `text` as a basic string of TOML (toml.io, v1.0.0, "String"), on one line: Rust's own escapes are others.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out += "\\n",
+            '\t' => out += "\\t",
+            '\r' => out += "\\r",
+            _ if c.is_control() => out += &format!("\\u{:04X}", u32::from(c)),
+            _ => out.push(c),
+        }
+    }
+    out + "\""
 }
 
 impl<T: Field> Field for Vec<T> {
