@@ -84,6 +84,11 @@ impl Access {
         &self.secret
     }
 
+    /// The sets that may be fetched, in the order of their handles.
+    pub fn sets(&self) -> impl Iterator<Item = SetId> {
+        self.grant.titles.iter().map(|title| title.set)
+    }
+
     /// The set handle and the title to fetch: `wanted`, or the only one of the grant.
     ///
     /// # Errors

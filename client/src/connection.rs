@@ -52,11 +52,19 @@ pub struct ConnectionConfig {
     pub room_bytes: u64,
     /// Cipher suite to offer.
     pub suite: Suite,
+    /// Receive offload (`UDP_GRO`, udp(7)).
+    pub gro: bool,
 }
 
 impl Default for ConnectionConfig {
     fn default() -> Self {
-        Self { io: None, datagram_max: DATAGRAM_MAX, room_bytes: 64 << 20, suite: Suite::Aes128Gcm }
+        Self {
+            io: None,
+            datagram_max: DATAGRAM_MAX,
+            room_bytes: 64 << 20,
+            suite: Suite::Aes128Gcm,
+            gro: true,
+        }
     }
 }
 
@@ -109,11 +117,12 @@ impl Connections {
         }
         let (kind, reason) = probe::choose(config.io)?;
         tracing::debug!(io = kind.name(), %reason, "driver chosen");
-        let sockets = edges.iter().map(socket_towards).collect::<Result<Vec<_>, _>>()?;
+        let sockets = edges.iter().map(|edge| socket_towards(edge.address, config.gro));
+        let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
         let driver = Driver::new(kind, sockets, DriverConfig::CLIENT)?;
         let mut peers = Vec::with_capacity(edges.len());
         for (index, edge) in edges.iter().enumerate() {
-            let session = begin(edge, index, &access, &config, None)?;
+            let session = begin(edge, own_index(index), &access, &config, None)?;
             peers.push(Peer::new(*edge, session, ClientStats::default()));
         }
         let mut this = Self { driver, peers, touched: VecDeque::new(), access, config };
@@ -183,7 +192,7 @@ impl Connections {
         let before = self.stats(index);
         let peer = &mut self.peers[index];
         let rtt = peer.session.rtt();
-        let session = begin(&peer.edge, index, &self.access, &self.config, rtt)?;
+        let session = begin(&peer.edge, own_index(index), &self.access, &self.config, rtt)?;
         *peer = Peer { touched: peer.touched, ..Peer::new(peer.edge, session, before) };
         self.touch(index);
         Ok(())
@@ -269,14 +278,23 @@ impl Connections {
     }
 }
 
-fn socket_towards(edge: &EdgeAddress) -> Result<UdpSocket, SysError> {
-    let any = match edge.address {
+/// Each session has a socket to itself, so any index would do.
+fn own_index(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// A socket of the family of `edge`, on a port that the system chooses, which counts what it drops. `gro`: receive offload.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn socket_towards(edge: SocketAddr, gro: bool) -> Result<UdpSocket, SysError> {
+    let any = match edge {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let config = UdpConfig {
         reuse_port: false,
-        gro: true,
+        gro,
         count_overflow: true,
         receive_buffer_bytes: SOCKET_BUFFER_BYTES,
         send_buffer_bytes: 0,
@@ -284,9 +302,13 @@ fn socket_towards(edge: &EdgeAddress) -> Result<UdpSocket, SysError> {
     UdpSocket::bind(any, &config)
 }
 
-fn begin(
+/// Begins a session, whose HELLO is due at once. `index`: what the edge shall call it towards this client.
+///
+/// # Errors
+/// [`ConnectionError::Randomness`], [`ConnectionError::Session`].
+pub fn begin(
     edge: &EdgeAddress,
-    index: usize,
+    index: u32,
     access: &Access,
     config: &ConnectionConfig,
     rtt_hint: Option<Duration>,
@@ -298,7 +320,7 @@ fn begin(
         secret: StaticSecret::new(*access.secret()),
         token: access.token().to_vec(),
         datagram_max: config.datagram_max,
-        sender_index: u32::try_from(index).unwrap_or(u32::MAX),
+        sender_index: index,
         room_bytes: config.room_bytes,
         rtt_hint,
         epoch_packets: EPOCH_PACKETS,

@@ -155,19 +155,20 @@ impl Fetch {
     }
 }
 
-/// Fetches the manifest of the only title of `access` from one edge, checked with the center's key; for
-/// those who want segments without a file.
+/// Fetches the manifest of `set`, or of the only title of `access`, from one edge, checked with the center's key; for those
+/// who want segments without a file.
 ///
 /// # Errors
 /// [`FetchError`].
 pub fn manifest(
     edge: EdgeAddress,
     access: &Access,
+    set: Option<SetId>,
     connection: ConnectionConfig,
     stop: &AtomicBool,
 ) -> Result<Manifest, FetchError> {
     let config = FetchConfig::default();
-    let (handle, title) = access.title(None)?;
+    let (handle, title) = access.title(set)?;
     let connections = Connections::open(&[edge], access.clone(), connection)?;
     let mut edges = Edges::new(connections, config.patience);
     let wanted = Wanted {

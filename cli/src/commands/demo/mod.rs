@@ -215,7 +215,8 @@ impl Demo<'_> {
         self.check()?;
         let (sessions, seconds) = (usize::from(self.args.sessions), self.args.seconds);
         self.say(&format!("6  {sessions} sessions fetch for {seconds} s, every segment verified"));
-        let manifest = fetch::manifest(target, access, self.connection(), self.interrupt.flag())?;
+        let manifest =
+            fetch::manifest(target, access, None, self.connection(), self.interrupt.flag())?;
         let config = LoadConfig {
             sessions,
             duration: Duration::from_secs_f64(seconds),
