@@ -8,6 +8,8 @@ use segcast_client::connection::ConnectionError;
 use segcast_client::fetch::title::TitleError;
 use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
+use segcast_load::plan::PlanError;
+use segcast_load::run::RunError;
 use segcast_proto::grant::GrantError;
 use segcast_proto::keytext::KeyTextError;
 use segcast_proto::wire::code::Code;
@@ -66,6 +68,10 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref().map(access))
             .or_else(|| cause.downcast_ref().map(file))
             .or_else(|| cause.downcast_ref().map(packing))
+            .or_else(|| cause.downcast_ref().map(load))
+            .or_else(|| {
+                cause.downcast_ref::<PlanError>().map(|_| Consequence::plain(ExitCode::Usage))
+            })
             .or_else(|| cause.downcast_ref::<ConnectionError>().map(|_| network()))
             .or_else(|| cause.downcast_ref::<StoreError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
@@ -132,6 +138,14 @@ fn fetch(error: &FetchError) -> Consequence {
         ),
         FetchError::Thread(_) => Consequence::plain(ExitCode::Failure),
         FetchError::Stopped { .. } => Consequence::plain(ExitCode::Interrupted),
+    }
+}
+
+fn load(error: &RunError) -> Consequence {
+    match error {
+        RunError::Connection(_) | RunError::System(_) => network(),
+        RunError::Threads(_) | RunError::PerSocket => Consequence::plain(ExitCode::Usage),
+        RunError::Subject { .. } | RunError::Thread(_) => Consequence::plain(ExitCode::Failure),
     }
 }
 

@@ -31,6 +31,8 @@ enum Command {
     Token(commands::token::TokenArgs),
     /// Fetch a title into a file
     Get(commands::get::GetArgs),
+    /// Load an edge with many sessions, and say what became of every segment
+    Load(Box<commands::load::LoadArgs>),
     /// Make a client's own key pair, so that its secret never leaves it
     Key(commands::key::KeyArgs),
 }
@@ -42,6 +44,7 @@ fn main() -> std::process::ExitCode {
         Command::Edge(args) => commands::edge::run(&args),
         Command::Token(args) => commands::token::run(&args),
         Command::Get(args) => commands::get::run(&args),
+        Command::Load(args) => commands::load::run(&args),
         Command::Key(args) => commands::key::run(&args),
     };
     result.unwrap_or_else(|error| failure::report(&error)).into()

@@ -57,6 +57,24 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     if text.trim().is_empty() { Err(bad()) } else { Ok(total) }
 }
 
+/// Reads a bit rate: `5Mbit/s`, `500 kbit/s`, `1.5Gbit/s`, `64000bit/s`. Powers of ten; the unit must be there.
+pub(crate) fn parse_bit_rate(text: &str) -> Result<u64, String> {
+    let bad =
+        || format!("{text:?} is not a bit rate: write for example 5Mbit/s, 800kbit/s or 1.5Gbit/s");
+    let trimmed = text.trim();
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(digits);
+    let scale = match unit.trim().to_ascii_lowercase().as_str() {
+        "bit/s" => 1.0,
+        "kbit/s" => 1e3,
+        "mbit/s" => 1e6,
+        "gbit/s" => 1e9,
+        _ => return Err(bad()),
+    };
+    let rate = (number.parse::<f64>().map_err(|_| bad())? * scale).round();
+    if (1.0..1e15).contains(&rate) { Ok(rate as u64) } else { Err(bad()) }
+}
+
 /// `1.2 GiB`, `73728 B`.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -134,6 +152,16 @@ mod tests {
         assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(604_800)));
         for wrong in ["", "h", "-5s", "5 parsecs", "1h30", "inf", "NaN", "99999999999999999999d"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_read_as_written() {
+        assert_eq!(parse_bit_rate("5Mbit/s"), Ok(5_000_000));
+        assert_eq!(parse_bit_rate("1.5 gbit/s"), Ok(1_500_000_000));
+        assert_eq!(parse_bit_rate("800kbit/s"), Ok(800_000));
+        for wrong in ["", "5", "5M", "0bit/s", "-1Mbit/s", "Mbit/s", "1e9bit/s", "5MB/s"] {
+            assert!(parse_bit_rate(wrong).is_err(), "{wrong}");
         }
     }
 

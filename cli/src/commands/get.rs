@@ -120,7 +120,7 @@ fn warn_if_others_can_read(grant: &Path) {
 }
 
 /// Addresses with their keys: one key for all, or one for each.
-fn edges(addresses: &[String], keys: &[String]) -> anyhow::Result<Vec<EdgeAddress>> {
+pub(crate) fn edges(addresses: &[String], keys: &[String]) -> anyhow::Result<Vec<EdgeAddress>> {
     anyhow::ensure!(
         keys.len() == 1 || keys.len() == addresses.len(),
         "{} edges and {} keys: give --edge-key once for all, or once for each edge",

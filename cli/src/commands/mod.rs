@@ -6,5 +6,6 @@ pub(crate) mod get;
 pub(crate) mod io;
 pub(crate) mod key;
 pub(crate) mod keys;
+pub(crate) mod load;
 pub(crate) mod pack;
 pub(crate) mod token;

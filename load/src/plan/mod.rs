@@ -184,6 +184,16 @@ impl Plan {
         (at < viewing.until).then_some(at)
     }
 
+    /// How many requests a viewing with a pace makes; none at full speed.
+    #[must_use]
+    pub fn count_of(&self, viewing: &Viewing) -> Option<u32> {
+        let cadence = self.titles[usize::from(viewing.title)].cadence(self.workload.pace)?;
+        let length = viewing.until.saturating_sub(viewing.at);
+        let most = u32::try_from(length.as_nanos() / cadence.as_nanos() + 2).unwrap_or(u32::MAX);
+        // The jitter of the last ones decides.
+        (1..=most).rev().find(|n| self.time_of(viewing, n - 1).is_some())
+    }
+
     /// Which segment request `k` of a viewing asks for. After its last a title begins again.
     #[must_use]
     pub fn segment_of(&self, viewing: &Viewing, k: u32) -> u32 {

@@ -102,6 +102,7 @@ fn live_viewers_ask_for_one_segment_at_one_time() {
     let mut at_boundaries = 0;
     for viewing in &plan.viewings {
         let times = (1..).map_while(|k| Some((k, plan.time_of(viewing, k)?)));
+        assert_eq!(plan.count_of(viewing), Some(times.clone().count() as u32 + 1));
         for (k, at) in times {
             let after = Duration::from_nanos(at.subsec_nanos().into());
             assert!(after <= jitter, "{at:?}");

@@ -23,7 +23,7 @@ pub enum Unoffered {
     SessionFull,
     /// The generator was so late that the deadline had passed before it could send.
     GeneratorLate,
-    /// The run was stopped before its time came.
+    /// The run was stopped while it waited for its session.
     Stopped,
 }
 
@@ -39,7 +39,7 @@ pub struct Ledger {
     pub late: u64,
     /// Asked for, and nothing or not all came until the run gave up on it.
     pub lost: u64,
-    /// Refused by the server, by its code.
+    /// Refused by the server, by its code: asked for, or waiting for the session that was refused.
     pub refused: BTreeMap<Code, u64>,
     /// Failed.
     pub failed: BTreeMap<Failure, u64>,

@@ -76,7 +76,8 @@ pub enum Class {
 /// Times of the segments of one class.
 #[derive(Clone, Debug, Default)]
 pub struct ClassTimes {
-    /// Actual less intended time of sending: the generator's own health.
+    /// Actual time of sending less the intended one, or less the time from when the session had a place for it: what the
+    /// generator alone added, so its own health.
     pub send_lag: Times,
     /// To the first byte.
     pub ttfb: Pair,

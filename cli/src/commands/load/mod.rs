@@ -1,0 +1,75 @@
+//! `segcast load`: loads an edge with many sessions, and says what became of every segment.
+
+mod args;
+mod rights;
+mod summary;
+
+pub(crate) use args::LoadArgs;
+
+use crate::commands::get::edges;
+use crate::exit_code::ExitCode;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::logging;
+use rights::Rights;
+use segcast_client::access::EdgeAddress;
+use segcast_client::connection::ConnectionConfig;
+use segcast_client::fetch;
+use segcast_load::plan::{Plan, Title};
+use segcast_load::run::{self, Subject};
+use segcast_proto::segment::manifest::Manifest;
+use summary::Summary;
+
+/// Runs the command.
+pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
+    logging::start(&args.log, "warn")?;
+    let interrupt = Interrupt::install()?;
+    let seed = args.manner.seed.map_or_else(draw_seed, Ok)?;
+    let workload = args.workload(seed);
+    workload.check()?;
+    let edge = edges(std::slice::from_ref(&args.edge), std::slice::from_ref(&args.edge_key))?[0];
+    let rights = Rights::new(&args.rights, &workload)?;
+    let config = args.run_config();
+    let Some(manifests) = manifests(edge, &rights, args, &interrupt)? else {
+        return Err(Interrupted(interrupt.exit_code()).into());
+    };
+    let handles = rights.titles.iter().zip(&manifests);
+    let titles = handles.map(|((handle, _), manifest)| Title::of(*handle, manifest.root()));
+    let plan = Plan::new(workload, titles.collect())?;
+    eprintln!("{}", summary::plan_line(&plan));
+    let subject = Subject { edge, manifests: &manifests, access: &rights.access };
+    let mut summary = Summary::default();
+    let ran = run::run(&plan, &subject, &config, &mut summary, interrupt.flag())?;
+    print!("{}", summary.text(&plan, &ran));
+    if ran.stopped {
+        return Err(Interrupted(interrupt.exit_code()).into());
+    }
+    Ok(ExitCode::Success)
+}
+
+/// The manifests of all titles, checked with the center's key; none when a signal came first.
+fn manifests(
+    edge: EdgeAddress,
+    rights: &Rights,
+    args: &LoadArgs,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Option<Vec<Manifest>>> {
+    let config = args.run_config();
+    let connection =
+        ConnectionConfig { io: config.io, gro: config.gro, ..ConnectionConfig::default() };
+    let mut manifests = Vec::new();
+    for (_, set) in &rights.titles {
+        let flag = interrupt.flag();
+        match fetch::manifest(edge, &rights.access[0], Some(*set), connection.clone(), flag) {
+            Ok(manifest) => manifests.push(manifest),
+            Err(fetch::FetchError::Stopped { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(manifests))
+}
+
+fn draw_seed() -> anyhow::Result<u64> {
+    let seed = getrandom::u64();
+    seed.map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))
+}

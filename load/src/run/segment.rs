@@ -1,0 +1,61 @@
+//! A segment that is wanted: from its intention to its end.
+
+use super::setting::Setting;
+use crate::record::Class;
+use segcast_proto::time::Instant;
+
+/// One segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    /// The set in the token.
+    pub(super) handle: u32,
+    /// The index of its title.
+    pub(super) title: u16,
+    pub(super) number: u32,
+    /// Which of the viewing, from 0.
+    pub(super) k: u32,
+    pub(super) bytes: u32,
+    pub(super) class: Class,
+    /// The phase in which it was intended.
+    pub(super) phase: usize,
+    pub(super) intended: Instant,
+    /// Later is late; and too late to ask.
+    pub(super) deadline: Instant,
+    /// Later is lost.
+    pub(super) give_up: Instant,
+    pub(super) asked: Option<Instant>,
+    /// The session did not take it when it had a place.
+    pub(super) blocked: bool,
+}
+
+impl Segment {
+    pub(super) fn new(
+        setting: &Setting<'_>,
+        title: u16,
+        (number, k): (u32, u32),
+        class: Class,
+        intended: Instant,
+    ) -> Self {
+        let index = usize::from(title);
+        let known = &setting.plan.titles[index];
+        Self {
+            handle: known.handle,
+            title,
+            number,
+            k,
+            bytes: known.segment_bytes,
+            class,
+            phase: setting.phase_at(intended),
+            intended,
+            deadline: intended + setting.plan.deadline(index),
+            give_up: intended + setting.plan.workload.timeout,
+            asked: None,
+            blocked: false,
+        }
+    }
+
+    /// When it is given up on.
+    pub(super) fn due(&self) -> Instant {
+        if self.asked.is_some() { self.give_up } else { self.deadline }
+    }
+}

@@ -1,0 +1,56 @@
+//! What all viewers of a thread share and never change, but for the count of segments that were checked.
+
+use super::segment::Segment;
+use super::{RunConfig, Subject};
+use crate::plan::{Pace, Plan};
+use segcast_client::connection::{ConnectionConfig, ConnectionError, begin};
+use segcast_proto::session::client::ClientSession;
+use segcast_proto::time::Instant;
+use std::cell::Cell;
+
+/// Plan, edge, keys and settings of a run.
+pub(super) struct Setting<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) subject: &'a Subject<'a>,
+    pub(super) config: &'a RunConfig,
+    pub(super) connection: ConnectionConfig,
+    /// When the run begins.
+    pub(super) begin: Instant,
+    came: Cell<u32>,
+}
+
+impl<'a> Setting<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        subject: &'a Subject<'a>,
+        config: &'a RunConfig,
+        begin: Instant,
+    ) -> Self {
+        let connection = config.connection();
+        Self { plan, subject, config, connection, begin, came: Cell::new(0) }
+    }
+
+    /// Whether viewers ask by the clock, and not as fast as they are served.
+    pub(super) fn is_paced(&self) -> bool {
+        self.plan.workload.pace != Pace::Full
+    }
+
+    /// The phase in which `at` lies.
+    pub(super) fn phase_at(&self, at: Instant) -> usize {
+        self.plan.phase_at(at.saturating_since(self.begin))
+    }
+
+    /// A new session of the viewer on `seat`.
+    pub(super) fn session(&self, seat: u32, index: u32) -> Result<ClientSession, ConnectionError> {
+        let access = &self.subject.access[seat as usize % self.subject.access.len()];
+        begin(&self.subject.edge, index, access, &self.connection, None)
+    }
+
+    /// Whether a segment is what the manifest says, as far as it is looked at.
+    pub(super) fn is_right(&self, segment: &Segment, bytes: &[u8]) -> bool {
+        let came = self.came.get();
+        self.came.set((came + 1) % self.plan.workload.verify_one_in);
+        let manifest = &self.subject.manifests[usize::from(segment.title)];
+        came != 0 || manifest.verify_segment(segment.number, bytes).is_ok()
+    }
+}

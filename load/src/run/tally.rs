@@ -1,0 +1,233 @@
+//! A thread's books: every count goes into the interval of its second and phase. Full intervals go to the observer and
+//! come back empty; when none has come back, a second is simply longer, and nothing waits.
+
+use super::exchange::Exchange;
+use crate::record::{Class, Failure, Interval, Playout, Unoffered, Wire};
+use rustix::time::{ClockId, clock_gettime};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::wire::code::Code;
+
+/// How an interval is long.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How a segment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Complete,
+    Late,
+    Lost,
+    Refused(Code),
+    Failed(Failure),
+    NeverOffered(Unoffered),
+}
+
+/// When a segment that came was asked for, and came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came {
+    pub(super) intended: Instant,
+    pub(super) asked: Instant,
+    pub(super) first_byte: Instant,
+    pub(super) last_byte: Instant,
+}
+
+/// One interval being filled for each phase.
+pub(super) struct Tally {
+    filling: Vec<Interval>,
+    used: Vec<bool>,
+    exchange: Exchange,
+    begin: Instant,
+    next: Instant,
+    latest: usize,
+    in_flight: u32,
+    in_flight_at: Instant,
+    wall_at: Instant,
+    cpu_at: Duration,
+}
+
+impl Tally {
+    /// The books of a thread for a run of so many phases that begins at `begin`.
+    pub(super) fn new(exchange: Exchange, phases: usize, begin: Instant, now: Instant) -> Self {
+        let filling = (0..phases).map(|phase| exchange.fresh(phase)).collect();
+        Self {
+            filling,
+            used: vec![false; phases],
+            exchange,
+            begin,
+            next: begin + SECOND,
+            latest: 0,
+            in_flight: 0,
+            in_flight_at: now,
+            wall_at: now,
+            cpu_at: cpu_time(),
+        }
+    }
+
+    fn of(&mut self, phase: usize) -> &mut Interval {
+        self.used[phase] = true;
+        &mut self.filling[phase]
+    }
+
+    /// A segment's time has come.
+    pub(super) fn intended(&mut self, phase: usize) {
+        self.of(phase).ledger.intended += 1;
+    }
+
+    /// A segment is asked for, `lag` after it could have been.
+    pub(super) fn asked(&mut self, now: Instant, phase: usize, class: Class, lag: Duration) {
+        self.count_flight(now);
+        self.in_flight += 1;
+        self.of(phase).times.class_mut(class).send_lag.record(lag);
+    }
+
+    /// A segment has come; its times, whatever its end.
+    pub(super) fn came(&mut self, phase: usize, class: Class, came: &Came) {
+        let times = self.of(phase).times.class_mut(class);
+        let Came { intended, asked, first_byte, last_byte } = *came;
+        times.ttfb.service.record(first_byte.saturating_since(asked));
+        times.ttfb.response.record(first_byte.saturating_since(intended));
+        times.ttlb.service.record(last_byte.saturating_since(asked));
+        times.ttlb.response.record(last_byte.saturating_since(intended));
+    }
+
+    /// A segment that was asked for, `service` ago, has ended.
+    pub(super) fn landed(&mut self, now: Instant, service: Duration) {
+        self.count_flight(now);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let latest = self.latest;
+        self.of(latest).health.service_time += service;
+    }
+
+    /// The end of a segment.
+    pub(super) fn ended(&mut self, phase: usize, end: End) {
+        let ledger = &mut self.of(phase).ledger;
+        match end {
+            End::Complete => ledger.complete += 1,
+            End::Late => ledger.late += 1,
+            End::Lost => ledger.lost += 1,
+            End::Refused(code) => *ledger.refused.entry(code).or_default() += 1,
+            End::Failed(failure) => *ledger.failed.entry(failure).or_default() += 1,
+            End::NeverOffered(cause) => *ledger.never_offered.entry(cause).or_default() += 1,
+        }
+    }
+
+    /// A session has opened: after its first HELLO, and after it was wanted.
+    pub(super) fn opened(&mut self, phase: usize, service: Duration, response: Duration) {
+        let open = &mut self.of(phase).times.open;
+        open.service.record(service);
+        open.response.record(response);
+    }
+
+    /// What viewers see now.
+    pub(super) fn playout(&mut self) -> &mut Playout {
+        let latest = self.latest;
+        &mut self.of(latest).playout
+    }
+
+    /// Datagrams.
+    pub(super) fn wire(&mut self, wire: &Wire) {
+        let latest = self.latest;
+        self.of(latest).wire.add(wire);
+    }
+
+    /// The latest phase is now this one.
+    pub(super) fn set_phase(&mut self, phase: usize) {
+        self.latest = self.latest.max(phase);
+    }
+
+    /// When the second ends.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Hands the second over, if the observer keeps up. `sessions_open`: now.
+    pub(super) fn hand_over(&mut self, now: Instant, sessions_open: u64) {
+        self.note_health(now, sessions_open);
+        let second = now.saturating_since(self.begin).as_secs();
+        self.next = self.begin + SECOND * u32::try_from(second + 1).unwrap_or(u32::MAX);
+        for phase in 0..self.filling.len() {
+            if std::mem::take(&mut self.used[phase])
+                && !self.exchange.swap(&mut self.filling[phase], second)
+            {
+                self.used[phase] = true;
+            }
+        }
+    }
+
+    /// Hands everything over, whatever it takes: the end.
+    pub(super) fn finish(mut self, now: Instant) {
+        self.note_health(now, 0);
+        for (interval, used) in self.filling.into_iter().zip(self.used) {
+            if used {
+                self.exchange.send(interval);
+            }
+        }
+    }
+
+    fn note_health(&mut self, now: Instant, sessions_open: u64) {
+        self.count_flight(now);
+        let cpu = cpu_time();
+        let spent = (cpu.saturating_sub(self.cpu_at), now.saturating_since(self.wall_at));
+        (self.cpu_at, self.wall_at) = (cpu, now);
+        let latest = self.latest;
+        let health = &mut self.of(latest).health;
+        health.cpu += spent.0;
+        health.wall += spent.1;
+        health.sessions_open = sessions_open;
+    }
+
+    /// Segments under way, summed over time, up to now.
+    fn count_flight(&mut self, now: Instant) {
+        let passed = now.saturating_since(self.in_flight_at) * self.in_flight;
+        self.in_flight_at = self.in_flight_at.max(now);
+        let latest = self.latest;
+        self.filling[latest].health.in_flight_time += passed;
+    }
+}
+
+/// Processor time of this thread (clock_gettime(2), CLOCK_THREAD_CPUTIME_ID).
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Observer;
+    use super::super::exchange::Desk;
+    use super::*;
+
+    /// Phase, second, segments under way, segment-seconds.
+    #[derive(Default)]
+    struct Seen(Vec<(usize, u32, i64, u64)>);
+
+    impl Observer for Seen {
+        fn interval(&mut self, interval: &Interval) {
+            let in_flight = interval.health.in_flight_time.as_secs();
+            let ledger = interval.ledger.in_flight();
+            self.0.push((interval.phase, interval.second, ledger, in_flight));
+        }
+    }
+
+    #[test]
+    fn a_second_goes_over_and_comes_back_and_without_one_it_is_longer() {
+        let mut desk = Desk::new(1, 2);
+        let exchange = desk.thread(0, 1);
+        let at = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
+        let mut tally = Tally::new(exchange, 2, at(0), at(0));
+        tally.intended(0);
+        tally.asked(at(0), 0, Class::Start, Duration::ZERO);
+        tally.hand_over(at(1), 1);
+        // The one spare interval is with the observer: these two go together.
+        tally.intended(1);
+        tally.set_phase(1);
+        tally.hand_over(at(2), 1);
+        tally.landed(at(3), Duration::from_secs(3));
+        tally.ended(0, End::Complete);
+        tally.finish(at(3));
+        desk.close();
+        let mut seen = Seen::default();
+        desk.collect(&mut seen);
+        assert_eq!(seen.0, [(0, 0, 1, 1), (0, 1, -1, 0), (1, 0, 1, 2)]);
+    }
+}
