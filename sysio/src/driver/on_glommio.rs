@@ -6,14 +6,14 @@
 //!   send is tried only where poll(2) says that the socket has room, and the ring is never needed.
 //! - A dropped receive. Its buffer is freed with the executor, which does not wait for what it has cancelled; and a timed one
 //!   that was not submitted yet leaves a pointer to freed memory in the queue. Here every receive is awaited to its end: each
-//!   has a limit of [`LIFE`], and a driver that is dropped waits for the last, or leaks its executor.
+//!   has a limit of 50 ms, and a driver that is dropped waits for the last, or leaks its executor.
 //! - Kernels and limits at which it panics or ends the process: the probe asks first.
 //!
 //! What is left to the executor's own end is a pending read of its eventfd, which nobody writes any more.
 //!
 //! What is lost: zero copy; control messages both ways, and so the ECN bits, receive offload (switched off) and the count of
 //! datagrams that the kernel dropped; waiting for room in a full socket, which is looked at every millisecond instead; an
-//! idle socket wakes the thread every [`LIFE`]; each operation of the ring allocates, and each executor has a thread more.
+//! idle socket wakes the thread every 50 ms; each operation of the ring allocates, and each executor has a thread more.
 
 use std::collections::VecDeque;
 use std::fmt;
