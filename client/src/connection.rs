@@ -337,6 +337,8 @@ fn sum(a: &ClientStats, b: &ClientStats) -> ClientStats {
         duplicate_bytes: a.duplicate_bytes + b.duplicate_bytes,
         repair_bytes: a.repair_bytes + b.repair_bytes,
         requests: a.requests + b.requests,
+        refused: a.refused + b.refused,
+        deferred: a.deferred + b.deferred,
         reports: a.reports + b.reports,
         repair_datagrams: a.repair_datagrams + b.repair_datagrams,
         needless_datagrams: a.needless_datagrams + b.needless_datagrams,

@@ -7,8 +7,8 @@ use crate::connection::{ConnectionConfig, ConnectionError, Connections, now};
 use crate::fetch::Times;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::segment::manifest::Manifest;
-use segcast_proto::session::client::{ClientEvent, ClientStats, Fetched};
-use segcast_proto::time::Duration;
+use segcast_proto::session::client::{Backoff, ClientEvent, ClientStats, Fetched};
+use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::code::Code;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,7 +110,10 @@ pub fn run(
         .map(|n| u32::try_from(n * u64::from(segments) / config.sessions as u64).unwrap_or(0));
     let next = next.collect();
     let report = LoadReport { io: connections.io().to_string(), ..LoadReport::default() };
-    let mut load = Load { connections, manifest, handle, segments, bytes, next, report };
+    let backoffs = vec![Backoff::default(); config.sessions];
+    let postponed = Vec::new();
+    let mut load =
+        Load { connections, manifest, handle, segments, bytes, next, backoffs, postponed, report };
     let result = load.run(config, started, stop);
     load.connections.close();
     result.map(|()| load.report)
@@ -124,6 +127,9 @@ struct Load<'a> {
     bytes: u32,
     /// Each session's next segment.
     next: Vec<u32>,
+    backoffs: Vec<Backoff>,
+    /// Sessions that were refused, and when they ask again.
+    postponed: Vec<(Instant, usize)>,
     report: LoadReport,
 }
 
@@ -172,6 +178,11 @@ impl Load<'_> {
     }
 
     fn turn(&mut self, stop: &AtomicBool) -> Result<(), LoadError> {
+        let at = now();
+        while let Some(due) = self.postponed.iter().position(|(when, _)| *when <= at) {
+            let (_, session) = self.postponed.swap_remove(due);
+            self.ask(session)?;
+        }
         self.wait(stop)?;
         while let Some((session, event)) = self.connections.poll_event() {
             self.on_event(session, event)?;
@@ -189,6 +200,14 @@ impl Load<'_> {
     fn on_event(&mut self, session: usize, event: ClientEvent) -> Result<(), LoadError> {
         match event {
             ClientEvent::Object(fetched) => self.on_object(session, &fetched),
+            ClientEvent::ObjectRefused { object, code: Code::Overloaded, retry_after, .. } => {
+                self.next[session] = object.0;
+                // Sessions are spread by their number: random enough.
+                let random = (session as u32).wrapping_mul(0x9E37_79B9);
+                let at = self.backoffs[session].refused(now(), retry_after, random);
+                self.postponed.push((at, session));
+                Ok(())
+            }
             ClientEvent::Refused { code, .. }
             | ClientEvent::Closed { code, .. }
             | ClientEvent::ObjectRefused { code, .. } => Err(LoadError::Refused { session, code }),
@@ -200,6 +219,7 @@ impl Load<'_> {
     }
 
     fn on_object(&mut self, session: usize, fetched: &Fetched) -> Result<(), LoadError> {
+        self.backoffs[session].served();
         self.ask(session)?;
         let segment = fetched.object.0;
         if self.manifest.verify_segment(segment, &fetched.bytes).is_err() {

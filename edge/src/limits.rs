@@ -17,8 +17,17 @@ pub const SESSION_BYTES: u64 = 1024;
 /// What a pending handshake may hold: a HELLO, its WELCOME, keys.
 pub const PENDING_BYTES: u64 = 2048;
 
+/// Handshakes a second of a shard: no core computes as many.
+pub const HANDSHAKES_PER_SECOND_MAX: u32 = 100_000;
 /// Requests a second of one session: more than one segment each 10 µs is no player.
 pub const REQUESTS_PER_SECOND_MAX: u32 = 100_000;
+
+/// Requests waiting over all shards: 64 for each of a million sessions.
+pub const REQUESTS_MAX: u32 = 64 << 20;
+/// The shortest wait: below some round trips the edge runs dry between two requests of a client.
+pub const EGRESS_QUEUE_MIN: Duration = Duration::from_millis(10);
+/// The longest wait; no client is that patient.
+pub const EGRESS_QUEUE_MAX: Duration = Duration::from_secs(60);
 
 /// WELCOME carries the idle timeout in 16 bits of seconds.
 pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(u16::MAX as u64);

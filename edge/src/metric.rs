@@ -73,6 +73,9 @@ metrics! {
     Sessions: Gauge "sessions" "Open sessions";
     Pending: Gauge "pending_handshakes" "Unfinished handshakes";
     Requests: Counter "requests" "Requests for segments and pages";
+    RequestsWaiting: Gauge "waiting_requests" "Requests that are not finished";
+    OwedBytes: Gauge "owed_bytes" "Bytes that waiting requests want, as far as the paths of their sessions carry them in time";
+    Saturated: Gauge "saturated_shards" "Shards that are themselves what bounds how fast they send";
     Reports: Counter "reports" "Reports of clients";
     Skipped: Counter "skipped_numbers" "Sequence numbers skipped to catch lying reports";
     Challenges: Counter "path_challenges" "Challenges of new client addresses";
@@ -98,13 +101,19 @@ metrics! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeMetric {
     HandshakesRefused,
+    HandshakesDeferred,
     RequestsRefused,
     SessionsClosed,
 }
 
 impl CodeMetric {
-    const ALL: [(Self, &'static str, &'static str); 3] = [
+    const ALL: [(Self, &'static str, &'static str); 4] = [
         (Self::HandshakesRefused, "handshakes_refused", "Handshakes answered with a refusal"),
+        (
+            Self::HandshakesDeferred,
+            "handshakes_deferred",
+            "Handshakes put off before any work on them",
+        ),
         (Self::RequestsRefused, "requests_refused", "Requests refused"),
         (Self::SessionsClosed, "sessions_closed", "Sessions closed, by either side"),
     ];

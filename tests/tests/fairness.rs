@@ -65,7 +65,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut rig = Rig::new(77, |config| config.handshake_cost = Duration::from_nanos(1));
+        let mut rig = Rig::new(77, |config| {
+            config.handshakes_per_second = u32::MAX;
+            // All want all there is, for as long as it takes.
+            config.egress_queue = Duration::from_secs(60);
+        });
         let viewers = (0..SESSIONS).map(|number| {
             let mut config = rig.config(number);
             config.datagram_max = if number % 2 == 0 { 1200 } else { 8952 };

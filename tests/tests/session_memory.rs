@@ -9,7 +9,6 @@ mod rig;
 
 use rig::{MS, Rig, address};
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::time::Duration;
 use segcast_sysio::lab::counting_allocator::{CountingAllocator, live_bytes};
 
 #[global_allocator]
@@ -22,7 +21,7 @@ const IDLE_MAX: i64 = 1024;
 
 #[test]
 fn an_endpoint_keeps_at_most_a_kibibyte_for_an_idle_session() {
-    let mut rig = Rig::new(60, |config| config.handshake_cost = Duration::from_nanos(1));
+    let mut rig = Rig::new(60, |config| config.handshakes_per_second = u32::MAX);
     let before = live_bytes();
     for number in 0..SESSIONS {
         let mut client = rig.open(number);

@@ -1,6 +1,7 @@
 //! One server under test with everything around it.
 
 use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,16 @@ pub struct Subject {
     sessions: usize,
 }
 
+/// The flags that were asked for, and one that lets requests wait as long as they have to: sessions ask without a pause
+/// here, so a shard is always asked for more than it can send. An older server does not know it, and needs none.
+fn patient(setup: &Setup<'_>) -> anyhow::Result<Vec<String>> {
+    const FLAG: &str = "--egress-queue";
+    let help = Command::new(&setup.binary.path).args(["edge", "--help"]).output()?;
+    let known = String::from_utf8_lossy(&help.stdout).contains(FLAG);
+    let more = known.then(|| [FLAG.to_owned(), "60s".to_owned()]);
+    Ok(setup.flags.iter().cloned().chain(more.into_iter().flatten()).collect())
+}
+
 impl Subject {
     /// Packs a title, starts the server, and opens all sessions. Nothing is asked for yet.
     ///
@@ -85,7 +96,7 @@ impl Subject {
             listen: Net::server_address(),
             core: setup.cores.server,
             namespace: Some(&net.namespace),
-            flags: setup.flags,
+            flags: &patient(setup)?,
         })?;
         let plan = Plan {
             title: Title::new(args.seed),

@@ -1,16 +1,14 @@
 //! The sessions of one fetch, kept alive: reconnects what was lost, gives up what refuses for good.
 
 use super::error::FetchError;
+use crate::access::fresh_seed;
 use crate::connection::{Connections, now};
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::session::client::{ClientEvent, Fetched};
+use segcast_proto::session::client::{Backoff, ClientEvent, Fetched};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::code::Code;
 use segcast_proto::wire::pulse::PulseReply;
 
-/// The first wait before a lost session is begun again; doubled up to the last.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LAST: Duration = Duration::from_secs(2);
 /// Sessions closed for breaking the protocol before the edge is given up: a bug is on one side, and it stays.
 const VIOLATIONS_MAX: u32 = 3;
 
@@ -30,7 +28,10 @@ enum State {
 
 struct Edge {
     state: State,
-    retry: Duration,
+    /// Of its sessions.
+    sessions: Backoff,
+    /// Of requests.
+    requests: Backoff,
     violations: u32,
     data_bytes: u64,
 }
@@ -64,8 +65,13 @@ pub(super) struct Edges {
 
 impl Edges {
     pub(super) fn new(connections: Connections, patience: Duration) -> Self {
-        let edge =
-            || Edge { state: State::Connecting, retry: RETRY_FIRST, violations: 0, data_bytes: 0 };
+        let edge = || Edge {
+            state: State::Connecting,
+            sessions: Backoff::default(),
+            requests: Backoff::default(),
+            violations: 0,
+            data_bytes: 0,
+        };
         let edges = (0..connections.len()).map(|_| edge()).collect();
         Self { connections, edges, patience, progress: now() }
     }
@@ -122,6 +128,11 @@ impl Edges {
         self.judge()
     }
 
+    /// The edge refused a request; gives when it may be asked again, by its own word or later.
+    pub(super) fn request_refused(&mut self, index: usize, retry_after: Duration) -> Instant {
+        self.edges[index].requests.refused(now(), retry_after, random())
+    }
+
     /// Gives an edge up for a reason that its session does not know.
     pub(super) fn give_up(&mut self, index: usize, code: Code) {
         self.edges[index].state = State::Refused(code);
@@ -137,7 +148,6 @@ impl Edges {
         match event {
             ClientEvent::Open => {
                 edge.state = State::Open;
-                edge.retry = RETRY_FIRST;
                 Some(EdgeEvent::Opened)
             }
             ClientEvent::Unresponsive => {
@@ -153,7 +163,11 @@ impl Edges {
                 tracing::debug!(edge = %address, %code, reason, "session closed");
                 Some(edge.ended(code, Duration::ZERO, format!("{code} {reason}")))
             }
-            ClientEvent::Object(fetched) => Some(EdgeEvent::Object(fetched)),
+            ClientEvent::Object(fetched) => {
+                edge.sessions.served();
+                edge.requests.served();
+                Some(EdgeEvent::Object(fetched))
+            }
             ClientEvent::ObjectRefused { object, code, retry_after, .. } => {
                 Some(EdgeEvent::ObjectRefused(object, code, retry_after))
             }
@@ -185,8 +199,7 @@ impl Edges {
 
 impl Edge {
     fn wait(&mut self, at_least: Duration, why: String) -> EdgeEvent {
-        self.state = State::Waiting(now() + self.retry.max(at_least), why);
-        self.retry = (self.retry * 2).min(RETRY_LAST);
+        self.state = State::Waiting(self.sessions.refused(now(), at_least, random()), why);
         EdgeEvent::Lost
     }
 
@@ -201,6 +214,12 @@ impl Edge {
         }
         self.wait(retry_after, why)
     }
+}
+
+/// Spreads clients that were refused together. Without randomness they come together, no more.
+fn random() -> u32 {
+    let [a, b, c, d, ..] = fresh_seed().unwrap_or_default();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 impl std::fmt::Display for State {

@@ -12,8 +12,6 @@ use segcast_proto::wire::code::Code;
 
 /// A request that the session has no room for is tried again after this.
 const FULL_WAIT: Duration = Duration::from_millis(5);
-/// An edge that says "later" without saying when is asked again after this.
-const LATER: Duration = Duration::from_millis(100);
 
 /// What the numbers of a schedule mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +106,7 @@ impl Pipeline {
         while let Some(ask) = self.schedule.ask(at) {
             let object = self.numbering.object(ask.segment);
             let session = edges.connections().session(ask.edge);
-            match session.fetch(at, self.handle, object, self.numbering.len(), ask.expected) {
+            match session.fetch(at, self.handle, object, self.numbering.len(), ask.deadline()) {
                 Ok(()) => {}
                 Err(client::FetchError::Ended) => self.schedule.lost(ask.edge),
                 Err(error) => {
@@ -177,9 +175,9 @@ impl Pipeline {
     ) -> Result<(), FetchError> {
         let edge = edges.connections().edge(index).address;
         tracing::debug!(%edge, %code, number, "request refused");
-        let later = matches!(code, Code::TooManyRequests | Code::Busy);
-        if later || !after.is_zero() {
-            self.schedule.postponed(number, index, now() + after.max(LATER));
+        if is_for_now(code) || !after.is_zero() {
+            let until = edges.request_refused(index, after);
+            self.schedule.postponed(number, index, until);
             return Ok(());
         }
         let another = self.schedule.refused(number, index);
@@ -193,4 +191,10 @@ impl Pipeline {
     fn no_edge_left(&self, number: u32, last: Reason) -> FetchError {
         FetchError::NoEdgeLeft { object: self.numbering.name(number), last }
     }
+}
+
+/// Whether an edge that refuses a request with `code` may serve it later. A code that is not known is treated like BUSY
+/// (PROTOCOL.md section 14).
+fn is_for_now(code: Code) -> bool {
+    matches!(code, Code::TooManyRequests | Code::Busy | Code::Overloaded | Code::Unknown(_))
 }

@@ -33,6 +33,18 @@ pub struct Ask {
     pub expected: Duration,
 }
 
+impl Ask {
+    /// When it should be here, from now: what takes longer is asked of another edge.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        patience(self.expected)
+    }
+}
+
+fn patience(expected: Duration) -> Duration {
+    (expected * OVERDUE_FACTOR).max(OVERDUE_FLOOR)
+}
+
 #[derive(Clone, Debug, Default)]
 struct Edge {
     meter: Meter,
@@ -246,10 +258,7 @@ impl Schedule {
         let overdue: Vec<Ask> = self
             .flying
             .iter()
-            .filter(|(_, f)| {
-                let patience = (f.expected * OVERDUE_FACTOR).max(OVERDUE_FLOOR);
-                now.saturating_since(f.since) > patience
-            })
+            .filter(|(_, f)| now.saturating_since(f.since) > patience(f.expected))
             .map(|(s, f)| Ask { segment: *s, edge: f.edge, expected: f.expected })
             .filter(|ask| {
                 let mask = self.excluded.get(&ask.segment).copied().unwrap_or(0);

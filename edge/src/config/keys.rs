@@ -145,11 +145,17 @@ pub const KEYS: &[Key] = &[
     key!(pending_max, RESTART, "Unfinished handshakes at once, over all shards", |&value| {
         within(value, 1, limits::PENDING_MAX)
     }),
+    key!(handshakes_per_second, RESTART, "Handshakes a second of each shard", |&value| {
+        within(value, 1, limits::HANDSHAKES_PER_SECOND_MAX)
+    }),
     key!(sessions_per_client, RESTART, "Sessions at once of one client key", |&value| {
         within(value, 1, u16::MAX)
     }),
     key!(requests_per_second, RESTART, "Requests a second of one session", |&value| {
         within(value, 1, limits::REQUESTS_PER_SECOND_MAX)
+    }),
+    key!(requests_max, RESTART, "Requests waiting at once, over all shards", |&value| {
+        within(value, 1, limits::REQUESTS_MAX)
     }),
     key!(idle_timeout, RESTART, "Close a session after this silence", |&value| {
         idle_timeout_problem(value)
@@ -159,6 +165,9 @@ pub const KEYS: &[Key] = &[
         size_within(value.0, DATAGRAM_BASE as u64, DATAGRAM_MAX as u64)
     }),
     key!(egress_max, RESTART, "Cap on everything sent, or unlimited", any),
+    key!(egress_queue, RESTART, "Longest wait of a request for a busy edge", |&value| {
+        time_within(value, limits::EGRESS_QUEUE_MIN, limits::EGRESS_QUEUE_MAX)
+    }),
     key!(receive_buffers, RESTART, "Datagrams a shard can receive in one turn", |&value| {
         receive_buffers_problem(value)
     }),

@@ -169,6 +169,7 @@ pub(super) fn endpoint(
         shards,
         sessions_max: part(config.sessions_max),
         pending_max: part(config.pending_max),
+        handshakes_per_second: config.handshakes_per_second,
         sessions_per_client: config.sessions_per_client,
         idle_timeout: config.idle_timeout,
         datagram_max: usize::try_from(config.datagram_max.0).unwrap_or(usize::MAX),
@@ -176,6 +177,8 @@ pub(super) fn endpoint(
             RateCap::Unlimited => None,
             RateCap::BitsPerSecond(bits) => Some((bits / 8 / u64::from(shards.max(1))).max(1)),
         },
+        egress_queue: config.egress_queue,
+        requests_max: part(config.requests_max),
         requests_per_second: config.requests_per_second,
         cookie_always: config.cookie == Cookie::Always,
         ..EndpointConfig::new(Arc::clone(identity))

@@ -7,6 +7,7 @@
 pub(crate) mod control;
 pub(crate) mod core;
 pub(crate) mod mail;
+mod pressure;
 mod publish;
 pub(crate) mod source;
 
@@ -33,6 +34,7 @@ use crate::populate;
 use control::Report;
 use core::Core;
 use mail::Mailbox;
+use pressure::Pressure;
 use source::Source;
 
 /// What a shard is made of.
@@ -113,6 +115,7 @@ struct Shard {
     core: Core,
     backlog: Backlog,
     drained: bool,
+    pressure: Pressure,
     reports: Sender<Report>,
 }
 
@@ -141,7 +144,14 @@ impl Shard {
             setup.populate,
             setup.board,
         );
-        Ok(Self { driver, core, backlog: Backlog::None, drained: false, reports: setup.reports })
+        Ok(Self {
+            driver,
+            core,
+            backlog: Backlog::None,
+            drained: false,
+            pressure: Pressure::of_this_thread(now()),
+            reports: setup.reports,
+        })
     }
 
     fn run(mut self) -> Result<(), SysError> {
@@ -161,6 +171,9 @@ impl Shard {
             core.receive(path, received.bytes);
         })?;
         self.core.begin(now());
+        if let Some(pressed) = self.pressure.look(self.core.now) {
+            self.core.endpoint.set_pressed(self.core.now, pressed);
+        }
         self.core.take_mail();
         self.core.timers();
         self.transmit();

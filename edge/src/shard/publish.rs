@@ -14,6 +14,10 @@ impl Core {
         from_driver(&driver, &mut self.values);
         self.values[Metric::Sessions as usize] = self.endpoint.sessions() as u64;
         self.values[Metric::Pending as usize] = self.endpoint.pending() as u64;
+        let (gauges, saturated) = (self.endpoint.gauges(), self.endpoint.is_saturated(self.now));
+        self.values[Metric::RequestsWaiting as usize] = gauges.requests;
+        self.values[Metric::OwedBytes as usize] = gauges.owed_bytes;
+        self.values[Metric::Saturated as usize] = u64::from(saturated);
         self.gauges();
         self.board.publish(usize::from(self.shard), &self.values, &mut self.published);
     }
@@ -44,6 +48,7 @@ fn from_endpoint(counters: &Counters, values: &mut Values) {
     }
     for (metric, counts) in [
         (CodeMetric::HandshakesRefused, &counters.refusals),
+        (CodeMetric::HandshakesDeferred, &counters.deferred),
         (CodeMetric::RequestsRefused, &counters.requests_refused),
     ] {
         values[metric.range()].copy_from_slice(counts.counts());

@@ -4,6 +4,7 @@ use core::fmt;
 use snow::HandshakeState;
 
 use super::cookie::CookieView;
+use super::defer::{Defer, DeferView};
 use super::hello::{self, HELLO_LEN, HelloParams};
 use super::identity::StaticSecret;
 use super::noise;
@@ -103,6 +104,15 @@ impl ClientHandshake {
             self.hello[hello::COOKIE..].copy_from_slice(&view.cookie);
         }
         is_ours
+    }
+
+    /// Reads a DEFER; none: it does not answer the last HELLO.
+    #[must_use]
+    pub fn on_defer(&self, datagram: &[u8]) -> Option<Defer> {
+        let view = DeferView::decode(datagram).ok()?;
+        let is_ours = view.receiver.0 == self.sender_index
+            && view.mac1 == self.hello[hello::MAC1..hello::COOKIE];
+        is_ours.then_some(view.defer)
     }
 
     /// Takes a WELCOME.

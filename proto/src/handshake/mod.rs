@@ -7,6 +7,8 @@
 mod client;
 /// Cookies: proof of an address without state.
 mod cookie;
+/// Answers that put a handshake off.
+mod defer;
 /// Layout of HELLO, and the checks before any Diffie–Hellman.
 mod hello;
 /// Static keys.
@@ -20,6 +22,7 @@ mod welcome;
 
 pub use client::{ClientHandshake, HandshakeError, Welcomed};
 pub use cookie::{COOKIE_LEN, COOKIE_PERIOD, CookieJar};
+pub use defer::{DEFER_LEN, Defer};
 pub use hello::{HELLO_LEN, HelloError, HelloParams, HelloView, check_hello};
 pub use identity::{EdgeIdentity, StaticSecret, edge_id};
 pub use server::ReceivedHello;
@@ -29,7 +32,7 @@ use crate::crypto::Suite;
 use crate::ids::ReceiverIndex;
 use crate::wire::{ClearHeader, PacketType};
 
-/// The clear header of HELLO, COOKIE and WELCOME: the suite in place of the epoch, and no number.
+/// The clear header of HELLO, COOKIE, DEFER and WELCOME: the suite in place of the epoch, and no number.
 const fn clear_header(packet_type: PacketType, suite: Suite, receiver: u32) -> ClearHeader {
     let receiver = ReceiverIndex(receiver);
     ClearHeader {

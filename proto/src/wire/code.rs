@@ -76,8 +76,9 @@ codes! {
     16 UnknownSet "UNKNOWN_SET" "the access token does not name the set, or the edge does not have it" "use another edge";
     17 PastEnd "PAST_END" "the set has no such segment or page" "correct the request";
     18 SegmentUnavailable "SEGMENT_UNAVAILABLE" "the segment is damaged, unreadable or not stored here" "use another edge";
-    19 TooManyRequests "TOO_MANY_REQUESTS" "more requests are outstanding than the edge allows" "wait until one is finished";
+    19 TooManyRequests "TOO_MANY_REQUESTS" "more requests are outstanding, or came in a second, than the edge allows" "ask for less at once, and not before the edge says";
     20 BadRequest "BAD_REQUEST" "the request is malformed, or its ranges are out of order" "correct the request";
+    21 Overloaded "OVERLOADED" "the edge could not serve the request in time" "use another edge, or wait as long as the edge says";
     32 ClientDone "CLIENT_DONE" "the client has closed the session" "nothing";
     33 Idle "IDLE" "nothing came from the client for the idle timeout" "begin a new session";
     34 LyingReport "LYING_REPORT" "the client reported packets that it cannot have received" "correct the client";
@@ -121,7 +122,7 @@ mod tests {
         }
         let known = (0..=u16::MAX).map(Code::from).filter(|c| !matches!(c, Code::Unknown(_)));
         assert!(known.eq(Code::ALL.iter().copied()));
-        assert_eq!(Code::ALL.len(), 21);
+        assert_eq!(Code::ALL.len(), 22);
     }
 
     #[test]

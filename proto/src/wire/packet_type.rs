@@ -12,6 +12,8 @@ pub enum PacketType {
     Welcome = 0x02,
     /// Server's demand for a proof of the address.
     Cookie = 0x03,
+    /// Server's demand to come again later.
+    Defer = 0x04,
     /// Bytes of an object.
     Data = 0x10,
     /// One symbol of a segment, to a group. Reserved.
@@ -50,10 +52,11 @@ pub enum PacketType {
 
 impl PacketType {
     /// Every type, in ascending order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Hello,
         Self::Welcome,
         Self::Cookie,
+        Self::Defer,
         Self::Data,
         Self::Symbol,
         Self::Leaves,
@@ -86,6 +89,7 @@ impl PacketType {
             Self::Hello => "HELLO",
             Self::Welcome => "WELCOME",
             Self::Cookie => "COOKIE",
+            Self::Defer => "DEFER",
             Self::Data => "DATA",
             Self::Symbol => "SYMBOL",
             Self::Leaves => "LEAVES",
@@ -115,6 +119,7 @@ impl TryFrom<u8> for PacketType {
             0x01 => Self::Hello,
             0x02 => Self::Welcome,
             0x03 => Self::Cookie,
+            0x04 => Self::Defer,
             0x10 => Self::Data,
             0x11 => Self::Symbol,
             0x12 => Self::Leaves,
@@ -154,6 +159,8 @@ mod tests {
     #[test]
     fn only_the_three_of_the_handshake_are_not_sealed() {
         let open: Vec<_> = PacketType::ALL.into_iter().filter(|t| !t.is_sealed()).collect();
-        assert_eq!(open, [PacketType::Hello, PacketType::Welcome, PacketType::Cookie]);
+        let unsealed =
+            [PacketType::Hello, PacketType::Welcome, PacketType::Cookie, PacketType::Defer];
+        assert_eq!(open, unsealed);
     }
 }

@@ -5,6 +5,8 @@
 //! same run, to the packet.
 
 mod attack;
+/// More viewers than an edge can serve.
+pub mod crowd;
 mod flight;
 /// One direction of a path.
 pub mod link;

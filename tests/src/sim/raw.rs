@@ -1,7 +1,7 @@
 //! A client that keeps to no rule but the format: seals and opens whatever a test wants.
 
 use segcast_proto::crypto::{Opener, Sealer};
-use segcast_proto::handshake::{ClientHandshake, HelloParams, Welcomed};
+use segcast_proto::handshake::{ClientHandshake, Defer, HelloParams, Welcomed};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::time::Instant;
@@ -78,6 +78,12 @@ impl RawClient {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.sealer.is_some()
+    }
+
+    /// What a DEFER says, if the datagram is one for this HELLO.
+    #[must_use]
+    pub fn defer(&self, datagram: &[u8]) -> Option<Defer> {
+        self.handshake.on_defer(datagram)
     }
 
     /// Takes a datagram: a COOKIE, a WELCOME, or a sealed packet, which is given back opened.

@@ -3,9 +3,11 @@
 use super::rig::{MS, Rig, UNIX, address};
 use rand_core::RngCore;
 use segcast_proto::crypto::sign::SigningKey;
+use segcast_proto::handshake::{Defer, check_hello};
 use segcast_proto::limits::TOKEN_MAX;
+use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::session::server::{Disposition, DropReason};
-use segcast_proto::time::Duration;
+use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, mint};
 use segcast_proto::wire::Code;
 use segcast_tests::sim::raw::RawClient;
@@ -31,7 +33,8 @@ fn spoofed_hellos_are_answered_with_less_than_came_and_take_a_bounded_table() {
     assert!(bytes.values().all(|(came, went)| went < came), "{bytes:?}");
     let counters = rig.server.counters();
     assert_eq!((counters.welcomes, counters.sessions_opened), (8, 0));
-    assert!(counters.dropped_for(DropReason::HandshakeOverload) > 0);
+    // The first ones beyond were refused by a WELCOME; the others had to prove their addresses first.
+    assert_eq!((counters.refusals.of(Code::Busy), counters.cookies), (2 * 46, 2 * 146));
     // Nobody answered: the places are free again.
     rig.pass(Duration::from_secs(6));
     assert_eq!(rig.server.pending(), 0);
@@ -40,7 +43,7 @@ fn spoofed_hellos_are_answered_with_less_than_came_and_take_a_bounded_table() {
 
 #[test]
 fn cookies_begin_above_the_budget_and_a_real_client_gets_in_with_one() {
-    let mut rig = Rig::new(2, |config| config.handshake_cost = Duration::from_millis(5));
+    let mut rig = Rig::new(2, |config| config.handshakes_per_second = 100);
     // 5 % of half a second are 25 ms: five handshakes.
     for number in 0..20 {
         let seed = rig.draw();
@@ -184,6 +187,8 @@ fn limits_on_sessions_hold() {
     // The token's own limit counts before the edge's.
     let one = |claims: &mut Claims| claims.sessions = Some(3);
     assert_eq!(code(&mut rig, one, None), Some(Code::Ok));
+    // Nothing came of that handshake, and its place is free again.
+    rig.pass(Duration::from_secs(6));
     rig.open(2);
     rig.open(3);
     let config = rig.config(4);
@@ -208,6 +213,99 @@ fn handshakes_that_were_welcomed_at_once_do_not_pass_the_limits_together() {
         rig.hand(address(1), &pulse);
     }
     assert_eq!(rig.server.sessions(), 2);
+}
+
+#[test]
+fn the_last_places_are_promised_once_each() {
+    let mut rig = Rig::new(11, |config| config.sessions_max = 3);
+    let clients: Vec<_> = (0..6)
+        .map(|number| {
+            let config = rig.config(number);
+            rig.shake(config, address(number))
+        })
+        .collect();
+    let now = rig.now;
+    for (number, mut client) in (0..).zip(clients) {
+        assert_eq!(client.code, Some(if number < 3 { Code::Ok } else { Code::Busy }));
+        if client.is_open() {
+            let pulse = client.pulse(now);
+            rig.hand(address(number), &pulse);
+        }
+    }
+    assert_eq!((rig.closed(), rig.server.sessions()), (vec![], 3));
+    assert_eq!(rig.server.counters().refusals.of(Code::Busy), 3);
+}
+
+#[test]
+fn handshakes_beyond_the_limit_are_put_off_without_any_work_on_them() {
+    let mut rig = Rig::new(12, |config| config.handshakes_per_second = 10);
+    let mut waits = Vec::new();
+    for number in 0..20 {
+        let (config, seed) = (rig.config(number), rig.draw());
+        let mut client = RawClient::new(config, seed);
+        // The first HELLO brings the cookie.
+        for _ in 0..2 {
+            rig.hand(address(number), &client.hello());
+            let now = rig.now;
+            for (_, mut bytes) in rig.drain() {
+                waits.extend(client.defer(&bytes));
+                client.take(now, &mut bytes);
+            }
+        }
+    }
+    let counters = rig.server.counters();
+    // Half a second's worth was saved up.
+    assert_eq!((counters.handshakes, counters.deferred.of(Code::Busy)), (5, 15));
+    assert_eq!(counters.dropped_for(DropReason::HandshakeOverload), 15);
+    let told: Vec<_> = waits.iter().map(|defer| defer.retry_after.as_millis()).collect();
+    assert_eq!(told, (1..=15).map(|turn| turn * 100).collect::<Vec<_>>());
+    assert!(waits.iter().all(|defer| defer.code == Code::Busy));
+}
+
+#[test]
+fn a_client_that_was_put_off_waits_as_long_and_a_forged_word_ends_nothing() {
+    let mut rig = Rig::new(13, |_| {});
+    let (config, seed) = (rig.config(1), rig.draw());
+    let mut session = ClientSession::new(config, seed, rig.now).expect("a session");
+    let (mut hello, start) = ([0; 2048], rig.now);
+    let len = session.poll_transmit(rig.now, &mut hello).expect("a HELLO");
+    let view = check_hello(rig.identity(), &hello[..len]).expect("a HELLO");
+    let defer = |retry_after| Defer { code: Code::Draining, retry_after }.reply(&view);
+    let mut altered = defer(Duration::from_secs(1));
+    altered[20] ^= 1;
+    session.handle_datagram(rig.now, 0, &mut altered);
+    assert_eq!(session.stats().deferred, 0, "not for this HELLO");
+    session.handle_datagram(rig.now, 0, &mut defer(Duration::from_secs(1)));
+    assert_eq!((session.stats().deferred, session.has_ended()), (1, false));
+    let mut out = [0; 2048];
+    let next = |session: &mut ClientSession, now: &mut Instant, out: &mut [u8]| {
+        loop {
+            *now = session.poll_timeout().expect("a timer");
+            session.handle_timeout(*now);
+            if session.has_ended() || session.poll_transmit(*now, out).is_some() {
+                return now.saturating_since(start);
+            }
+        }
+    };
+    let mut now = rig.now;
+    let waited = next(&mut session, &mut now, &mut out);
+    assert!(
+        waited >= Duration::from_secs(1) && waited <= Duration::from_millis(1250),
+        "{waited:?}"
+    );
+    assert_eq!(out[..len], hello[..len], "the same HELLO");
+    // An hour counts as two seconds, and in the end the session says what it was told.
+    session.handle_datagram(now, 0, &mut defer(Duration::from_secs(3600)));
+    let waited = next(&mut session, &mut now, &mut out) - waited;
+    assert!(
+        waited >= Duration::from_secs(2) && waited <= Duration::from_millis(2500),
+        "{waited:?}"
+    );
+    while !session.has_ended() {
+        next(&mut session, &mut now, &mut out);
+    }
+    let ended = core::iter::from_fn(|| session.poll_event()).last();
+    assert!(matches!(ended, Some(ClientEvent::Refused { code: Code::Draining, .. })), "{ended:?}");
 }
 
 #[test]

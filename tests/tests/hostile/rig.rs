@@ -63,6 +63,11 @@ impl Rig {
         draw(&mut self.rng)
     }
 
+    /// The server's key pair.
+    pub(crate) fn identity(&self) -> &EdgeIdentity {
+        &self.identity
+    }
+
     /// What the token of client `number` says, and the client's secret.
     pub(crate) fn claims(&self, number: u32) -> (Claims, StaticSecret) {
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(number));

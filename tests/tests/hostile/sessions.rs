@@ -125,7 +125,10 @@ fn a_million_requests_end_one_session_and_harm_no_other() {
         let request = flooder.request(rig.now, sent, 0, ObjectNumber(sent % SEGMENTS));
         rig.hand(address(1), &request);
     }
-    assert!(sent <= 10_001, "{sent} requests at once");
+    // A second's worth is served, another one refused with a wait.
+    assert_eq!(sent, 20_001);
+    let refused = rig.server.counters().requests_refused.of(Code::TooManyRequests);
+    assert!(refused >= 10_000, "{refused}");
     assert_eq!((rig.closed(), rig.server.counters().floods), (vec![Code::Flood], 1));
 
     // Below the limit of a second: refused or expired, bounded, and another session is served.

@@ -138,6 +138,10 @@ pub struct ClientStats {
     pub needless_datagrams: u64,
     /// REQUESTs sent, repeats included.
     pub requests: u64,
+    /// Requests that the server refused, also such as were no longer wanted.
+    pub refused: u64,
+    /// Times that the server put the handshake off.
+    pub deferred: u64,
     /// REPORTs sent.
     pub reports: u64,
     /// Authentic packets that came after one with a higher sequence number.

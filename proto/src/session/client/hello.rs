@@ -1,9 +1,11 @@
 //! The handshake under way: when HELLO goes out, and when its ephemeral key is replaced.
 
+use super::Backoff;
 use super::config::ClientConfig;
 use crate::handshake::{ClientHandshake, HandshakeError, HelloParams, Welcomed};
 use crate::limits::{HANDSHAKE_TIME, HELLO_FRESH};
 use crate::time::{Duration, Instant};
+use crate::wire::code::Code;
 
 /// First repeat without a known round trip, and the least with one.
 const FIRST: Duration = Duration::from_millis(100);
@@ -23,6 +25,9 @@ pub(super) struct Hello {
     /// When the last one did.
     last_sent: Option<Instant>,
     has_cookie: bool,
+    backoff: Backoff,
+    /// Why the server put the handshake off, and until when that holds.
+    deferred: Option<(Code, Instant)>,
 }
 
 /// The round trip that an answer to a HELLO shows.
@@ -53,6 +58,8 @@ impl Hello {
             first_sent: None,
             last_sent: None,
             has_cookie: false,
+            backoff: Backoff::default(),
+            deferred: None,
         })
     }
 
@@ -91,7 +98,8 @@ impl Hello {
         seed: [u8; 32],
     ) -> Result<(), HandshakeError> {
         self.attempt = attempt(config, seed)?;
-        (self.fresh_at, self.next, self.first_sent) = (now + HELLO_FRESH, now, None);
+        let deferred = self.deferred.map_or(now, |(_, until)| until.max(now));
+        (self.fresh_at, self.next, self.first_sent) = (deferred + HELLO_FRESH, deferred, None);
         (self.last_sent, self.has_cookie) = (None, false);
         Ok(())
     }
@@ -109,6 +117,21 @@ impl Hello {
             (self.first_sent, self.last_sent, self.has_cookie) = (None, None, true);
         }
         Some(rtt)
+    }
+
+    /// A DEFER came: the same HELLO goes out again, but not before the server wants it. It may be forged by who has
+    /// seen the HELLO, so it is believed for [`LONGEST`] at most, and it ends nothing.
+    pub(super) fn defer(&mut self, now: Instant, datagram: &[u8], random: u32) -> bool {
+        let Some(defer) = self.attempt.on_defer(datagram) else { return false };
+        let until = self.backoff.refused(now, defer.retry_after.min(LONGEST), random);
+        self.next = self.next.max(until);
+        self.deferred = Some((defer.code, until));
+        true
+    }
+
+    /// Why the server did not answer in time, if it said so.
+    pub(super) fn refusal(&self) -> Option<Code> {
+        self.deferred.map(|(code, _)| code)
     }
 
     /// A WELCOME came.

@@ -3,6 +3,7 @@
 //! A session survives its server: when nothing comes for three probe timeouts it tries a fresh handshake
 //! beside the old keys, and asks again for what is missing. What has arrived is kept.
 
+mod backoff;
 mod config;
 mod hello;
 mod losses;
@@ -14,6 +15,7 @@ mod rtt;
 mod transmit;
 mod transport;
 
+pub use backoff::Backoff;
 pub use config::{ClientConfig, ClientEvent, ClientStats, FetchError, Fetched};
 pub use reports::Reports;
 
@@ -200,14 +202,20 @@ impl ClientSession {
         let sent =
             transport.requests.last_sent().filter(|_| transport.requests.expects_answer())?;
         let since = sent.max(transport.heard).max(transport.last_timeout);
-        Some(since + self.rtt.probe_timeout(transport.timeouts))
+        // A server that answers, but sends nothing, lets requests wait: to go on asking it as often would only add to
+        // what keeps it busy.
+        Some(since + self.rtt.probe_timeout(transport.timeouts.max(transport.quiet)))
     }
 
     fn hello_timeout(&mut self, now: Instant) {
         let Some(hello) = &mut self.hello else { return };
         if hello.failed(now) {
+            let refused = hello.refusal();
             self.hello = None;
-            self.end(ClientEvent::TimedOut);
+            self.end(match refused {
+                Some(code) => ClientEvent::Refused { code, retry_after: Duration::ZERO },
+                None => ClientEvent::TimedOut,
+            });
         } else if hello.is_stale(now) {
             let seed = draw(&mut self.rng);
             self.stats.handshakes += 1;
@@ -219,6 +227,7 @@ impl ClientSession {
     fn probe_timeout(&mut self, now: Instant) {
         let Some(transport) = &mut self.transport else { return };
         transport.timeouts += 1;
+        transport.quiet += 1;
         transport.last_timeout = now;
         transport.requests.probe();
         // The server may wait for a REPORT that was lost: one that opened the room, say.

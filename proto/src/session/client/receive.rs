@@ -15,6 +15,7 @@ use crate::wire::pulse::PulseReply;
 use crate::wire::refuse::Refuse;
 use crate::wire::status::Status;
 use crate::wire::{ClearHeader, FLAG_END, FrameHeader};
+use rand_core::RngCore;
 
 /// The ECN field's "congestion experienced" (RFC 3168, section 5).
 const ECN_CE: u8 = 0b11;
@@ -71,6 +72,13 @@ impl ClientSession {
                 self.hello_rtt(rtt.ok_or(Rejected::Stray)?);
                 Ok(())
             }
+            PacketType::Defer => {
+                let random = self.rng.next_u32();
+                let hello = self.hello.as_mut().ok_or(Rejected::Stray)?;
+                let taken = hello.defer(now, datagram, random);
+                self.stats.deferred += u64::from(taken);
+                taken.then_some(()).ok_or(Rejected::Stray)
+            }
             PacketType::Welcome => self.take_welcome(now, datagram),
             _ => self.take_sealed(now, ecn, datagram),
         }
@@ -123,6 +131,9 @@ impl ClientSession {
             self.hello = None;
         }
         transport.timeouts = 0;
+        if opened.header.packet_type != PacketType::Status {
+            transport.quiet = 0;
+        }
         let ce = ecn & ECN_CE == ECN_CE;
         transport.reports.received(now, opened.header.sequence, opened.frame.send_time, ce);
         self.stats.datagrams_in += 1;
@@ -205,6 +216,7 @@ impl ClientSession {
 
     fn on_refuse(&mut self, frame: &FrameHeader, payload: &[u8]) {
         let Ok(refuse) = Refuse::decode(payload) else { return };
+        self.stats.refused += 1;
         let Some(transport) = &mut self.transport else { return };
         let Some(key) = transport.requests.key_of(frame.offset) else { return };
         transport.requests.forget(&key);

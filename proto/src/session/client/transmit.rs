@@ -90,6 +90,9 @@ impl ClientSession {
         let request = transport.requests.next_to_send(transport.requests_max)?;
         request.sent = Some(now);
         request.sends += 1;
+        if request.sends == 1 {
+            transport.quiet = 0;
+        }
         let (handle, object) = request.key;
         let frame = FrameHeader { set_handle: handle, object, offset: request.id, send_time: 0 };
         let deadline = request.deadline.saturating_since(now).as_millis();

@@ -38,6 +38,8 @@ pub(super) struct Transport {
     /// Probe timeouts in a row.
     pub(super) timeouts: u32,
     pub(super) last_timeout: Instant,
+    /// Probe timeouts since anything but STATUS came, or a new request was made.
+    pub(super) quiet: u32,
 }
 
 impl Transport {
@@ -56,6 +58,7 @@ impl Transport {
             heard: now,
             timeouts: 0,
             last_timeout: now,
+            quiet: 0,
         }
     }
 

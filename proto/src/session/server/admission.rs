@@ -3,12 +3,12 @@
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
-/// Share of a shard's time, in percent, from which on cookies are demanded (section 5).
-const COOKIE_PERCENT: u32 = 5;
-/// Share beyond which HELLOs are dropped, so that sessions go on.
-const DROP_PERCENT: u32 = 50;
+/// From this part of the handshakes allowed in a second on cookies are demanded (section 5).
+const COOKIE_PART: u32 = 10;
 /// How long a quiet shard may save up its share.
 const SAVING: Duration = Duration::from_millis(500);
+/// What a client that was put off is told to wait, at most: its patience is 10 s.
+const PUT_OFF_MAX: Duration = Duration::from_secs(2);
 
 /// What to do with a HELLO whose mac1 is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,31 +17,34 @@ pub(super) enum HelloVerdict {
     Work,
     /// Work on it only with a valid cookie.
     WithCookie,
-    /// Too many, cookie or not.
-    Drop,
+    /// Too many: later, cookie or not.
+    Later,
 }
 
-/// Two allowances of handshake time that refill with time: one without cookies, one with.
+/// Two allowances of handshakes that refill with time: one without cookies, one with.
 #[derive(Debug)]
 pub(super) struct HandshakeBudget {
-    cost: Duration,
+    /// Time between two handshakes at the most.
+    pace: Duration,
     free: Allowance,
     hard: Allowance,
+    /// Up to when those who were put off have been told to come again, one after the other.
+    booked: Instant,
 }
 
 impl HandshakeBudget {
-    /// A full budget for handshakes that cost `cost` each.
-    pub(super) fn new(cost: Duration, now: Instant) -> Self {
-        let cost = cost.max(Duration::from_nanos(1));
-        let allowance = |percent| Allowance::new(percent, now);
-        Self { cost, free: allowance(COOKIE_PERCENT), hard: allowance(DROP_PERCENT) }
+    /// A full budget for so many handshakes a second.
+    pub(super) fn new(per_second: u32, now: Instant) -> Self {
+        let pace = (Duration::from_secs(1) / per_second.max(1)).max(Duration::from_nanos(1));
+        let (free, hard) = (Allowance::new(pace * COOKIE_PART, now), Allowance::new(pace, now));
+        Self { pace, free, hard, booked: now }
     }
 
     /// Says what to do with a HELLO now.
     pub(super) fn verdict(&mut self, now: Instant) -> HelloVerdict {
-        if !self.hard.has(now, self.cost) {
-            HelloVerdict::Drop
-        } else if self.free.has(now, self.cost) {
+        if !self.hard.has(now) {
+            HelloVerdict::Later
+        } else if self.free.has(now) {
             HelloVerdict::Work
         } else {
             HelloVerdict::WithCookie
@@ -50,32 +53,40 @@ impl HandshakeBudget {
 
     /// Notes that a handshake was worked on.
     pub(super) fn spend(&mut self) {
-        self.free.spend(self.cost);
-        self.hard.spend(self.cost);
+        self.free.spend();
+        self.hard.spend();
+    }
+
+    /// When a client that is put off now should come again: after those who were put off before.
+    pub(super) fn put_off(&mut self, now: Instant) -> Duration {
+        let turn = (self.booked.max(now) + self.pace).min(now + PUT_OFF_MAX);
+        self.booked = turn;
+        turn.saturating_since(now)
     }
 }
 
+/// Handshakes saved up, as the time in which they are earned; at least one.
 #[derive(Debug)]
 struct Allowance {
-    percent: u32,
+    pace: Duration,
     saved: Duration,
     at: Instant,
 }
 
 impl Allowance {
-    fn new(percent: u32, now: Instant) -> Self {
-        Self { percent, saved: SAVING * percent / 100, at: now }
+    fn new(pace: Duration, now: Instant) -> Self {
+        Self { pace, saved: SAVING.max(pace), at: now }
     }
 
-    fn has(&mut self, now: Instant, cost: Duration) -> bool {
-        let earned = now.saturating_since(self.at).min(SAVING) * self.percent / 100;
-        self.saved = (self.saved + earned).min(SAVING * self.percent / 100);
+    fn has(&mut self, now: Instant) -> bool {
+        let earned = now.saturating_since(self.at);
+        self.saved = (self.saved + earned).min(SAVING.max(self.pace));
         self.at = self.at.max(now);
-        self.saved >= cost
+        self.saved >= self.pace
     }
 
-    fn spend(&mut self, cost: Duration) {
-        self.saved = self.saved.saturating_sub(cost);
+    fn spend(&mut self) {
+        self.saved = self.saved.saturating_sub(self.pace);
     }
 }
 
@@ -126,29 +137,48 @@ impl ClientCounts {
     }
 }
 
-/// Requests a session may make: a bucket of one second's worth.
+/// Whether a session asks too fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It does not.
+    Right,
+    /// It does; so long until it may ask again.
+    TooFast(Duration),
+    /// It does although it was told so as often as it may ask in a second.
+    Flood,
+}
+
+/// Requests a session may make: a bucket of one second's worth, and as much debt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestBucket {
-    tokens: u32,
+    /// Below 0: debt.
+    tokens: i64,
     at: Instant,
 }
 
 impl RequestBucket {
     pub(super) fn new(per_second: u32, now: Instant) -> Self {
-        Self { tokens: per_second, at: now }
+        Self { tokens: i64::from(per_second), at: now }
     }
 
-    /// Takes one token; false: there is none.
-    pub(super) fn take(&mut self, per_second: u32, now: Instant) -> bool {
-        let nanos = now.saturating_since(self.at).as_nanos().min(1_000_000_000) as u64;
-        let earned = (nanos * u64::from(per_second) / 1_000_000_000) as u32;
+    /// Takes one token, on credit when there is none.
+    pub(super) fn take(&mut self, per_second: u32, now: Instant) -> Pace {
+        let most = i64::from(per_second);
+        let nanos = now.saturating_since(self.at).as_nanos().min(2_000_000_000) as u64;
+        let earned = (nanos * u64::from(per_second) / 1_000_000_000) as i64;
         if earned > 0 {
-            self.tokens = self.tokens.saturating_add(earned).min(per_second);
+            self.tokens = (self.tokens + earned).min(most);
             self.at = now;
         }
-        let had = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-        had
+        self.tokens = (self.tokens - 1).max(-most - 1);
+        match self.tokens {
+            0.. => Pace::Right,
+            debt if debt < -most => Pace::Flood,
+            debt => {
+                let nanos = debt.unsigned_abs() * 1_000_000_000 / u64::from(per_second.max(1));
+                Pace::TooFast(Duration::from_nanos(nanos))
+            }
+        }
     }
 }
 
@@ -157,14 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_begin_at_a_twentieth_of_the_time_and_drops_at_half() {
+    fn cookies_begin_at_a_tenth_and_beyond_the_whole_it_is_later() {
         let now = Instant::ZERO;
-        let mut budget = HandshakeBudget::new(Duration::from_millis(1), now);
+        let mut budget = HandshakeBudget::new(500, now);
         let mut verdicts = [0; 3];
         for _ in 0..400 {
             let verdict = budget.verdict(now);
             verdicts[verdict as usize] += 1;
-            if verdict != HelloVerdict::Drop {
+            if verdict != HelloVerdict::Later {
                 budget.spend();
             }
         }
@@ -173,12 +203,45 @@ mod tests {
     }
 
     #[test]
+    fn an_edge_of_one_handshake_a_minute_still_does_one() {
+        let mut budget = HandshakeBudget::new(0, Instant::ZERO);
+        assert_eq!(budget.verdict(Instant::ZERO), HelloVerdict::Work);
+        budget.spend();
+        assert_eq!(budget.verdict(Instant::ZERO), HelloVerdict::Later);
+    }
+
+    #[test]
+    fn those_who_are_put_off_come_one_after_the_other() {
+        let mut budget = HandshakeBudget::new(10, Instant::ZERO);
+        let waits = [0; 3].map(|_| budget.put_off(Instant::ZERO).as_millis());
+        assert_eq!(waits, [100, 200, 300]);
+        let last = (0..100).map(|_| budget.put_off(Instant::ZERO)).last();
+        assert_eq!(last, Some(PUT_OFF_MAX));
+        let later = Instant::ZERO + Duration::from_secs(10);
+        assert_eq!(budget.put_off(later).as_millis(), 100);
+    }
+
+    #[test]
     fn a_bucket_refills_at_its_rate() {
         let mut bucket = RequestBucket::new(10, Instant::ZERO);
-        let taken = (0..100).filter(|_| bucket.take(10, Instant::ZERO)).count();
-        assert_eq!(taken, 10);
-        let later = Instant::ZERO + Duration::from_millis(500);
-        assert_eq!((0..100).filter(|_| bucket.take(10, later)).count(), 5);
+        let mut take = |at| bucket.take(10, Instant::ZERO + Duration::from_millis(at));
+        assert!((0..10).all(|_| take(0) == Pace::Right));
+        assert_eq!(take(0), Pace::TooFast(Duration::from_millis(100)));
+        assert_eq!(
+            (take(100), take(199)),
+            (Pace::TooFast(Duration::from_millis(100)), Pace::TooFast(Duration::from_millis(200)))
+        );
+        assert_eq!((take(700), take(700)), (Pace::Right, Pace::Right));
+    }
+
+    #[test]
+    fn who_goes_on_asking_too_fast_is_a_flood() {
+        let mut bucket = RequestBucket::new(10, Instant::ZERO);
+        let mut take = |at| bucket.take(10, Instant::ZERO + Duration::from_secs(at));
+        assert!((0..20).all(|_| take(0) != Pace::Flood));
+        assert_eq!(take(0), Pace::Flood);
+        assert_eq!(take(1), Pace::TooFast(Duration::from_millis(200)), "it pays its debt first");
+        assert_eq!(take(9), Pace::Right);
     }
 
     #[test]

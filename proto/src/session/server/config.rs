@@ -26,11 +26,16 @@ pub struct EndpointConfig {
     pub datagram_max: usize,
     /// What this shard may send, bytes per second. `None`: no cap.
     pub egress_bytes_per_second: Option<u64>,
-    /// Requests a session may make in a second, averaged over one second.
+    /// How long requests may wait for this shard; those that would wait longer are refused with OVERLOADED.
+    pub egress_queue: Duration,
+    /// Requests waiting in this shard; more are refused with OVERLOADED.
+    pub requests_max: u32,
+    /// Requests a session may make in a second, averaged over one second; more are refused with TOO_MANY_REQUESTS,
+    /// and as many again end the session.
     pub requests_per_second: u32,
-    /// What one handshake costs this machine. More than 5 % of a shard's time spent on them makes cookies
-    /// mandatory; more than half makes it drop HELLOs.
-    pub handshake_cost: Duration,
+    /// Handshakes that this shard works on in a second; the clients of more are told to come later. From a tenth of it on
+    /// cookies are mandatory.
+    pub handshakes_per_second: u32,
     /// Demand a cookie of every HELLO.
     pub cookie_always: bool,
     /// Packets in a key epoch; at most [`limits::EPOCH_PACKETS`].
@@ -51,8 +56,10 @@ impl EndpointConfig {
             idle_timeout: Duration::from_secs(180),
             datagram_max: limits::DATAGRAM_MAX,
             egress_bytes_per_second: None,
+            egress_queue: Duration::from_millis(500),
+            requests_max: 1_000_000,
             requests_per_second: 10_000,
-            handshake_cost: Duration::from_micros(250),
+            handshakes_per_second: 2000,
             cookie_always: false,
             epoch_packets: limits::EPOCH_PACKETS,
         }

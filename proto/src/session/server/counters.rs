@@ -28,6 +28,8 @@ pub struct Counters {
     pub welcomes: u64,
     /// WELCOMEs that refused.
     pub refusals: ByCode,
+    /// HELLOs answered by DEFER.
+    pub deferred: ByCode,
     /// COOKIEs sent.
     pub cookies: u64,
     /// Sessions opened.
@@ -128,4 +130,8 @@ pub struct Gauges {
     pub pending: u64,
     /// Objects that requests wait for.
     pub waiting_objects: u64,
+    /// Requests that are not finished.
+    pub requests: u64,
+    /// Bytes that they want, as far as the paths of their sessions can carry them in time.
+    pub owed_bytes: u64,
 }

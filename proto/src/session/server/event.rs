@@ -56,7 +56,7 @@ pub enum DropReason {
     CookieDemanded,
     /// HELLO that failed in Noise.
     HandshakeFailed,
-    /// HELLO beyond what the shard can work on, or the pending table is full.
+    /// HELLO beyond what the shard can work on, answered by a DEFER.
     HandshakeOverload,
     /// The queue of handshake answers is full.
     AnswerQueueFull,

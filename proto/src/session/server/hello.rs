@@ -7,15 +7,15 @@ use super::table::Pending;
 use super::{Endpoint, Handoff, SERVER_WINDOW};
 use crate::crypto::{Opener, Sealer, hash};
 use crate::faults::{Fault, planted};
-use crate::handshake::{CookieJar, ReceivedHello, WelcomePayload, check_hello};
+use crate::handshake::{CookieJar, Defer, HelloView, ReceivedHello, WelcomePayload, check_hello};
 use crate::ids::ReceiverIndex;
 use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::token::{self, Claims};
 use crate::wire::code::Code;
 
 /// What a client that was refused for lack of room should wait.
-const RETRY_AFTER_MS: u32 = 1000;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Endpoint {
     /// A datagram of type HELLO.
@@ -33,10 +33,7 @@ impl Endpoint {
             return answered;
         }
         let verdict = self.budget.verdict(now);
-        if verdict == HelloVerdict::Drop {
-            return self.dropped(DropReason::HandshakeOverload);
-        }
-        if verdict == HelloVerdict::WithCookie || self.config.cookie_always {
+        if verdict != HelloVerdict::Work || self.config.cookie_always {
             let period = CookieJar::period(now);
             let refused = planted(Fault::CookieRefused);
             if refused || !self.cookies.verify(period, path.remote, &view) {
@@ -45,6 +42,9 @@ impl Endpoint {
                 self.answer(Answer::new(path, &reply));
                 return self.dropped(DropReason::CookieDemanded);
             }
+        }
+        if let Some(retry_after) = self.put_off(now, verdict) {
+            return self.defer(path, &view, retry_after);
         }
         self.budget.spend();
         self.counters.handshakes += 1;
@@ -58,6 +58,30 @@ impl Endpoint {
             return Disposition::Handoff { shard, hello: Box::new(Handoff { hello, path }) };
         }
         self.welcome(now, unix_time, path, hello)
+    }
+
+    /// How long a handshake is to wait that would cost more than there is, or that would come to nothing.
+    fn put_off(&mut self, now: Instant, verdict: HelloVerdict) -> Option<Duration> {
+        match verdict {
+            HelloVerdict::Later => Some(self.budget.put_off(now)),
+            HelloVerdict::WithCookie if self.is_full() => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// Whether there is no place for one more session. A pending handshake has one for as long as it lives: what
+    /// WELCOME promised is kept.
+    fn is_full(&self) -> bool {
+        let taken = self.table.sessions() + self.table.pending();
+        taken >= self.config.sessions_max as usize || self.table.pending_is_full()
+    }
+
+    /// Nobody vouches for a DEFER, so it ends nothing at the client; but it costs no Diffie–Hellman.
+    fn defer(&mut self, path: Path, view: &HelloView<'_>, retry_after: Duration) -> Disposition {
+        let code = Code::Busy;
+        self.counters.deferred.add(code);
+        self.answer(Answer::new(path, &Defer { code, retry_after }.reply(view)));
+        self.dropped(DropReason::HandshakeOverload)
     }
 
     /// The same WELCOME again for a HELLO that is pending already; none for any other.
@@ -93,12 +117,12 @@ impl Endpoint {
             Err(code) => return self.refuse(path, hello, code),
         };
         let Some(slot) = self.table.reserve() else {
-            return self.dropped(DropReason::HandshakeOverload);
+            return self.refuse(path, hello, Code::Busy);
         };
         let index = ReceiverIndex::new(slot, self.config.shard);
         let (hello_hash, client_public) = (hello.hello_hash, hello.client_public);
         let (client_index, suite, params) = (hello.sender_index, hello.suite, hello.params);
-        let payload = self.welcome_payload(Code::Ok, 0);
+        let payload = self.welcome_payload(Code::Ok, Duration::ZERO);
         let mut packet = [0; ANSWER_MAX];
         let Ok((len, from_client, to_client)) = hello.welcome(index, &payload, &mut packet) else {
             self.table.unreserve(slot);
@@ -131,6 +155,9 @@ impl Endpoint {
         if self.draining {
             return Err(Code::Draining);
         }
+        if self.is_full() {
+            return Err(Code::Busy);
+        }
         let claims = token::verify(&hello.token, &self.keyring, unix_time, &hello.client_public)
             .map_err(|error| error.code())?;
         match self.limit(&hello.client_public, &claims) {
@@ -142,16 +169,13 @@ impl Endpoint {
     /// The limit that one more session of this client would break.
     pub(super) fn limit(&self, client_public: &[u8; 32], claims: &Claims) -> Option<Code> {
         let allowed = claims.sessions.unwrap_or(self.config.sessions_per_client);
-        if self.clients.of(client_public) >= allowed {
-            return Some(Code::TooManySessions);
-        }
-        (self.table.sessions() >= self.config.sessions_max as usize).then_some(Code::Busy)
+        (self.clients.of(client_public) >= allowed).then_some(Code::TooManySessions)
     }
 
     /// A refusal in message 2: authenticated, and the server keeps nothing.
     fn refuse(&mut self, path: Path, hello: ReceivedHello, code: Code) -> Disposition {
         let retry = matches!(code, Code::Busy | Code::Draining | Code::TooManySessions);
-        let payload = self.welcome_payload(code, if retry { RETRY_AFTER_MS } else { 0 });
+        let payload = self.welcome_payload(code, if retry { RETRY_AFTER } else { Duration::ZERO });
         let mut packet = [0; ANSWER_MAX];
         let index = ReceiverIndex::new(0, self.config.shard);
         match hello.welcome(index, &payload, &mut packet) {
@@ -163,13 +187,13 @@ impl Endpoint {
         }
     }
 
-    fn welcome_payload(&self, code: Code, retry_after_ms: u32) -> WelcomePayload {
+    fn welcome_payload(&self, code: Code, retry_after: Duration) -> WelcomePayload {
         WelcomePayload {
             code,
             datagram_max: DATAGRAM_MAX as u16,
             requests_max: REQUESTS_MAX as u16,
             idle_timeout_s: self.config.idle_timeout.as_secs().min(u64::from(u16::MAX)) as u16,
-            retry_after_ms,
+            retry_after_ms: u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX),
         }
     }
 

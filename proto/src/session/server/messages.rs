@@ -1,11 +1,14 @@
 //! What each authentic message does to its session (section 7).
 
+use super::admission::Pace;
 use super::counters::Counters;
 use super::event::Path;
+use super::promise::{Candidate, Promise};
 use super::receive::Ending;
 use super::requests::{Admission, Queued};
 use super::session::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
 use super::size::SizeChange;
+use super::source::{Object, SegmentSource};
 use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
 use crate::faults::{Fault, planted};
@@ -24,8 +27,13 @@ const STATUS_DELAY: Duration = Duration::from_millis(1);
 pub(super) struct Context<'a> {
     pub(super) now: Instant,
     pub(super) unix_time: u64,
+    pub(super) requests_per_second: u32,
     pub(super) counters: &'a mut Counters,
+    pub(super) promise: &'a mut Promise,
 }
+
+/// Why a request is not taken in, and when to come again; zero: not said.
+type Refused = (Code, Duration);
 
 /// Any packet but a REPORT: sending that had stopped for want of reports begins again. Every train of a second was
 /// lost then; where datagrams are larger than the base they may be the reason, so they become small again. Says
@@ -43,14 +51,15 @@ pub(super) fn on_life(session: &mut Session, now: Instant) -> bool {
 }
 
 /// REQUEST: queues work, or refuses it.
-pub(super) fn on_request(
+pub(super) fn on_request<S: SegmentSource>(
     session: &mut Session,
     opened: &Opened<'_>,
-    per_second: u32,
+    source: &S,
     context: Context<'_>,
 ) -> Result<(), Ending> {
     let now = context.now;
-    if !session.bucket.take(per_second, now) {
+    let pace = session.bucket.take(context.requests_per_second, now);
+    if pace == Pace::Flood {
         context.counters.floods += 1;
         return Err(Code::Flood.into());
     }
@@ -68,9 +77,13 @@ pub(super) fn on_request(
     }
     session.totals.requests += 1;
     context.counters.requests += 1;
-    if let Err(code) = enqueue(session, now, frame, opened.payload) {
-        context.counters.requests_refused.add(code);
-        refuse(session, now, frame, code);
+    let taken = match pace {
+        Pace::TooFast(wait) => Err((Code::TooManyRequests, wait)),
+        _ => enqueue(session, now, opened, source, context.promise),
+    };
+    if let Err(refused) = taken {
+        context.counters.requests_refused.add(refused.0);
+        refuse(session, now, frame, refused);
     }
     let lowest = session.window.lowest();
     let work = session.work(now);
@@ -79,29 +92,53 @@ pub(super) fn on_request(
     Ok(())
 }
 
-fn enqueue(
+fn enqueue<S: SegmentSource>(
     session: &mut Session,
     now: Instant,
-    frame: &FrameHeader,
-    payload: &[u8],
-) -> Result<(), Code> {
-    let request = Request::decode(payload).map_err(|_| Code::BadRequest)?;
+    opened: &Opened<'_>,
+    source: &S,
+    promise: &mut Promise,
+) -> Result<(), Refused> {
+    let frame = &opened.frame;
+    let refused = |code| (code, Duration::ZERO);
+    let request = Request::decode(opened.payload).map_err(|_| refused(Code::BadRequest))?;
     let set = session.sets.get(frame.set_handle).unwrap_or(NO_SET);
     if set == NO_SET {
-        return Err(Code::UnknownSet);
+        return Err(refused(Code::UnknownSet));
     }
-    let deadline = now + Duration::from_millis(u64::from(request.deadline_ms));
+    let len = match source.object(set, frame.object) {
+        Object::Ready(bytes) => bytes.len() as u32,
+        Object::NotResident { len } => len,
+        // Refused in its turn.
+        Object::Damaged | Object::PastEnd | Object::Absent => 0,
+    };
+    let deadline = Duration::from_millis(u64::from(request.deadline_ms));
     let repair = request.flags & FLAG_REPAIR != 0;
+    let candidate = candidate(session, &request, len, deadline);
+    promise.admit(now, candidate).map_err(|wait| (Code::Overloaded, wait))?;
     let names = (frame.offset, frame.set_handle, set);
-    let queued = Queued::new(names, frame.object, deadline, repair);
-    let taken = session.work(now).queue.push(queued, request.ranges.iter());
-    if taken { Ok(()) } else { Err(Code::TooManyRequests) }
+    let queued = Queued::new(names, frame.object, now + deadline, repair);
+    let taken = session.work(now).queue.push(queued, request.ranges.iter(), len);
+    if taken { Ok(()) } else { Err(refused(Code::TooManyRequests)) }
+}
+
+/// What a request asks of the shard. Whether it is a repair is the client's word: it counts as far as as much was sent
+/// to it that could have been lost.
+fn candidate(session: &Session, request: &Request, len: u32, deadline: Duration) -> Candidate {
+    let ranges = request.ranges.iter();
+    let asked = ranges.map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum();
+    let bytes = if request.ranges.is_empty() { u64::from(len) } else { asked };
+    let sent = session.totals.bytes.saturating_sub(session.totals.repaired);
+    let repair = request.flags & FLAG_REPAIR != 0 && bytes <= sent;
+    Candidate { bytes, deadline, further: session.owed().requests > 0, repair }
 }
 
 /// Queues a REFUSE; the request is finished.
-fn refuse(session: &mut Session, now: Instant, frame: &FrameHeader, code: Code) {
+fn refuse(session: &mut Session, now: Instant, frame: &FrameHeader, (code, wait): Refused) {
     let (id, handle, object) = (frame.offset, frame.set_handle, frame.object);
-    push_refusal(session, now, Refusal { id, handle, object, code, retry_after_ms: 0 });
+    // Rounded up: who comes a moment early is refused again.
+    let retry_after_ms = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
+    push_refusal(session, now, Refusal { id, handle, object, code, retry_after_ms });
 }
 
 /// Queues a REFUSE. A client that does not take them in loses the surplus: STATUS still says `finished`.

@@ -15,6 +15,7 @@ mod event;
 mod hello;
 mod messages;
 mod notices;
+mod promise;
 mod receive;
 mod requests;
 mod schedule;
@@ -45,6 +46,7 @@ use crate::wire::{ClearHeader, PacketType};
 use admission::{ClientCounts, HandshakeBudget};
 use answers::Answers;
 use egress::Egress;
+use promise::Promise;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use schedule::Schedule;
@@ -83,6 +85,7 @@ pub struct Endpoint {
     /// Chooses a client's shard; the same on all shards.
     steering_key: [u8; 32],
     egress: Egress,
+    promise: Promise,
     upkeep: upkeep::Upkeep,
     draining: bool,
     counters: Counters,
@@ -108,10 +111,15 @@ impl Endpoint {
             events: VecDeque::new(),
             waiters: BTreeMap::new(),
             clients: ClientCounts::default(),
-            budget: HandshakeBudget::new(config.handshake_cost, now),
+            budget: HandshakeBudget::new(config.handshakes_per_second, now),
             cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
             steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
             egress: Egress::new(config.egress_bytes_per_second),
+            promise: Promise::new(
+                config.egress_queue,
+                config.requests_max,
+                config.egress_bytes_per_second,
+            ),
             upkeep: upkeep::Upkeep::new(now),
             draining: false,
             counters: Counters::default(),

@@ -4,6 +4,7 @@
 
 use super::egress::Egress;
 use super::event::Path;
+use super::promise::Promise;
 use super::receive::Ending;
 use super::session::{PulseAsked, Refusal, Session};
 use super::source::{Object, SegmentSource};
@@ -93,6 +94,7 @@ pub(super) fn next<S: SegmentSource>(
     now: Instant,
     source: &S,
     egress: &mut Egress,
+    promise: &Promise,
 ) -> Option<Notice> {
     if let Some(notice) = challenge(session, now) {
         return Some(notice);
@@ -108,7 +110,10 @@ pub(super) fn next<S: SegmentSource>(
             Some(Object::NotResident { .. }) => Presence::NotResident,
             _ => Presence::No,
         };
-        return Some(pulse_reply(asked, held, now, egress));
+        let load = if promise.is_saturated(now) { 10_000 } else { egress.load(now) };
+        let queue = promise.wait(now).as_millis();
+        let queue_ms = u32::try_from(queue).unwrap_or(u32::MAX).max(egress.queue_ms(now));
+        return Some(pulse_reply(asked, held, load, queue_ms));
     }
     work.status.due.is_some_and(|due| due <= now).then(|| status(session, now)).flatten()
 }
@@ -134,8 +139,7 @@ fn refuse(refusal: Refusal) -> Notice {
     Notice::new(PacketType::Refuse, frame, |buf| payload.encode(buf))
 }
 
-fn pulse_reply(asked: PulseAsked, held: Presence, now: Instant, egress: &mut Egress) -> Notice {
-    let (load, queue_ms) = (egress.load(now), egress.queue_ms(now));
+fn pulse_reply(asked: PulseAsked, held: Presence, load: u16, queue_ms: u32) -> Notice {
     let reply = PulseReply { echo: asked.echo, load, has_segment: held, queue_ms };
     let frame = FrameHeader {
         set_handle: asked.handle,

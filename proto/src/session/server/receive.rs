@@ -56,7 +56,7 @@ impl Endpoint {
             return Disposition::Done;
         }
         self.follow_path(now, index.slot(), path, bytes, opened.is_highest);
-        let ending = self.dispatch(now, unix_time, path, index.slot(), &opened);
+        let ending = self.dispatch(now, unix_time, path, index.slot(), &opened, source);
         match ending {
             Ok(()) => {
                 self.plan(now, index.slot(), Duration::ZERO);
@@ -137,13 +137,14 @@ impl Endpoint {
     }
 
     /// Acts on an authentic packet.
-    fn dispatch(
+    fn dispatch<S: SegmentSource>(
         &mut self,
         now: Instant,
         unix_time: u64,
         path: Path,
         slot: u32,
         opened: &Opened<'_>,
+        source: &S,
     ) -> Result<(), Ending> {
         let Some(session) = self.table.session_mut(slot) else { return Ok(()) };
         if opened.is_hasty && opened.epoch > session.sealer.epoch() {
@@ -153,16 +154,16 @@ impl Endpoint {
         if opened.header.packet_type != PacketType::Report && messages::on_life(session, now) {
             self.counters.size_reset += 1;
         }
+        let context = messages::Context {
+            now,
+            unix_time,
+            requests_per_second: self.config.requests_per_second,
+            counters: &mut self.counters,
+            promise: &mut self.promise,
+        };
         match opened.header.packet_type {
-            PacketType::Request => {
-                let per_second = self.config.requests_per_second;
-                let context = messages::Context { now, unix_time, counters: &mut self.counters };
-                messages::on_request(session, opened, per_second, context)
-            }
-            PacketType::Report => {
-                let context = messages::Context { now, unix_time, counters: &mut self.counters };
-                messages::on_report(session, opened, context)
-            }
+            PacketType::Request => messages::on_request(session, opened, source, context),
+            PacketType::Report => messages::on_report(session, opened, context),
             PacketType::Pulse => {
                 messages::on_pulse(session, now, &opened.frame);
                 Ok(())

@@ -87,6 +87,8 @@ pub(super) struct Queued {
     pub(super) waiting: bool,
     /// Ranges not yet sent.
     pieces: usize,
+    /// Bytes not yet sent, as far as the object reaches.
+    left: u64,
 }
 
 impl Queued {
@@ -97,7 +99,7 @@ impl Queued {
         deadline: Instant,
         repair: bool,
     ) -> Self {
-        Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0 }
+        Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0, left: 0 }
     }
 }
 
@@ -111,14 +113,18 @@ pub(super) struct RequestQueue {
     /// What is still to be sent for each request, in the order of `queue`; a request's ranges ascend, and its first
     /// one shrinks as it is sent.
     ranges: Vec<Range<u32>>,
+    /// Bytes not yet sent for all requests.
+    bytes: u64,
 }
 
 impl RequestQueue {
-    /// Takes in a request for `ranges`, or for the whole object when there is none; false: the queue is full.
+    /// Takes in a request for `ranges`, or for the whole object of `len` bytes when there is none; false: the queue is
+    /// full.
     pub(super) fn push(
         &mut self,
         mut request: Queued,
         ranges: impl ExactSizeIterator<Item = Range<u32>>,
+        len: u32,
     ) -> bool {
         let pieces = ranges.len().max(1);
         if self.queue.len() >= REQUESTS_MAX || self.ranges.len() + pieces > QUEUED_RANGES_MAX {
@@ -132,6 +138,9 @@ impl RequestQueue {
         self.ranges.extend(ranges);
         self.ranges.extend(whole.then_some(0..u32::MAX));
         request.pieces = pieces;
+        let added = self.ranges.iter().rev().take(pieces);
+        request.left = added.map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum();
+        self.bytes += request.left;
         self.queue.push(request);
         true
     }
@@ -170,7 +179,9 @@ impl RequestQueue {
     /// Notes that the next range of the request at `at` was sent up to `end`.
     pub(super) fn sent_to(&mut self, at: usize, end: u32) {
         let start = self.start(at);
-        if let Some(range) = self.ranges.get_mut(start) {
+        if let (Some(range), Some(request)) = (self.ranges.get_mut(start), self.queue.get_mut(at)) {
+            let sent = u64::from(end.saturating_sub(range.start)).min(request.left);
+            (request.left, self.bytes) = (request.left - sent, self.bytes - sent);
             range.start = end;
         }
     }
@@ -190,6 +201,7 @@ impl RequestQueue {
         let start = self.start(at);
         let request = self.queue.remove(at);
         self.ranges.drain(start..start + request.pieces);
+        self.bytes -= request.left;
         request
     }
 
@@ -229,6 +241,16 @@ impl RequestQueue {
         self.queue.is_empty()
     }
 
+    /// How many requests there are.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Bytes not yet sent.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether some request could be served now.
     pub(super) fn has_work(&self) -> bool {
         self.queue.iter().any(|r| !r.waiting)
@@ -242,7 +264,7 @@ mod tests {
     fn push(queue: &mut RequestQueue, id: u32, deadline: u64, ranges: &[Range<u32>]) -> bool {
         let at = Instant::from_nanos(deadline);
         let request = Queued::new((id, 0, 0), ObjectNumber(7), at, false);
-        queue.push(request, ranges.iter().cloned())
+        queue.push(request, ranges.iter().cloned(), 100)
     }
 
     #[test]
@@ -312,6 +334,22 @@ mod tests {
         assert_eq!(queue.next_range(0, 100), Some(0..100));
         assert_eq!(queue.remove(0).id, 3);
         assert!(queue.is_empty() && queue.ranges.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_to_send_is_known_at_any_time() {
+        let mut queue = RequestQueue::default();
+        assert!(push(&mut queue, 1, 0, &[]) && push(&mut queue, 2, 0, &[90..200, 300..400]));
+        assert_eq!((queue.len(), queue.bytes()), (2, 110));
+        queue.sent_to(0, 60);
+        assert_eq!(queue.bytes(), 50);
+        assert_eq!(queue.next_range(1, 100), Some(90..100));
+        queue.sent_to(1, 100);
+        assert_eq!((queue.next_range(1, 100), queue.bytes()), (None, 40));
+        queue.remove(1);
+        assert_eq!(queue.bytes(), 40);
+        queue.cancel(1);
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
     }
 
     #[test]

@@ -7,13 +7,15 @@ use super::admission::{ClientId, RequestBucket};
 use super::challenge::Challenge;
 use super::config::EndpointConfig;
 use super::event::Path;
+use super::promise::Owed;
 use super::requests::{RequestQueue, RequestWindow};
 use super::sets::Sets;
 use super::size::SizeSearch;
 use super::table::Pending;
-use crate::congestion::{Sender, SenderConfig};
+use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
 use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::limits::TRAIN_MAX;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use std::collections::VecDeque;
@@ -80,6 +82,8 @@ pub(super) struct Work {
     /// Number of the newest REPORT; older ones that arrive late say nothing new.
     pub(super) last_report: u32,
     pub(super) used: Instant,
+    /// What the shard's promise holds for the session.
+    pub(super) owed: Owed,
 }
 
 /// A REFUSE to be sent.
@@ -198,6 +202,22 @@ impl Session {
         }
     }
 
+    /// What the shard's promise holds for it.
+    pub(super) fn owed(&self) -> Owed {
+        self.work.as_ref().map_or_else(Owed::default, |work| work.owed)
+    }
+
+    /// What it is to be sent: of its bytes those that its path can carry within `bound`, where the path is known.
+    pub(super) fn owes(&self, bound: Duration) -> Owed {
+        let Some(work) = &self.work else { return Owed::default() };
+        let known = work.sender.as_ref().filter(|sender| sender.phase() != Phase::Startup);
+        let path = known.map_or(u64::MAX, Sender::rate).min(self.rate_cap.unwrap_or(u64::MAX));
+        let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
+        let carried = (u128::from(path) * u128::from(micros) / 1_000_000).max(TRAIN_MAX as u128);
+        let bytes = u64::try_from(carried).unwrap_or(u64::MAX).min(work.queue.bytes());
+        Owed { bytes, requests: work.queue.len() as u32 }
+    }
+
     /// Whether there is a message to send now, or a probe of the datagram size.
     pub(super) fn has_notice(&self, now: Instant) -> bool {
         let Some(work) = &self.work else {
@@ -254,6 +274,7 @@ impl Work {
             sender_base: 0,
             last_report: 0,
             used: now,
+            owed: Owed::default(),
         }
     }
 

@@ -84,6 +84,11 @@ impl Table {
         self.pending_by_hello.len()
     }
 
+    /// Whether there is no room for one more of them.
+    pub(super) fn pending_is_full(&self) -> bool {
+        self.pending() >= self.pending_max
+    }
+
     /// How many slots there are, free ones included.
     pub(super) fn len(&self) -> u32 {
         self.slots.len() as u32
@@ -120,7 +125,7 @@ impl Table {
 
     /// A slot for one more pending handshake; `None`: the pending table is full.
     pub(super) fn reserve(&mut self) -> Option<u32> {
-        if self.pending_by_hello.len() >= self.pending_max {
+        if self.pending_is_full() {
             return None;
         }
         if let Some(slot) = self.free.pop() {

@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::answers::{self, ANSWER_MAX};
 use super::event::{SendTicket, ServerEvent, Transmit};
 use super::notices::{self, EMPTY_FRAME, Notice, seal};
+use super::promise::Owed;
 use super::receive::Ending;
 use super::schedule::Turn;
 use super::source::SegmentSource;
@@ -59,6 +60,9 @@ impl Endpoint {
                 Ok(None) => self.plan(now, slot, TIMER_MIN),
                 Err(ending) => self.close_session(now, slot, ending),
             }
+        }
+        if !self.schedule.waiting().1 {
+            self.promise.nothing_waits();
         }
         let answer = self.answers.pop()?;
         Some(self.send_answer(&answer, out))
@@ -120,7 +124,8 @@ impl Endpoint {
         out: &mut [u8],
     ) -> Step {
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
-        let Some(notice) = notices::next(session, now, source, &mut self.egress) else {
+        let Some(notice) = notices::next(session, now, source, &mut self.egress, &self.promise)
+        else {
             return Ok(None);
         };
         self.counters.challenges += u64::from(notice.packet_type == PacketType::PathChallenge);
@@ -163,6 +168,7 @@ impl Endpoint {
     /// Puts a session where it belongs after anything that happened to it: into the lists what it can send after
     /// `pause`, and into the wheel when it comes back otherwise.
     pub(super) fn plan(&mut self, now: Instant, slot: u32, pause: Duration) {
+        self.recount(slot);
         let Some(session) = self.table.session_mut(slot) else { return };
         let mut timer = session.timer();
         if session.has_notice(now) {
@@ -173,7 +179,10 @@ impl Endpoint {
             }
         }
         match session.train_due(now) {
-            Some(due) if due <= now && pause.is_zero() => self.schedule.join(slot, now),
+            Some(due) if due <= now && pause.is_zero() => {
+                self.schedule.join(slot, now);
+                self.promise.train_waits(now);
+            }
             Some(due) => timer = timer.min(due),
             None => {}
         }
@@ -181,10 +190,20 @@ impl Endpoint {
         self.schedule.wait(slot, set.then(|| timer.max(now + TIMER_MIN)));
     }
 
+    /// Tells the shard's promise what a session owes now.
+    pub(super) fn recount(&mut self, slot: u32) {
+        let Some(session) = self.table.session_mut(slot) else { return };
+        let owes = session.owes(self.promise.bound());
+        if let Some(work) = &mut session.work {
+            self.promise.recount(core::mem::replace(&mut work.owed, owes), owes);
+        }
+    }
+
     /// Ends a session: CLOSE goes out (unless the client began), the slot is free, the record is an event.
     pub(super) fn close_session(&mut self, now: Instant, slot: u32, ending: Ending) {
         let Some(mut session) = self.table.close(slot) else { return };
         self.schedule.close(slot);
+        self.promise.recount(session.owed(), Owed::default());
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];
             if let Ok(len) = Notice::close(ending.code).seal(&mut session, now, &mut packet) {

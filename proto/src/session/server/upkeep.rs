@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::event::{SendFailure, SendTicket};
+use super::promise::Owed;
 use super::session::{REST_AFTER, Refusal};
 use super::{counters, messages};
 use crate::faults::{Fault, planted};
@@ -80,7 +81,11 @@ impl Endpoint {
             } else if draining && (served || silent >= DRAIN_SILENCE) {
                 self.close_session(now, slot, Code::Draining.into());
             } else if silent >= REST_AFTER {
+                let owed = session.owed();
                 session.rest(now);
+                if session.work.is_none() {
+                    self.promise.recount(owed, Owed::default());
+                }
             }
         }
         let pace = STEP_MAX * STEP / slots.max(STEP);
@@ -148,6 +153,20 @@ impl Endpoint {
             sessions: self.table.sessions() as u64,
             pending: self.table.pending() as u64,
             waiting_objects: self.waiters.len() as u64,
+            requests: u64::from(self.promise.owed().requests),
+            owed_bytes: self.promise.owed().bytes,
         }
+    }
+
+    /// Whether the shard, not the paths of its sessions, decides how fast they are served.
+    #[must_use]
+    pub fn is_saturated(&self, now: Instant) -> bool {
+        self.promise.is_saturated(now)
+    }
+
+    /// Tells whether the shard's thread has had no time to spare lately: then it may be saturated although no train
+    /// waits for long, as reports and requests wait in the sockets.
+    pub fn set_pressed(&mut self, now: Instant, pressed: bool) {
+        self.promise.set_pressed(now, pressed);
     }
 }
