@@ -56,7 +56,18 @@ fn many_sessions_get_all_they_ask_for() {
     let edge = world.edge("127.0.0.1:0", "auto");
     for more in [
         &["--sessions", "50", "--duration", "2s", "--io", "ring"][..],
-        &["--sessions", "50", "--duration", "2s", "--rate", "2Mbit/s", "--io", "mmsg"],
+        &[
+            "--sessions",
+            "50",
+            "--duration",
+            "2s",
+            "--rate",
+            "2Mbit/s",
+            "--io",
+            "mmsg",
+            "--threads",
+            "2",
+        ],
         &[
             "--sessions",
             "20",

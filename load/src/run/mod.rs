@@ -4,6 +4,8 @@ mod exchange;
 mod segment;
 mod setting;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod timers;
 mod viewer;

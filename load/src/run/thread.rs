@@ -4,12 +4,12 @@
 //! on the viewers that have something to do, not on how many there are.
 
 use super::setting::Setting;
-use super::tally::Tally;
+use super::tally::{End, Tally};
 use super::timers::{Armed, Timers};
 use super::viewer::Viewer;
 use super::{RunConfig, RunError, Share, Subject};
 use crate::plan::Plan;
-use crate::record::Wire;
+use crate::record::{Unoffered, Wire};
 use segcast_client::connection::{now, socket_towards};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::ClearHeader;
@@ -185,6 +185,11 @@ impl<'a> Thread<'a> {
             if let Some(Some(viewer)) = self.viewers.get_mut(place as usize) {
                 viewer.request(&self.setting, wanted, intended, &mut self.tally);
                 touch(viewer, place, &mut self.touched);
+            } else {
+                // Its session should have begun long ago.
+                let phase = self.setting.phase_at(intended);
+                self.tally.intended(phase);
+                self.tally.ended(phase, End::NeverOffered(Unoffered::GeneratorLate));
             }
         }
         let next = self.share.viewings.get(self.viewing);
@@ -200,7 +205,7 @@ impl<'a> Thread<'a> {
         });
         let tenant = &mut self.tenants[slot as usize];
         *tenant = tenant.wrapping_add(1);
-        let index = slot & SLOT_MASK | *tenant << SLOT_BITS;
+        let index = index_of(slot, *tenant);
         let session = self.setting.session(viewing.seat, index)?;
         if let Some(place) = self.places.get_mut(viewing.seat as usize) {
             *place = slot;
@@ -261,15 +266,19 @@ impl<'a> Thread<'a> {
     /// Sends what is queued, waits, takes in what comes.
     fn turn(&mut self, wait: Duration) -> Result<(), RunError> {
         let (viewers, touched, stray) = (&mut self.viewers, &mut self.touched, &mut self.stray);
+        let tenants = &self.tenants;
         let edge = self.setting.subject.edge.address;
         self.driver.turn(Some(wait), &mut |received| {
             let known = ClearHeader::decode(received.bytes).ok().filter(|_| received.from == edge);
-            let slot = known.map_or(u32::MAX, |header| header.receiver.0 & SLOT_MASK);
+            let index = known.map_or(u32::MAX, |header| header.receiver.0);
+            let slot = index & SLOT_MASK;
             match viewers.get_mut(slot as usize) {
                 Some(Some(viewer)) => {
                     viewer.session.handle_datagram(now(), received.ecn, received.bytes);
                     touch(viewer, slot, touched);
                 }
+                // What was under way to a viewer who has just left.
+                Some(None) if index == index_of(slot, tenants[slot as usize]) => {}
                 _ => *stray += 1,
             }
         })?;
@@ -320,6 +329,11 @@ impl<'a> Thread<'a> {
             }
         }
     }
+}
+
+/// The receiver index of the viewer in `slot`, the `tenant`th one there.
+fn index_of(slot: u32, tenant: u32) -> u32 {
+    slot & SLOT_MASK | tenant << SLOT_BITS
 }
 
 fn touch(viewer: &mut Viewer, slot: u32, touched: &mut VecDeque<u32>) {
