@@ -8,6 +8,7 @@ use segcast_client::connection::ConnectionError;
 use segcast_client::fetch::title::TitleError;
 use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
+use segcast_load::calibrate::CalibrateError;
 use segcast_load::plan::PlanError;
 use segcast_load::run::RunError;
 use segcast_proto::grant::GrantError;
@@ -72,6 +73,7 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| {
                 cause.downcast_ref::<PlanError>().map(|_| Consequence::plain(ExitCode::Usage))
             })
+            .or_else(|| cause.downcast_ref().map(calibrating))
             .or_else(|| cause.downcast_ref::<ConnectionError>().map(|_| network()))
             .or_else(|| cause.downcast_ref::<StoreError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
@@ -100,6 +102,13 @@ fn packing(error: &PackError) -> Consequence {
         PackError::Source(_) | PackError::Store(_) => local(),
         PackError::Keys(_) => keys(),
         PackError::Geometry(_) | PackError::Name(_) => Consequence::plain(ExitCode::Usage),
+    }
+}
+
+fn calibrating(error: &CalibrateError) -> Consequence {
+    match error {
+        CalibrateError::Period(_) => Consequence::plain(ExitCode::Usage),
+        _ => Consequence::plain(ExitCode::Failure),
     }
 }
 

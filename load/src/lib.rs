@@ -5,6 +5,8 @@
 //! collector, which alone adds up, shows and writes. So looking at a run never costs the threads that make it.
 #![forbid(unsafe_code)]
 
+/// Whether the generator can be trusted on this machine.
+pub mod calibrate;
 /// Everything that will be asked for, and when.
 pub mod plan;
 /// When a viewer would see pictures, and when the picture would stand still.

@@ -1,9 +1,10 @@
 //! What can be said about a load on the command line.
 
+use super::calibrate::CalibrateArgs;
 use crate::commands::io::IoArg;
 use crate::logging::LogArgs;
 use crate::units;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use segcast_load::plan::{Arrivals, Pace, Phase, PhaseKind, Target, Workload};
 use segcast_load::run::RunConfig;
 use segcast_proto::ids::SetId;
@@ -17,13 +18,16 @@ const WINDOW_PACED: u16 = 8;
 
 /// Arguments of `segcast load`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct LoadArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<LoadCommand>,
     /// The edge: host, host:port or IPv6 in brackets with a port
-    #[arg(value_name = "ADDR")]
-    pub(super) edge: String,
+    #[arg(required = true, value_name = "ADDR")]
+    pub(super) edge: Option<String>,
     /// Public key of the edge, or the file that holds it
     #[arg(long, required = true, value_name = "KEY|FILE")]
-    pub(super) edge_key: String,
+    pub(super) edge_key: Option<String>,
     #[command(flatten)]
     pub(super) rights: RightsArgs,
     #[command(flatten)]
@@ -34,6 +38,13 @@ pub(crate) struct LoadArgs {
     pub(super) generator: GeneratorArgs,
     #[command(flatten)]
     pub(super) log: LogArgs,
+}
+
+/// What else can be done with the generator.
+#[derive(Debug, Subcommand)]
+pub(super) enum LoadCommand {
+    /// Prove that the generator counts right on this machine, and find its own limits
+    Calibrate(CalibrateArgs),
 }
 
 /// What may be fetched, and by whom.

@@ -1,6 +1,7 @@
 //! `segcast load`: loads an edge with many sessions, and says what became of every segment.
 
 mod args;
+mod calibrate;
 mod rights;
 mod summary;
 
@@ -11,6 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging;
+use args::LoadCommand;
 use rights::Rights;
 use segcast_client::access::EdgeAddress;
 use segcast_client::connection::ConnectionConfig;
@@ -22,12 +24,15 @@ use summary::Summary;
 
 /// Runs the command.
 pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
+    if let Some(LoadCommand::Calibrate(args)) = &args.command {
+        return calibrate::run(args);
+    }
     logging::start(&args.log, "warn")?;
     let interrupt = Interrupt::install()?;
     let seed = args.manner.seed.map_or_else(draw_seed, Ok)?;
     let workload = args.workload(seed);
     workload.check()?;
-    let edge = edges(std::slice::from_ref(&args.edge), std::slice::from_ref(&args.edge_key))?[0];
+    let edge = edges(args.edge.as_slice(), args.edge_key.as_slice())?[0];
     let rights = Rights::new(&args.rights, &workload)?;
     let config = args.run_config();
     let Some(manifests) = manifests(edge, &rights, args, &interrupt)? else {
