@@ -1,6 +1,7 @@
 //! Simulation, namespaces, link emulator, process tests, tidy.
 #![forbid(unsafe_code)]
 
+pub mod churn;
 pub mod emulator;
 pub mod flows;
 pub mod fuzz;
