@@ -2,10 +2,10 @@
 //! sleeps.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Duration;
 
 use crate::error::SysError;
+use crate::sleepers::Sleepers;
 
 /// What is added to the eventfd's counter: an integer of 8 bytes in the machine's order.
 #[expect(clippy::host_endian_bytes, reason = "eventfd(2) takes host order")]
@@ -15,7 +15,7 @@ const ONE: [u8; 8] = 1_u64.to_ne_bytes();
 #[derive(Debug)]
 pub struct Bell {
     event: OwnedFd,
-    asleep: AtomicU32,
+    sleepers: Sleepers,
 }
 
 impl Bell {
@@ -32,14 +32,12 @@ impl Bell {
         }
         // SAFETY: `raw` was opened just now and belongs to nobody else.
         let event = unsafe { OwnedFd::from_raw_fd(raw) };
-        Ok(Self { event, asleep: AtomicU32::new(0) })
+        Ok(Self { event, sleepers: Sleepers::new() })
     }
 
     /// Wakes one sleeper, if there is one. What it is to find must have been put in place before.
     pub fn ring(&self) {
-        // With the fence in `sleep`: either the sleeper finds the work, or it is seen here.
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) > 0 {
+        if self.sleepers.any() {
             // Fails only when the counter stands at its maximum, and then everyone is awake already.
             let _ = rustix::io::write(&self.event, &ONE);
         }
@@ -47,12 +45,7 @@ impl Bell {
 
     /// Sleeps until the bell rings or `longest` is over, unless `has_work` finds something to do.
     pub fn sleep(&self, longest: Duration, has_work: impl FnOnce() -> bool) {
-        self.asleep.fetch_add(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !has_work() {
-            self.wait(longest);
-        }
-        self.asleep.fetch_sub(1, Ordering::Relaxed);
+        self.sleepers.sleep(has_work, || self.wait(longest));
     }
 
     fn wait(&self, longest: Duration) {
@@ -71,7 +64,7 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     const LONG: Duration = Duration::from_secs(60);
 

@@ -50,6 +50,11 @@ pub mod memory;
 pub mod prefetch;
 pub mod probe;
 pub mod rlimit;
+mod sleepers;
+/// The atomics of `sleepers`.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
+}
 pub mod udp;
 
 pub use error::SysError;

@@ -4,7 +4,6 @@
 //! burst costs one system call.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
@@ -13,6 +12,7 @@ use segcast_proto::session::server::{Handoff, Path};
 use segcast_sysio::driver::Waker;
 
 use super::control::Control;
+use super::posted::Posted;
 use crate::limits;
 
 /// A datagram that the kernel gave to a shard it does not belong to.
@@ -51,8 +51,7 @@ pub(crate) struct Mailbox {
     handoffs: ArrayQueue<Box<Handoff>>,
     populated: ArrayQueue<Populated>,
     control: ArrayQueue<Control>,
-    /// Set by a post, cleared by the shard before it looks.
-    posted: AtomicBool,
+    posted: Posted,
     waker: OnceLock<Waker>,
 }
 
@@ -63,7 +62,7 @@ impl Mailbox {
             handoffs: ArrayQueue::new(limits::MAILBOX_HANDOFFS),
             populated: ArrayQueue::new(limits::POPULATE_QUEUE),
             control: ArrayQueue::new(limits::MAILBOX_CONTROL),
-            posted: AtomicBool::new(false),
+            posted: Posted::new(),
             waker: OnceLock::new(),
         }
     }
@@ -95,7 +94,7 @@ impl Mailbox {
 
     fn after_push(&self, pushed: bool) -> bool {
         if pushed
-            && !self.posted.swap(true, Ordering::AcqRel)
+            && self.posted.set()
             && let Some(waker) = self.waker.get()
         {
             waker.wake();
@@ -105,17 +104,17 @@ impl Mailbox {
 
     /// Whether something was posted since the last call; the shard then looks into every queue.
     pub(crate) fn take_posted(&self) -> bool {
-        self.posted.load(Ordering::Relaxed) && self.posted.swap(false, Ordering::AcqRel)
+        self.posted.take()
     }
 
     /// What a turn could not take stays for the next one.
     pub(crate) fn look_again(&self) {
-        self.posted.store(true, Ordering::Release);
+        self.posted.again();
     }
 
     /// Whether the shard must not sleep.
     pub(crate) fn is_posted(&self) -> bool {
-        self.posted.load(Ordering::Acquire)
+        self.posted.is_set()
     }
 
     pub(crate) fn take_stray(&self) -> Option<Stray> {

@@ -7,9 +7,14 @@
 pub(crate) mod control;
 pub(crate) mod core;
 pub(crate) mod mail;
+mod posted;
 mod pressure;
 mod publish;
 pub(crate) mod source;
+/// The atomics of `posted`.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+}
 
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
