@@ -5,6 +5,7 @@
 //! the parts lie in `benches/`.
 #![forbid(unsafe_code)]
 
+pub mod drivers;
 pub mod limits;
 pub mod measure;
 #[cfg(feature = "peers")]

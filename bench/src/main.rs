@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use segcast_bench::{limits, scale, sink};
+use segcast_bench::{drivers, limits, scale, sink};
 
 /// Measures Segcast. Figures are per CPU-second, medians of interleaved repeats. Build with --release.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
         #[arg(hide = true, allow_hyphen_values = true, trailing_var_arg = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// All drivers of the edge, on the sink and on loopback: what each costs
+    Drivers(drivers::Args),
     /// The sink over sessions, trains and titles: how the cost of a byte grows
     Scale(scale::Args),
 }
@@ -41,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         Command::Peers { .. } => anyhow::bail!(
             "built without the other servers: cargo run --release -p segcast-bench --features peers -- peers"
         ),
+        Command::Drivers(args) => drivers::run(&args),
         Command::Scale(args) => scale::run(&args),
     }
 }

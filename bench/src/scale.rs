@@ -49,10 +49,10 @@ pub struct Args {
     output: OutputArgs,
 }
 
-/// How long trains are to be.
+/// How long trains are to be: so many datagrams, or as many as fit.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(transparent)]
-struct Length(Option<u32>);
+pub(crate) struct Length(pub(crate) Option<u32>);
 
 impl FromStr for Length {
     type Err = String;

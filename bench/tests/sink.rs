@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::Parser;
+use segcast_bench::drivers;
 use segcast_bench::measure::Binary;
 use segcast_bench::sink::{self, Args, Sabotage, Setup, Subject};
 use segcast_proto::limits::PENDING_TIME;
@@ -23,6 +24,7 @@ fn main() {
             &NEEDS,
             two_servers_are_measured_turn_by_turn,
         ),
+        trial("drivers_are_measured_turn_by_turn", &NEEDS, drivers_are_measured_turn_by_turn),
         trial("a_number_that_came_twice_is_noticed", &NEEDS, a_number_that_came_twice),
         trial("a_wrong_byte_is_noticed", &NEEDS, a_wrong_byte),
     ]);
@@ -37,6 +39,29 @@ fn two_cores() -> Result<(), String> {
     match segcast_sysio::cpu::allowed_cores() {
         Ok(cores) if cores.len() > 1 => Ok(()),
         other => Err(format!("two cores ({other:?})")),
+    }
+}
+
+/// On loopback as on the sink, with short trains; every byte that was compared is the title's, and none was lost.
+fn drivers_are_measured_turn_by_turn() {
+    #[derive(Parser)]
+    struct Drivers {
+        #[command(flatten)]
+        args: drivers::Args,
+    }
+    let small =
+        ["drivers", "--io", "ring,mmsg", "--trains", "4", "--title", "16", "--sessions", "4"];
+    let short = ["--seconds", "0.3", "--warm", "0.1", "--repeats", "2"];
+    let args = Drivers::parse_from(small.into_iter().chain(short)).args;
+    let points = drivers::measure(&args, &binary()).unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(points.len(), 2);
+    for outcome in points.iter().flat_map(|point| &point.run.outcomes) {
+        let (served, train) = (outcome.served_gb_per_cpu_s.min, outcome.train_datagrams_mean.max);
+        assert!(
+            served > 0.0 && (1.0..=4.0).contains(&train),
+            "{}: {served} {train}",
+            outcome.label
+        );
     }
 }
 

@@ -11,4 +11,4 @@ pub use cpu::{CpuClocks, CpuTime, CpuUse};
 pub use output::{OutputArgs, Table, digits};
 pub use pinned::{Cores, CoresArgs, on_core};
 pub use repeats::{Band, Repeats};
-pub use server::{Binary, Server, ServerSpec, build_binary};
+pub use server::{Binary, Server, ServerSpec, build_binary, build_binary_with};

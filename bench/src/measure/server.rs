@@ -32,6 +32,15 @@ pub struct Binary {
 /// # Errors
 /// When cargo fails, or there is no such file.
 pub fn build_binary() -> anyhow::Result<Binary> {
+    build_binary_with(&[])
+}
+
+/// The same with features of `segcast` that are off by default.
+///
+/// # Errors
+/// Those of [`build_binary`].
+pub fn build_binary_with(features: &[&str]) -> anyhow::Result<Binary> {
+    let features = features.join(",");
     let own = std::env::current_exe().context("the bench's own file")?;
     let is_folder_of_tests = |folder: &&Path| !folder.ends_with("deps");
     let folder = own.ancestors().skip(1).find(is_folder_of_tests).context("built by cargo")?;
@@ -39,6 +48,7 @@ pub fn build_binary() -> anyhow::Result<Binary> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--package", "segcast", "--bin", "segcast"]);
+        build.args(["--features", &features]);
         build.arg("--target-dir").arg(folder.parent().context("a profile has a parent")?);
         if folder.ends_with("release") {
             build.arg("--release");
@@ -48,7 +58,7 @@ pub fn build_binary() -> anyhow::Result<Binary> {
     }
     anyhow::ensure!(
         path.is_file(),
-        "{}: not there; build it: cargo build --release --package segcast",
+        "{}: not there; build it: cargo build --release --package segcast --features \"{features}\"",
         path.display()
     );
     Ok(Binary { label: "this tree".into(), path })

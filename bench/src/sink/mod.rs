@@ -9,6 +9,7 @@ mod accounts;
 mod frames;
 mod generator;
 mod head;
+mod loopback;
 mod outcome;
 mod seal_only;
 mod seen;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::measure::{Binary, Cores, CoresArgs, OutputArgs, build_binary, on_core};
+use loopback::Loopback;
 use outcome::Window;
 use seal_only::SealOnly;
 use world::Packed;
@@ -80,7 +82,7 @@ pub struct Args {
     /// Another `segcast` to measure beside this tree's, turn by turn; may be given more than once
     #[arg(long, value_name = "PATH")]
     pub server: Vec<PathBuf>,
-    /// Measure with this driver of the edge (ring, mmsg), turn by turn with the others given
+    /// Measure with this driver of the edge (ring, mmsg, ...), turn by turn with the others given
     #[arg(long, value_name = "DRIVER")]
     pub io: Vec<String>,
     /// A flag for every server, such as --server-flag=--io=mmsg; without any the configuration is the default
@@ -144,6 +146,23 @@ pub fn measure(args: &Args, binaries: &[Binary]) -> anyhow::Result<Run> {
     })
 }
 
+/// The same over loopback: each of the drivers named, turn by turn.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn measure_on_loopback(args: &Args, binary: &Binary) -> anyhow::Result<Run> {
+    let cores = args.cores.choose()?;
+    on_core(cores.generator, || {
+        let mut subjects = Vec::new();
+        for (binary, flags) in variants(args, binary) {
+            let sabotage = Sabotage::default();
+            let setup = Setup { args, binary: &binary, flags: &flags, cores, sabotage };
+            subjects.push(Loopback::serve(&setup, pack(args)?)?);
+        }
+        measure_all(args, cores, subjects)
+    })
+}
+
 /// A title for several measurements, one after the other.
 ///
 /// # Errors
@@ -170,7 +189,37 @@ pub(crate) fn measure_with(
     })
 }
 
-fn measure_all(args: &Args, cores: Cores, mut subjects: Vec<Subject>) -> anyhow::Result<Run> {
+/// A server with its clients, wherever they are.
+trait Measured {
+    /// Serves for `time` without measuring, and pauses.
+    fn warm(&mut self, time: Duration) -> anyhow::Result<()>;
+    /// Serves for `ramp`, then for `time`, which is measured; and pauses.
+    fn measure(&mut self, ramp: Duration, time: Duration) -> anyhow::Result<Window>;
+    /// Keeps what a repeat gave.
+    fn note(&mut self, window: Window, seal_only: f64);
+    /// Closes the books.
+    fn finish(self) -> anyhow::Result<Outcome>;
+}
+
+impl Measured for Subject {
+    fn warm(&mut self, time: Duration) -> anyhow::Result<()> {
+        Subject::warm(self, time)
+    }
+
+    fn measure(&mut self, ramp: Duration, time: Duration) -> anyhow::Result<Window> {
+        Subject::measure(self, ramp, time)
+    }
+
+    fn note(&mut self, window: Window, seal_only: f64) {
+        Subject::note(self, window, seal_only);
+    }
+
+    fn finish(self) -> anyhow::Result<Outcome> {
+        Subject::finish(self)
+    }
+}
+
+fn measure_all(args: &Args, cores: Cores, mut subjects: Vec<impl Measured>) -> anyhow::Result<Run> {
     let mut run = Run::new(args, cores);
     all_repeats(args, cores, &mut subjects)?;
     for subject in subjects {
@@ -194,7 +243,7 @@ fn variants(args: &Args, binary: &Binary) -> Vec<(Binary, Vec<String>)> {
 }
 
 /// Each repeat: sealing alone, then every subject, in turn.
-fn all_repeats(args: &Args, cores: Cores, subjects: &mut [Subject]) -> anyhow::Result<()> {
+fn all_repeats(args: &Args, cores: Cores, subjects: &mut [impl Measured]) -> anyhow::Result<()> {
     let time = Duration::from_secs_f64(args.seconds);
     let pool = usize::try_from(args.title << 20)?.min(POOL_MAX);
     let mut seal_only = SealOnly::new(args.sessions, args.datagram, pool, args.seed);

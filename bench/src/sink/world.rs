@@ -163,7 +163,7 @@ fn sent_and_dropped(table: &str, device: &str) -> Option<(u64, u64)> {
     Some((columns.get(9)?.parse().ok()?, columns.get(11)?.parse().ok()?))
 }
 
-fn fetch_metrics() -> std::io::Result<String> {
+pub(super) fn fetch_metrics() -> std::io::Result<String> {
     let mut stream = TcpStream::connect(ADMIN)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")?;
