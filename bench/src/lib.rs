@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod drivers;
+pub mod hostile;
 pub mod limits;
 pub mod measure;
 #[cfg(feature = "peers")]

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use segcast_bench::{drivers, limits, scale, sink};
+use segcast_bench::{drivers, hostile, limits, scale, sink};
 
 /// Measures Segcast. Figures are per CPU-second, medians of interleaved repeats. Build with --release.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Command {
     },
     /// All drivers of the edge, on the sink and on loopback: what each costs
     Drivers(drivers::Args),
+    /// A transfer beside floods of junk: what each kind costs the edge, and handshakes for each CPU-second
+    Hostile(hostile::Args),
     /// The sink over sessions, trains and titles: how the cost of a byte grows
     Scale(scale::Args),
 }
@@ -44,6 +46,7 @@ fn main() -> anyhow::Result<()> {
             "built without the other servers: cargo run --release -p segcast-bench --features peers -- peers"
         ),
         Command::Drivers(args) => drivers::run(&args),
+        Command::Hostile(args) => hostile::run(&args),
         Command::Scale(args) => scale::run(&args),
     }
 }

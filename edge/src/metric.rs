@@ -69,6 +69,7 @@ metrics! {
     Handshakes: Counter "handshakes" "Noise handshakes computed";
     Cookies: Counter "cookies" "Addresses that had to be proven by cookie";
     Accepted: Counter "handshakes_accepted" "Handshakes answered with a session";
+    Repeated: Counter "handshakes_repeated" "Handshakes answered once more, because their HELLO came again before its session began";
     SessionsOpened: Counter "sessions_opened" "Sessions opened";
     Sessions: Gauge "sessions" "Open sessions";
     Pending: Gauge "pending_handshakes" "Unfinished handshakes";

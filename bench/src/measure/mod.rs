@@ -2,10 +2,12 @@
 //! shown.
 
 mod cpu;
+pub(crate) mod metrics;
 mod output;
 mod pinned;
 mod repeats;
 mod server;
+pub(crate) mod veth;
 
 pub use cpu::{CpuClocks, CpuTime, CpuUse};
 pub use output::{OutputArgs, Table, digits};

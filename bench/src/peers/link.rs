@@ -1,13 +1,12 @@
 //! What lies between server and client: the loopback, or two network namespaces that a pair of veth devices joins.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Stdio;
 
 use anyhow::Context as _;
 use segcast_sysio::cpu::pin_current_thread;
 use segcast_sysio::lab::netns::Namespace;
 
-use crate::measure::Cores;
+use crate::measure::{Cores, veth};
 
 /// The device in each namespace.
 const DEVICE: &str = "peer0";
@@ -128,54 +127,16 @@ impl Link {
 
 fn veth(cores: Cores) -> anyhow::Result<[Namespace; 2]> {
     let [server, client] = [Namespace::new()?, Namespace::new()?];
-    // Made in the server's namespace; the other half goes to the client's, which a process inside stands for.
-    let mut holder = client.command("cat")?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    let made = server.ip_batch(&format!(
-        "link add {DEVICE} type veth peer name {DEVICE} netns {}\n",
-        holder.id()
-    ));
-    // It ends with its input.
-    drop(holder.stdin.take());
-    holder.wait()?;
-    made?;
-    for (end, address) in [(&server, ADDRESSES[0]), (&client, ADDRESSES[1])] {
+    veth::join(DEVICE, &server, &client)?;
+    for (end, address, core) in
+        [(&server, ADDRESSES[0], cores.server), (&client, ADDRESSES[1], cores.generator)]
+    {
         end.ip_batch(&format!(
             "link set lo up\n\
                  address add {address}/24 dev {DEVICE}\n\
                  link set {DEVICE} mtu 1500 up\n"
         ))?;
+        veth::steer(end, DEVICE, core)?;
     }
-    steer(&server, cores.server)?;
-    steer(&client, cores.generator)?;
     Ok([server, client])
-}
-
-/// Lets `core` do the receive work of the device (Documentation/networking/scaling.rst, RPS). /sys shows the devices of
-/// the namespace in which it was mounted, so it is mounted anew for the moment.
-fn steer(end: &Namespace, core: usize) -> anyhow::Result<()> {
-    let mask = cpu_mask(core);
-    let script = format!(
-        "mount -t sysfs sysfs /sys && echo {mask} > /sys/class/net/{DEVICE}/queues/rx-0/rps_cpus"
-    );
-    let output = end.command("unshare")?.args(["--mount", "sh", "-c", &script]).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "receive steering: {}: {said}", output.status);
-    Ok(())
-}
-
-/// A set of one core as the kernel writes it: hexadecimal words of 32 bits, the highest first.
-fn cpu_mask(core: usize) -> String {
-    format!("{:x}", 1_u32 << (core % 32)) + &",00000000".repeat(core / 32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_core_is_named_as_the_kernel_does() {
-        assert_eq!(cpu_mask(0), "1");
-        assert_eq!(cpu_mask(5), "20");
-        assert_eq!(cpu_mask(33), "2,00000000");
-    }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::generator::Counters;
-use super::world::metric;
+use crate::measure::metrics;
 
 /// Three counts of everything since the server began.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -39,7 +39,7 @@ impl Accounts {
         (device_sent, device_dropped): (u64, u64),
         numbers_missing: u64,
     ) -> Self {
-        let of = |name| metric(metrics, name).unwrap_or(0);
+        let of = |name| metrics::sum(metrics, name).unwrap_or(0);
         Self {
             server: Sent {
                 trains: of("sent_trains_total"),

@@ -25,8 +25,8 @@ use super::Setup;
 use super::outcome::{Collected, Outcome, Window};
 use super::session::{Identity, Plan, Session, Tally, Train};
 use super::title::Title;
-use super::world::{Packed, fetch_metrics, metric};
-use crate::measure::{Band, CpuClocks, Server, ServerSpec};
+use super::world::{ADMIN, Packed};
+use crate::measure::{Band, CpuClocks, Server, ServerSpec, metrics};
 
 /// What each client can take beyond what it received. All of them together fit into the socket, so nothing is lost.
 const ROOM: u64 = 1 << 20;
@@ -233,8 +233,9 @@ impl super::Measured for Loopback {
 
     fn finish(mut self) -> anyhow::Result<Outcome> {
         self.run(Duration::from_millis(100))?;
-        let metrics = self.namespace.run(fetch_metrics)?.context("the edge's metrics")?;
-        let of = |name| metric(&metrics, name).unwrap_or(0);
+        let metrics =
+            self.namespace.run(|| metrics::fetch(ADMIN.into()))?.context("the edge's metrics")?;
+        let of = |name| metrics::sum(&metrics, name).unwrap_or(0);
         let missing: u64 = self.sessions.iter().map(|session| session.numbers().1).sum();
         let skipped = of("skipped_numbers_total");
         anyhow::ensure!(

@@ -17,8 +17,8 @@ use super::generator::Generator;
 use super::outcome::{Collected, Outcome, Window};
 use super::session::{Identity, Plan, Tally};
 use super::title::Title;
-use super::world::{Net, Packed, metric};
-use crate::measure::{Binary, Cores, CpuClocks, Server, ServerSpec};
+use super::world::{Net, Packed};
+use crate::measure::{Binary, Cores, CpuClocks, Server, ServerSpec, metrics};
 
 /// Room for records: 170 000 trains, some two seconds of them.
 const RECORDS: u32 = 16 << 20;
@@ -190,7 +190,7 @@ impl Subject {
             self.label,
             wrong.join("\n  ")
         );
-        let of = |name| metric(&metrics, name);
+        let of = |name| metrics::sum(&metrics, name);
         Ok(Outcome {
             label: self.label,
             sessions: self.sessions,

@@ -1,10 +1,9 @@
 //! What a server under test has around it: a packed title, keys, and a namespace whose one device is a TAP with the
 //! filter. All of it goes with this.
 
-use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use segcast_center::ingest::{PackOptions, pack_reader};
@@ -22,6 +21,7 @@ use tempfile::TempDir;
 
 use super::frames::Endpoint;
 use super::generator::Cable;
+use crate::measure::metrics;
 
 const DEVICE: &str = "sink0";
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 2), 4870);
@@ -29,7 +29,7 @@ const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 2];
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 1];
 /// The edge's default `admin`, on the namespace's own loopback.
-const ADMIN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4871);
+pub(super) const ADMIN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4871);
 /// Frames that the device keeps until the generator takes them: some ten single datagrams of each of ten thousand sessions.
 /// What is dropped for want of room would be missing in the books.
 const QUEUE: u32 = 1 << 17;
@@ -39,15 +39,15 @@ const IP_HEADERS: usize = 28;
 /// A packed title and the keys to serve it.
 pub(crate) struct Packed {
     folder: TempDir,
-    center: SigningKey,
-    set: SetId,
-    pub(super) segments: u32,
+    pub(crate) center: SigningKey,
+    pub(crate) set: SetId,
+    pub(crate) segments: u32,
     pub(super) segment_bytes: u32,
 }
 
 impl Packed {
     /// Packs `title`, of whole segments and at least `bytes`, in the clear: then what sessions carry is the title itself.
-    pub(super) fn new(
+    pub(crate) fn new(
         folder: Option<&Path>,
         bytes: u64,
         title: impl FnOnce(u64) -> Box<dyn Read + Send>,
@@ -74,16 +74,16 @@ impl Packed {
         })
     }
 
-    pub(super) fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
-    pub(super) fn keys(&self) -> PathBuf {
+    pub(crate) fn keys(&self) -> PathBuf {
         self.folder.path().join("keys")
     }
 
     /// A token for one client.
-    pub(super) fn token(
+    pub(crate) fn token(
         &self,
         number: u64,
         secret: &StaticSecret,
@@ -144,7 +144,7 @@ impl Net {
 
     /// What the edge's `/metrics` says.
     pub(super) fn metrics(&self) -> anyhow::Result<String> {
-        self.namespace.run(fetch_metrics)?.context("the edge's metrics")
+        self.namespace.run(|| metrics::fetch(ADMIN.into()))?.context("the edge's metrics")
     }
 
     /// Frames that the device has given to the cable, and frames that it dropped.
@@ -163,30 +163,6 @@ fn sent_and_dropped(table: &str, device: &str) -> Option<(u64, u64)> {
     Some((columns.get(9)?.parse().ok()?, columns.get(11)?.parse().ok()?))
 }
 
-pub(super) fn fetch_metrics() -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(ADMIN)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 200") {
-        return Ok(answer);
-    }
-    Err(std::io::Error::other(answer))
-}
-
-/// The value of a metric in Prometheus' text, if it is there; the sum of its labels' values.
-pub(super) fn metric(text: &str, name: &str) -> Option<u64> {
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix("segcast_edge_")?.strip_prefix(name)?;
-        if !rest.starts_with([' ', '{']) {
-            return None;
-        }
-        rest.rsplit(' ').next()?.parse::<u64>().ok()
-    });
-    values.fold(None, |sum, value| Some(sum.unwrap_or(0) + value))
-}
-
 fn mac(bytes: [u8; 6]) -> String {
     bytes.map(|byte| format!("{byte:02x}")).join(":")
 }
@@ -200,13 +176,5 @@ mod tests {
         let table = "Inter-| Receive\n    lo: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n sink0: 10 2 0 0 0 0 0 0 900 3 0 7 0 0 0 0\n";
         assert_eq!(sent_and_dropped(table, "sink0"), Some((3, 7)));
         assert_eq!(sent_and_dropped(table, "sink"), None);
-    }
-
-    #[test]
-    fn a_metric_is_found_by_its_whole_name_and_labels_are_added_up() {
-        let text = "# TYPE x\nsegcast_edge_sent_trains_total 12\nsegcast_edge_sent_total{a=\"b\"} 3\nsegcast_edge_sent_total{a=\"c\"} 4\n";
-        assert_eq!(metric(text, "sent_trains_total"), Some(12));
-        assert_eq!(metric(text, "sent_total"), Some(7));
-        assert_eq!(metric(text, "sent"), None);
     }
 }

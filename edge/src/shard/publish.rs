@@ -30,6 +30,7 @@ fn from_endpoint(counters: &Counters, values: &mut Values) {
         (Metric::Handshakes, counters.handshakes),
         (Metric::Cookies, counters.cookies),
         (Metric::Accepted, counters.welcomes),
+        (Metric::Repeated, counters.repeats),
         (Metric::SessionsOpened, counters.sessions_opened),
         (Metric::Requests, counters.requests),
         (Metric::Reports, counters.reports),

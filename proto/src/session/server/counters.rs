@@ -26,6 +26,8 @@ pub struct Counters {
     pub handoffs: u64,
     /// WELCOMEs that accepted.
     pub welcomes: u64,
+    /// WELCOMEs sent again, for a HELLO that is pending already.
+    pub repeats: u64,
     /// WELCOMEs that refused.
     pub refusals: ByCode,
     /// HELLOs answered by DEFER.

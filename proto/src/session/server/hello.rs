@@ -89,6 +89,7 @@ impl Endpoint {
         let pending = self.table.pending_for(hello_hash)?;
         pending.repeat(path);
         let answer = Answer::new(path, &pending.welcome);
+        self.counters.repeats += 1;
         Some(self.answer(answer))
     }
 

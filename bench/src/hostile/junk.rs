@@ -1,0 +1,145 @@
+//! The kinds of junk, and their datagrams: all are made before anything is measured.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
+use segcast_client::access::EdgeAddress;
+use segcast_client::connection::now;
+use segcast_proto::handshake::StaticSecret;
+use segcast_proto::limits::{CLEAR_HEADER, DATAGRAM_MAX};
+use segcast_proto::session::client::ClientSession;
+
+use super::record::{Recording, config};
+use crate::sink::world::Packed;
+
+/// Datagrams of each kind; they are sent again and again. With more of them the attacker's cache would be measured.
+const POOL: usize = 1024;
+/// Bytes of an oversized datagram: more than any receive buffer of an edge, less than the attacker's link takes.
+const OVERSIZED: usize = 8192;
+/// Most bits flipped in one datagram.
+const FLIPS: u32 = 8;
+
+/// A kind of junk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// Random bytes of random length, 16 to 1440
+    Random,
+    /// Datagrams of a real session, one to eight bits of each flipped; the session is open meanwhile
+    Mutated,
+    /// HELLOs of real handshakes again
+    ReplayedHello,
+    /// HELLOs that anyone can make who knows the edge's public key: mac1 and Noise are right, the token's signature is
+    /// not
+    SpoofedHello,
+    /// A real session's REQUESTs and REPORTs again; the session is open meanwhile
+    ReplayedData,
+    /// Larger than anything that an edge takes: 8192 bytes
+    Oversized,
+    /// Too small for a header: 0 to 15 bytes
+    Tiny,
+}
+
+impl Kind {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Random,
+        Self::Mutated,
+        Self::ReplayedHello,
+        Self::SpoofedHello,
+        Self::ReplayedData,
+        Self::Oversized,
+        Self::Tiny,
+    ];
+
+    /// How it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random bytes",
+            Self::Mutated => "mutated packets",
+            Self::ReplayedHello => "replayed HELLO",
+            Self::SpoofedHello => "spoofed HELLO",
+            Self::ReplayedData => "replayed data",
+            Self::Oversized => "oversized",
+            Self::Tiny => "tiny",
+        }
+    }
+}
+
+/// Makes the datagrams of `kind`.
+///
+/// # Errors
+/// When a HELLO cannot be made.
+pub(super) fn datagrams(
+    kind: Kind,
+    recording: &Recording,
+    packed: &Packed,
+    edge: EdgeAddress,
+    seed: u64,
+) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed ^ (kind as u64) << 32);
+    let mut bytes = |length: usize| {
+        let mut datagram = vec![0; length];
+        rng.fill_bytes(&mut datagram);
+        datagram
+    };
+    Ok(match kind {
+        Kind::Random => (0..POOL).map(|i| bytes(CLEAR_HEADER + i * 7 % 1425)).collect(),
+        Kind::Oversized => (0..16).map(|_| bytes(OVERSIZED)).collect(),
+        Kind::Tiny => (0..CLEAR_HEADER).map(bytes).collect(),
+        Kind::ReplayedHello => recording.hellos.clone(),
+        Kind::ReplayedData => recording.packets.clone(),
+        Kind::Mutated => mutated(recording, &mut rng),
+        Kind::SpoofedHello => (0..POOL)
+            .map(|_| spoofed(packed, edge, &mut rng))
+            .collect::<anyhow::Result<Vec<_>>>()?,
+    })
+}
+
+fn mutated(recording: &Recording, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
+    let real: Vec<&Vec<u8>> = recording.packets.iter().chain(&recording.hellos).collect();
+    let flip = |real: &Vec<u8>| {
+        let mut datagram = real.clone();
+        // Different bits: the same one twice would be no change.
+        let first = rng.next_u32() as usize % (datagram.len() * 8);
+        for flip in 0..1 + rng.next_u32() % FLIPS {
+            let bit = (first + flip as usize * 31) % (datagram.len() * 8);
+            datagram[bit / 8] ^= 1 << (bit % 8);
+        }
+        datagram
+    };
+    real.iter().copied().cycle().take(POOL.max(real.len())).map(flip).collect()
+}
+
+/// A HELLO that costs the edge most: everything before the signature of the token is right.
+fn spoofed(packed: &Packed, edge: EdgeAddress, rng: &mut ChaCha20Rng) -> anyhow::Result<Vec<u8>> {
+    let [mut secret, mut seed] = [[0; 32]; 2];
+    rng.fill_bytes(&mut secret);
+    rng.fill_bytes(&mut seed);
+    let mut token = packed.token(rng.next_u64(), &StaticSecret::new(secret), None)?;
+    if let Some(last) = token.last_mut() {
+        *last ^= 1;
+    }
+    let config = config(edge, secret, token, rng.next_u32());
+    let mut session = ClientSession::new(config, seed, now())?;
+    let mut hello = [0; DATAGRAM_MAX];
+    let length = session.poll_transmit(now(), &mut hello).unwrap_or(0);
+    Ok(hello[..length].to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mutated_datagrams_are_no_real_ones() {
+        let packets = (0..20).map(|n| vec![n; 60]).collect();
+        let recording = Recording { hellos: vec![vec![99; 1200]], packets };
+        let changed = mutated(&recording, &mut ChaCha20Rng::seed_from_u64(1));
+        assert_eq!(changed.len(), POOL);
+        for (index, datagram) in changed.iter().enumerate() {
+            let real = recording.packets.iter().chain(&recording.hellos).nth(index % 21).unwrap();
+            let bits: u32 = real.iter().zip(datagram).map(|(a, b)| (a ^ b).count_ones()).sum();
+            assert!((1..=FLIPS).contains(&bits), "{bits}");
+        }
+    }
+}
