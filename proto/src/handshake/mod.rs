@@ -19,6 +19,8 @@ mod noise;
 mod server;
 /// The payload of WELCOME.
 mod welcome;
+/// Diffie–Hellman.
+mod x25519;
 
 pub use client::{ClientHandshake, HandshakeError, Welcomed};
 pub use cookie::{COOKIE_LEN, COOKIE_PERIOD, CookieJar};

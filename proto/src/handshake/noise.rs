@@ -1,4 +1,4 @@
-//! Noise states of both sides, with randomness from a seed.
+//! Noise states of both sides, with randomness from a seed and Diffie–Hellman by aws-lc.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -8,6 +8,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error, HandshakeState};
 
 use super::identity::{EdgeIdentity, StaticSecret, edge_id};
+use super::x25519::KeyPair;
 use crate::crypto::{Secret, Suite};
 
 /// The protocol's name in Noise.
@@ -64,7 +65,7 @@ fn prologue(suite: Suite, edge_id: &[u8; 16], sender_index: u32) -> Vec<u8> {
     [b"segcast v1".as_slice(), &[suite as u8], edge_id, &sender_index.to_be_bytes()].concat()
 }
 
-/// snow's own primitives, with a generator from a seed instead of the system's.
+/// snow's own hash and cipher, a generator from a seed instead of the system's, and aws-lc's X25519.
 struct Seeded([u8; 32]);
 
 impl CryptoResolver for Seeded {
@@ -73,7 +74,7 @@ impl CryptoResolver for Seeded {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        DefaultResolver.resolve_dh(choice)
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(KeyPair::default()) as _)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
