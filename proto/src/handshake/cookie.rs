@@ -52,9 +52,11 @@ impl CookieJar {
     /// Whether a HELLO carries the cookie of `address`, made in this period or the last one.
     #[must_use]
     pub fn verify(&self, period: u64, address: SocketAddr, hello: &HelloView<'_>) -> bool {
-        [Some(period), period.checked_sub(1)].into_iter().flatten().any(|period| {
-            constant_time_eq(&self.make(period, address, &hello.hello_hash), &hello.cookie)
-        })
+        // Zeros are none; a cookie that came out as zeros would be asked for again.
+        hello.cookie != [0; 16]
+            && [Some(period), period.checked_sub(1)].into_iter().flatten().any(|period| {
+                constant_time_eq(&self.make(period, address, &hello.hello_hash), &hello.cookie)
+            })
     }
 
     /// The COOKIE packet that answers a HELLO.

@@ -4,7 +4,8 @@ use super::rig::{MS, Rig, UNIX, address};
 use rand_core::RngCore;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{Defer, check_hello};
-use segcast_proto::limits::TOKEN_MAX;
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::limits::{TOKEN_MAX, TRAIN_MAX};
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::{Duration, Instant};
@@ -118,6 +119,40 @@ fn broken_hellos_are_dropped_before_any_cost() {
     assert_eq!(rig.dropped(address(1), &hello[..1199]), DropReason::BadHello);
     assert_eq!(rig.server.counters().handshakes, 0);
     assert!(rig.drain().is_empty());
+}
+
+#[test]
+fn a_flood_of_hellos_does_not_hold_a_transfer_up() {
+    let mut rig = Rig::new(5, |_| {});
+    let mut viewer = rig.open(1);
+    let request = viewer.request(rig.now, 1, 0, ObjectNumber(0));
+    rig.hand(address(1), &request);
+    for number in 100..200 {
+        let seed = rig.draw();
+        let hello = RawClient::new(rig.config(number), seed).hello();
+        rig.hand(address(number), &hello);
+    }
+    let mut out = vec![0; TRAIN_MAX];
+    let mut sent = || rig.server.poll_transmit(rig.now, &rig.source, &mut out);
+    let first: Vec<bool> = (0..4).filter_map(|_| Some(sent()?.data.is_some())).collect();
+    assert!(first.len() == 4 && first.contains(&true), "{first:?}");
+}
+
+#[test]
+fn hellos_beyond_what_a_shard_looks_at_are_dropped_unread() {
+    let mut rig = Rig::new(6, |_| {});
+    let mut viewer = rig.open(1);
+    let seed = rig.draw();
+    let mut broken = RawClient::new(rig.config(2), seed).hello();
+    broken[600] ^= 1;
+    let reasons: Vec<DropReason> = (0..6000).map(|_| rig.dropped(address(2), &broken)).collect();
+    let unread = reasons.iter().filter(|reason| **reason == DropReason::HandshakeOverload).count();
+    assert!(unread > 1000 && reasons[0] == DropReason::BadHello, "{unread}");
+    // Sessions go on, and a while later somebody new gets in.
+    let pulse = viewer.pulse(rig.now);
+    assert!(matches!(rig.hand(address(1), &pulse), Disposition::Done));
+    rig.pass(MS);
+    rig.open(3);
 }
 
 /// The code that a client with these claims and this center gets.
@@ -360,6 +395,8 @@ fn random_hellos_do_nothing() {
         rig.rng.fill_bytes(&mut hello);
         hello[..4].copy_from_slice(&[0x10, 0x01, 0, 1]);
         assert_eq!(rig.dropped(address(1), &hello), DropReason::BadHello);
+        // No more than a shard looks at.
+        rig.now += Duration::from_micros(100);
     }
     assert_eq!(rig.server.counters().handshakes, 0);
 }

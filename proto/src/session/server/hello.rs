@@ -26,6 +26,9 @@ impl Endpoint {
         path: Path,
         datagram: &[u8],
     ) -> Disposition {
+        if !self.hellos.take(now) {
+            return self.dropped(DropReason::HandshakeOverload);
+        }
         let Ok(view) = check_hello(&self.config.identity, datagram) else {
             return self.dropped(DropReason::BadHello);
         };

@@ -13,6 +13,7 @@ mod counters;
 mod egress;
 mod event;
 mod hello;
+mod hellos;
 mod messages;
 mod notices;
 mod promise;
@@ -46,6 +47,7 @@ use crate::wire::{ClearHeader, PacketType};
 use admission::{ClientCounts, HandshakeBudget};
 use answers::Answers;
 use egress::Egress;
+use hellos::HelloPace;
 use promise::Promise;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -76,10 +78,13 @@ pub struct Endpoint {
     table: Table,
     schedule: Schedule,
     answers: Answers,
+    /// The last thing sent was an answer.
+    answered: bool,
     events: VecDeque<ServerEvent>,
     /// Sessions with requests for an object that is not resident, by (set, object).
     waiters: BTreeMap<(u32, ObjectNumber), Vec<u32>>,
     clients: ClientCounts,
+    hellos: HelloPace,
     budget: HandshakeBudget,
     cookies: CookieJar,
     /// Chooses a client's shard; the same on all shards.
@@ -108,10 +113,12 @@ impl Endpoint {
             table: Table::new(config.pending_max),
             schedule: Schedule::default(),
             answers: Answers::default(),
+            answered: false,
             events: VecDeque::new(),
             waiters: BTreeMap::new(),
             clients: ClientCounts::default(),
             budget: HandshakeBudget::new(config.handshakes_per_second, now),
+            hellos: HelloPace::new(config.handshakes_per_second, now),
             cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
             steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
             egress: Egress::new(config.egress_bytes_per_second),

@@ -1,4 +1,4 @@
-//! Sending: answers first, then messages, then each session's trains in its turn.
+//! Sending: answers, and by turns with them messages and each session's trains.
 
 use super::Endpoint;
 use super::answers::{self, ANSWER_MAX};
@@ -46,7 +46,10 @@ impl Endpoint {
         source: &S,
         out: &mut [u8],
     ) -> Option<Transmit> {
-        if let Some(answer) = self.answers.pop() {
+        // By turns, or a flood of HELLOs would hold up everything else.
+        if !core::mem::take(&mut self.answered)
+            && let Some(answer) = self.answers.pop()
+        {
             return Some(self.send_answer(&answer, out));
         }
         for _ in 0..TURNS_MAX {
@@ -71,6 +74,7 @@ impl Endpoint {
     fn send_answer(&mut self, answer: &answers::Answer, out: &mut [u8]) -> Transmit {
         let packet = answer.packet();
         out[..packet.len()].copy_from_slice(packet);
+        self.answered = true;
         self.counters.datagrams_out += 1;
         self.counters.bytes_out += packet.len() as u64;
         Transmit {
