@@ -13,5 +13,20 @@ pub mod plan;
 pub mod playout;
 /// What a thread records.
 pub mod record;
+/// Where a run reports to.
+pub mod recorder;
+/// JSON, interval log, text, HTML.
+pub mod report;
+/// What was recorded, added up, judged and stored.
+pub mod result;
 /// Making the load.
 pub mod run;
+/// What the server used.
+pub mod server;
+/// Objectives.
+pub mod slo;
+/// Looking at a run while it goes on.
+pub mod view;
+
+#[cfg(test)]
+mod example;

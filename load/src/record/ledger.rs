@@ -1,10 +1,13 @@
 //! What became of every segment that was intended.
 
 use segcast_proto::wire::code::Code;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Why a segment that was asked for did not come, other than by a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// Its bytes are not what the manifest says.
     WrongBytes,
@@ -15,7 +18,9 @@ pub enum Failure {
 }
 
 /// Why a segment was never asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Unoffered {
     /// Its session was not open: not yet, or it was refused, or it ended.
     NoSession,

@@ -1,0 +1,119 @@
+//! The plots of a result.
+
+use super::color::Role;
+use super::plot::{Band, Series as Line, Unit, over_time, spectrum};
+use crate::record::Class;
+use crate::result::{Basis, Figures, LoadResult, Quantity, Second, Series, class_name};
+use maud::{Markup, PreEscaped, html};
+
+/// A plot with its title and the meaning of its lines; nothing when there is nothing to draw.
+fn figure(title: &str, keys: &[(Role, &str)], drawn: Option<[String; 2]>) -> Markup {
+    html! {
+        @if let Some([wide, narrow]) = drawn {
+            figure role="img" aria-label=(title) {
+                h3 { (title) }
+                div.key { @for (role, name) in keys { span { i style=(role.css()) {} (name) } } }
+                div.wide { (PreEscaped(wide)) }
+                div.narrow { (PreEscaped(narrow)) }
+            }
+        }
+    }
+}
+
+fn keys(lines: &[Line]) -> Vec<(Role, &'static str)> {
+    lines.iter().map(|line| (line.role, line.name)).collect()
+}
+
+/// Percentile spectra of each class and quantity: service, response and send lag in one.
+pub(super) fn spectra(figures: &Figures) -> Markup {
+    let all = |series: Series, name, role| {
+        let points = figures.all.latency(series).map(|latency| {
+            latency.spectrum.iter().map(|point| (point.quantile, point.us as f64)).collect()
+        });
+        Line { name, role, points: points.unwrap_or_default() }
+    };
+    let classes = [Class::Start, Class::Next];
+    let plots = [Quantity::Ttfb, Quantity::Ttlb].into_iter().flat_map(|q| classes.map(|c| (q, c)));
+    let drawn = plots.filter_map(|(quantity, class)| {
+        let of = |quantity, basis| Series { class: Some(class), quantity, basis };
+        let mut lines = vec![
+            all(of(Quantity::Lag, None), "send lag", Role::Lag),
+            all(
+                of(quantity, Some(Basis::Response)),
+                "response, from the intention",
+                Role::Response,
+            ),
+            all(of(quantity, Some(Basis::Service)), "service, from the sending", Role::Service),
+        ];
+        lines.retain(|line| !line.points.is_empty());
+        let byte = if quantity == Quantity::Ttfb { "first byte" } else { "last byte" };
+        let of_class = match class {
+            Class::Start => "first segment of a viewing",
+            Class::Next => "any other segment",
+        };
+        let title =
+            format!("To the {byte}, {of_class} ({}.{})", class_name(class), quantity.name());
+        let keys = keys(&lines);
+        (lines.len() > 1).then(|| figure(&title, &keys, spectrum(lines)))
+    });
+    let drawn: Vec<_> = drawn.collect();
+    html! {
+        @if drawn.is_empty() { p.soft { "Too few samples for a distribution." } }
+        div.plots { @for plot in drawn { (plot) } }
+    }
+}
+
+/// What happened when.
+pub(super) fn seconds(result: &LoadResult) -> Markup {
+    let figures = result.figures.whatever_they_are_worth();
+    let bands = bands(figures);
+    let line = |name, role, value: &dyn Fn(&Second) -> Option<f64>| {
+        let points = figures
+            .seconds
+            .iter()
+            .filter_map(|second| value(second).map(|value| (f64::from(second.second), value)));
+        Line { name, role, points: points.collect() }
+    };
+    let number = |value: u64| Some(value as f64);
+    let rates = vec![
+        line("intended", Role::Intended, &|s| number(s.intended)),
+        line("complete", Role::Complete, &|s| number(s.complete)),
+        line("late", Role::Late, &|s| number(s.late)),
+        line("refused, failed, lost", Role::Refused, &|s| number(s.refused + s.failed + s.lost)),
+    ];
+    let goodput = vec![line("goodput", Role::Complete, &|s| Some(s.data_bytes as f64 * 8.0))];
+    let times = vec![
+        line("longest", Role::Lost, &|s| s.ttlb_max_us.map(|us| us as f64)),
+        line("p99", Role::Response, &|s| s.ttlb_p99_us.map(|us| us as f64)),
+        line("median", Role::Service, &|s| s.ttlb_p50_us.map(|us| us as f64)),
+        line("longest send lag", Role::Lag, &|s| s.lag_max_us.map(|us| us as f64)),
+    ];
+    let busy = vec![line("busiest thread of the generator", Role::Service, &|s| s.busiest_thread)];
+    let plots = [
+        ("Segments per second", rates, Unit::Count),
+        ("Goodput: new bytes of segments", goodput, Unit::Rate),
+        ("To the last byte, from the intention", times, Unit::Time),
+        ("CPU of the generator", busy, Unit::Share),
+    ];
+    html! {
+        div.plots {
+            @for (title, mut lines, unit) in plots {
+                ({ lines.retain(|line| !line.points.is_empty());
+                   figure(title, &keys(&lines), over_time(lines, &bands, unit)) })
+            }
+        }
+    }
+}
+
+/// Where phases began and ended, by the seconds that were told.
+fn bands(figures: &Figures) -> Vec<Band> {
+    let names = figures.phases.iter().map(|phase| phase.name.clone());
+    let bands = names.enumerate().filter_map(|(number, name)| {
+        let mut of_phase = figures.seconds.iter().filter(|second| second.phase == number);
+        let first = of_phase.next()?;
+        let next = figures.seconds.iter().find(|second| second.phase > number);
+        let last = next.or(figures.seconds.last()).unwrap_or(first);
+        Some(Band { name, from: f64::from(first.second), to: f64::from(last.second) })
+    });
+    bands.collect()
+}

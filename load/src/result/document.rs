@@ -1,0 +1,208 @@
+//! The stored result: one JSON document, from which every report is made.
+
+use super::{About, End, Extent, Figures, Fingerprint, Generator, Identity, Server};
+use crate::slo::Objective;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The form of the document. It changes when a reader of the old form would misread the new one.
+pub const SCHEMA: &str = "segcast-load/1";
+
+/// Bytes of a stored result, at most: a day of seconds has some 30 MB.
+const FILE_MAX: u64 = 256 << 20;
+
+/// What a run says in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every objective was met.
+    Passed,
+    /// The server missed an objective.
+    Failed,
+    /// The generator was what was measured: nothing is said of the server.
+    Inconclusive,
+    /// There were no objectives.
+    Measured,
+}
+
+/// Figures, under a name that says whether they are the server's. A reader that looks for `valid` finds nothing in a
+/// run in which the generator was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Judged {
+    /// The generator was not the bottleneck: these are the server's.
+    Valid(Box<Figures>),
+    /// It was: these are not.
+    Void(Box<Figures>),
+}
+
+impl Judged {
+    /// The figures, whatever they are worth.
+    #[must_use]
+    pub fn whatever_they_are_worth(&self) -> &Figures {
+        match self {
+            Self::Valid(figures) | Self::Void(figures) => figures,
+        }
+    }
+}
+
+/// A load run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LoadResult {
+    /// `segcast-load/1`.
+    pub schema: String,
+    /// The verdict in one line, for people. It says so when the figures are void, partial, or from one box.
+    pub headline: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why the generator was what was measured; empty when it was not.
+    pub bottleneck: Vec<String>,
+    /// Whether all of the plan was carried out.
+    pub extent: Extent,
+    /// Which run this was.
+    pub identity: Identity,
+    /// Objectives and whether they were met.
+    pub objectives: Vec<Objective>,
+    /// What was measured.
+    pub figures: Judged,
+    /// How the generator fared.
+    pub generator: Generator,
+    /// What the server used; null when it was not asked for.
+    pub server: Option<Server>,
+    /// The generator's box.
+    pub fingerprint: Fingerprint,
+    /// What this run says nothing about.
+    pub not_measured: Vec<String>,
+}
+
+/// What a result is made of.
+pub(crate) struct Measured<'a> {
+    pub(crate) about: &'a About,
+    pub(crate) end: &'a End,
+    pub(crate) figures: Figures,
+    pub(crate) generator: Generator,
+    pub(crate) objectives: Vec<Objective>,
+    pub(crate) server: Option<Server>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// Why a stored result cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    /// The file cannot be read.
+    #[error("could not read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not one of ours.
+    #[error("{}: not a result of `segcast load` ({SCHEMA})", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// It is of another version.
+    #[error("{}: its form is {found:?}; this version reads {SCHEMA:?}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+}
+
+impl LoadResult {
+    pub(crate) fn new(measured: Measured<'_>) -> Self {
+        let not_measured = super::not_measured::list(&measured);
+        let Measured { about, end, figures, generator, objectives, server, fingerprint } = measured;
+        let bottleneck = generator.failures();
+        let verdict = match () {
+            () if !bottleneck.is_empty() => Verdict::Inconclusive,
+            () if objectives.is_empty() => Verdict::Measured,
+            () if objectives.iter().all(|objective| objective.met) => Verdict::Passed,
+            () => Verdict::Failed,
+        };
+        let figures = Box::new(figures);
+        let mut this = Self {
+            schema: SCHEMA.to_owned(),
+            headline: String::new(),
+            verdict,
+            figures: if bottleneck.is_empty() {
+                Judged::Valid(figures)
+            } else {
+                Judged::Void(figures)
+            },
+            bottleneck,
+            extent: end.extent.clone(),
+            identity: Identity::from(about),
+            objectives,
+            generator,
+            server,
+            fingerprint,
+            not_measured,
+        };
+        this.headline = this.say();
+        this
+    }
+
+    fn say(&self) -> String {
+        let met = self.objectives.iter().filter(|objective| objective.met).count();
+        let all = self.objectives.len();
+        let mut line = match self.verdict {
+            Verdict::Inconclusive => format!(
+                "INCONCLUSIVE: the generator was the bottleneck, figures of the server are void: {}",
+                self.bottleneck.join("; ")
+            ),
+            Verdict::Measured => "MEASURED: no objectives were set".to_owned(),
+            Verdict::Passed => format!("PASSED: {met} of {all} objectives met"),
+            Verdict::Failed => {
+                let missed = self.objectives.iter().filter(|objective| !objective.met);
+                let missed: Vec<_> = missed.map(|objective| objective.text.as_str()).collect();
+                format!("FAILED: {met} of {all} objectives met; not met: {}", missed.join(", "))
+            }
+        };
+        if let Extent::Partial { why } = &self.extent {
+            line += &format!(" · PARTIAL: {why}");
+        }
+        if self.fingerprint.one_box {
+            line += " · LAB: client and server on one box";
+        }
+        line
+    }
+
+    /// Whether the figures are the server's.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        matches!(self.figures, Judged::Void(_))
+    }
+
+    /// Reads a stored result.
+    ///
+    /// # Errors
+    /// When there is none, or one of another version.
+    pub fn read(path: &Path) -> Result<Self, ResultError> {
+        let read = |source| ResultError::Read { path: path.to_owned(), source };
+        if fs::metadata(path).map_err(read)?.len() > FILE_MAX {
+            return Err(read(io::Error::from(io::ErrorKind::FileTooLarge)));
+        }
+        let text = fs::read_to_string(path).map_err(read)?;
+        let form = |source| ResultError::Form { path: path.to_owned(), source };
+        let any: serde_json::Value = serde_json::from_str(&text).map_err(form)?;
+        match any.get("schema").and_then(|schema| schema.as_str()) {
+            Some(found) if found != SCHEMA => {
+                Err(ResultError::Version { path: path.to_owned(), found: found.to_owned() })
+            }
+            _ => serde_json::from_value(any).map_err(form),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The box that a run was made on, as far as it can be read without privileges.
+
+use super::About;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The generator's box.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Kernel and machine, as uname(2) tells them.
+    pub kernel: String,
+    /// The CPU's name; null where /proc/cpuinfo has none.
+    pub cpu: Option<String>,
+    /// Logical CPUs that this process may use.
+    pub cpus: usize,
+    /// Memory, bytes; null where /proc/meminfo has none.
+    pub memory_bytes: Option<u64>,
+    /// Frequency governor of the first CPU; null where there is none, as in most virtual machines.
+    pub governor: Option<String>,
+    /// Whether the CPU says that it is virtual.
+    pub virtual_machine: bool,
+    /// Clock source.
+    pub clock_source: Option<String>,
+    /// Offloads that the generator's sockets used.
+    pub offloads: String,
+    /// The servers' addresses.
+    pub servers: Vec<String>,
+    /// Client and server were on one box: they shared its CPUs, and no network card was between them.
+    pub one_box: bool,
+    /// `debug` or `release`: the generator's own build.
+    pub build: String,
+}
+
+impl Fingerprint {
+    /// Reads this box.
+    #[must_use]
+    pub fn take(about: &About) -> Self {
+        let uname = rustix::system::uname();
+        let word = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        let kernel = [uname.sysname(), uname.release(), uname.machine()].map(word).join(" ");
+        let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+        let clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+        Self {
+            kernel,
+            cpu: field(&cpuinfo, "model name"),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: read("/proc/meminfo").and_then(|text| kibibytes(&text, "MemTotal")),
+            governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            virtual_machine: field(&cpuinfo, "flags")
+                .is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor")),
+            clock_source: read(clock),
+            offloads: about.offloads.clone(),
+            servers: about.servers.iter().map(ToString::to_string).collect(),
+            one_box: about.servers.iter().any(is_here),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        }
+    }
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// The first `name : value` of a text such as /proc/cpuinfo.
+fn field(text: &str, name: &str) -> Option<String> {
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines.into_iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
+}
+
+/// `name:  123 kB` in a text such as /proc/meminfo or /proc/PID/status, as bytes.
+pub(crate) fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    field(text, name)?.strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|number| number * 1024)
+}
+
+/// Whether `server` is an address of this box.
+fn is_here(server: &SocketAddr) -> bool {
+    let own = if_addrs::get_if_addrs().unwrap_or_default();
+    server.ip().is_loopback() || own.iter().any(|interface| interface.ip() == server.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let text = "model\t\t: 17\nmodel name\t: A CPU: fast\nMemTotal:       24576 kB\n";
+        assert_eq!(field(text, "model name").as_deref(), Some("A CPU: fast"));
+        assert_eq!(kibibytes(text, "MemTotal"), Some(24576 * 1024));
+        assert_eq!(kibibytes(text, "MemFree"), None);
+    }
+
+    #[test]
+    fn a_server_on_this_box_is_known() {
+        assert!(is_here(&([127, 0, 0, 9], 1).into()));
+        // TEST-NET-1, RFC 5737.
+        assert!(!is_here(&([192, 0, 2, 1], 1).into()));
+    }
+}

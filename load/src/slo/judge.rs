@@ -1,0 +1,201 @@
+//! Whether an objective was met.
+
+use super::{Metric, Share, Slo, Unit};
+use crate::result::{Ledger, Sums, quantile};
+use serde::{Deserialize, Serialize};
+
+/// An objective and what was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// As it was written.
+    pub text: String,
+    /// Whether it was met. What was not measured was not met.
+    pub met: bool,
+    /// What was found, in words; or why nothing was.
+    pub found: String,
+    /// The same as a number: µs, a share (0 to 1), a count, or bit/s. Null when nothing was found.
+    pub value: Option<f64>,
+    /// The bound, in the same unit.
+    pub bound: f64,
+    /// Samples behind it.
+    pub n: u64,
+}
+
+/// A number and the samples behind it, or why there is none.
+type Found = (Result<f64, String>, u64);
+
+impl Slo {
+    /// Holds it against the sums of its phase, or of the whole run.
+    pub(crate) fn judge(&self, all: &Sums, phases: &[(&str, &Sums)]) -> Objective {
+        let (found, n) = match &self.phase {
+            None => self.find(all),
+            Some(name) => {
+                let mut of_name = phases.iter().filter(|(phase, _)| phase == name);
+                match (of_name.next(), of_name.next()) {
+                    (Some((_, one)), None) => self.find(one),
+                    (Some(_), Some(_)) => {
+                        let mut sums = Sums::default();
+                        let of_name = phases.iter().filter(|(phase, _)| phase == name);
+                        of_name.for_each(|(_, phase)| sums.merge(phase));
+                        self.find(&sums)
+                    }
+                    _ => (Err(format!("the run had no phase {name:?}")), 0),
+                }
+            }
+        };
+        let value = found.as_ref().ok().copied();
+        Objective {
+            text: self.text.clone(),
+            met: value.is_some_and(|value| self.op.holds(value, self.bound)),
+            found: found.map_or_else(|why| why, |value| say(value, self.metric.unit())),
+            value,
+            bound: self.bound,
+            n,
+        }
+    }
+
+    fn find(&self, sums: &Sums) -> Found {
+        match self.metric {
+            Metric::Percentile(series, p) => {
+                let times = series.times(sums);
+                let (n, needed) = (times.len(), quantile::needed(p));
+                let found = quantile::percentile(&times, p).map(|us| us as f64);
+                let why = || format!("n = {n} is too small for p{p}: it needs {needed} samples");
+                (found.ok_or_else(why), n)
+            }
+            Metric::Longest(series) => {
+                let times = series.times(sums);
+                let found = (!times.is_empty()).then(|| times.max() as f64);
+                (found.ok_or_else(|| format!("no sample of {series}")), times.len())
+            }
+            Metric::Share(share) => {
+                let ledger = Ledger::from(&sums.ledger);
+                let n = ledger.intended;
+                (part(count(share, &ledger), n, "no segment was intended"), n)
+            }
+            Metric::Rebuffer => {
+                let ratio = sums.playout.rebuffer_ratio();
+                (ratio.ok_or_else(|| "nothing played".to_owned()), sums.playout.started)
+            }
+            Metric::StartFailures => {
+                let failed = sums.playout.never_started;
+                let n = sums.playout.started + failed;
+                (part(failed, n, "no viewing was tried"), n)
+            }
+            Metric::Stalls => {
+                let n = sums.playout.started;
+                let found = (n > 0).then_some(sums.playout.stalls as f64);
+                (found.ok_or_else(|| "nothing played".to_owned()), n)
+            }
+            Metric::Goodput => {
+                let n = sums.ledger.complete + sums.ledger.late;
+                (sums.goodput().ok_or_else(|| "no load was offered".to_owned()), n)
+            }
+        }
+    }
+}
+
+fn count(share: Share, ledger: &Ledger) -> u64 {
+    match share {
+        Share::Incomplete => ledger.intended.saturating_sub(ledger.complete),
+        Share::Lost => ledger.lost,
+        Share::Late => ledger.late,
+        Share::Refused => ledger.refused_in_all(),
+        Share::Failed => ledger.failed_in_all(),
+        Share::Unoffered => ledger.never_offered_in_all(),
+    }
+}
+
+fn part(count: u64, n: u64, none: &str) -> Result<f64, String> {
+    if n == 0 { Err(none.to_owned()) } else { Ok(count as f64 / n as f64) }
+}
+
+fn say(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Time => crate::report::words::micros(value),
+        Unit::Share => crate::report::words::share(value),
+        Unit::Count => format!("{value:.0}"),
+        Unit::Rate => crate::report::words::bit_rate(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Interval, Unoffered};
+    use std::time::Duration;
+
+    fn judge(text: &str, sums: &Sums) -> Objective {
+        text.parse::<Slo>().expect("an objective").judge(sums, &[("steady", sums)])
+    }
+
+    fn sums() -> Sums {
+        let mut interval = Interval::default();
+        (1..=1000).for_each(|ms| {
+            interval.times.start.ttfb.response.record(Duration::from_millis(ms));
+        });
+        interval.ledger.intended = 1000;
+        interval.ledger.complete = 990;
+        interval.ledger.lost = 8;
+        interval.ledger.never_offered.insert(Unoffered::SessionFull, 2);
+        interval.wire.data_bytes = 250_000_000;
+        interval.health.wall = Duration::from_secs(1);
+        let mut sums = Sums::default();
+        sums.add(&interval, false);
+        sums
+    }
+
+    #[test]
+    fn an_objective_holds_or_does_not() {
+        let sums = sums();
+        for text in [
+            "ttfb.p99<=995ms",
+            "start.ttfb.p50<=510ms",
+            "loss<=0.8%",
+            "steady:incomplete<=1%",
+            "unoffered<0.3%",
+            "goodput>=2Gbit/s",
+            "ttfb.max>=1s",
+        ] {
+            let found = judge(text, &sums);
+            assert!(found.met, "{found:?}");
+        }
+        for text in ["ttfb.p99<=980ms", "loss<0.8%", "goodput>2Gbit/s", "unoffered<=0%"] {
+            let found = judge(text, &sums);
+            assert!(!found.met && found.value.is_some(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_met() {
+        let sums = sums();
+        for (text, why) in [
+            ("ttfb.p99.9<=10s", "n = 1000 is too small for p99.9: it needs 10000 samples"),
+            ("next.ttfb.p50<=10s", "n = 0 is too small for p50"),
+            ("open.max<=10s", "no sample of open.response"),
+            ("ttlb.p50>=0", "n = 0"),
+            ("rebuffer<=100%", "nothing played"),
+            ("stalls<=0", "nothing played"),
+            ("start_failures<=100%", "no viewing was tried"),
+            ("rest:loss<=100%", "the run had no phase \"rest\""),
+        ] {
+            let found = judge(text, &sums);
+            assert!(!found.met && found.value.is_none(), "{found:?}");
+            assert!(found.found.contains(why), "{found:?}");
+        }
+        let nothing = Sums::default();
+        for text in ["loss<=100%", "goodput>=0", "ttfb.p50<=10s"] {
+            assert!(!judge(text, &nothing).met, "{text}");
+        }
+    }
+
+    #[test]
+    fn phases_of_one_name_count_together() {
+        let (one, two) = (sums(), sums());
+        let slo: Slo = "steady:ttfb.p99<=2s".parse().expect("an objective");
+        let found = slo.judge(&Sums::default(), &[("steady", &one), ("steady", &two)]);
+        assert_eq!((found.n, found.met), (2000, true));
+    }
+}
