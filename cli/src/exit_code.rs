@@ -18,6 +18,10 @@ pub(crate) enum ExitCode {
     NotAllowed = 5,
     /// No edge had the bytes that the signed manifest describes.
     WrongBytes = 6,
+    /// A load missed an objective.
+    ObjectiveMissed = 10,
+    /// A load measured its generator and not the server: nothing is said about objectives.
+    Inconclusive = 11,
     /// Ended by Ctrl-C (128 + SIGINT).
     Interrupted = 130,
     /// Ended by SIGTERM (128 + 15).
@@ -40,5 +44,7 @@ Exit codes:
     4  the network: no edge answered or made progress, an address cannot be bound
     5  keys, token or grant: missing, malformed, or they do not allow it
     6  no edge had the bytes that the manifest describes
+   10  a load missed an objective (--slo)
+   11  a load measured its own generator: inconclusive
   130  ended by Ctrl-C
   143  ended by SIGTERM";

@@ -10,7 +10,11 @@ use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
 use segcast_load::calibrate::CalibrateError;
 use segcast_load::plan::PlanError;
+use segcast_load::result::ResultError;
 use segcast_load::run::RunError;
+use segcast_load::server::ServerError;
+use segcast_load::slo::SloError;
+use segcast_load::view::ViewError;
 use segcast_proto::grant::GrantError;
 use segcast_proto::keytext::KeyTextError;
 use segcast_proto::wire::code::Code;
@@ -79,6 +83,10 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<GrantError>().map(|_| keys()))
+            .or_else(|| cause.downcast_ref().map(server_look))
+            .or_else(|| cause.downcast_ref::<SloError>().map(|_| usage()))
+            .or_else(|| cause.downcast_ref().map(view))
+            .or_else(|| cause.downcast_ref::<ResultError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<std::io::Error>().map(|_| local()))
     });
     known.unwrap_or(Consequence::plain(ExitCode::Failure))
@@ -94,6 +102,25 @@ fn keys() -> Consequence {
 
 fn local() -> Consequence {
     Consequence::plain(ExitCode::LocalFile)
+}
+
+fn usage() -> Consequence {
+    Consequence::plain(ExitCode::Usage)
+}
+
+/// The server that a load is to look at.
+fn server_look(error: &ServerError) -> Consequence {
+    match error {
+        ServerError::Process { .. } => usage(),
+        ServerError::Metrics(_) => network(),
+    }
+}
+
+fn view(error: &ViewError) -> Consequence {
+    match error {
+        ViewError::NoTerminal => usage(),
+        ViewError::System(_) => local(),
+    }
 }
 
 /// Its causes are not in the chain: the error shows them as itself.

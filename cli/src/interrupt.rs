@@ -42,7 +42,10 @@ impl Interrupt {
                     self.stop.store(true, Ordering::Release);
                 }
                 Some(first) if first.elapsed() < SAME => {}
-                Some(_) => std::process::exit(self.exit_code() as i32),
+                Some(_) => {
+                    segcast_load::view::restore_terminal();
+                    std::process::exit(self.exit_code() as i32);
+                }
             }
         }
     }

@@ -12,24 +12,44 @@ fn load(world: &World, edge: &Edge, title: &Title, more: &[&str]) -> Command {
     command
         .args(["load", &edge.address, "--edge-key", &edge.key, "--set", &title.set, "--seed", "7"])
         .args(["--keys".as_ref(), world.path("keys").as_os_str()])
+        .args(["--json".as_ref(), world.path("result.json").as_os_str()])
+        // Whose times these are, a busy machine's or an edge's, is not what is tested here.
+        .args(["--lag-limit", "10m", "--progress", "none"])
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }
 
-/// What became of the segments, as the summary says: `complete` and so on, causes by their name.
-fn ledger(output: &Output) -> BTreeMap<String, i64> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let counts = text.lines().filter_map(|line| {
-        let mut words = line.split_whitespace().filter(|word| *word != "not");
-        let (name, count) = (words.next()?, words.next()?);
-        let name = words.next().map_or(name.to_owned(), str::to_owned);
-        Some((name, count.parse().ok()?))
-    });
+/// What became of the segments, as the stored result says: `complete` and so on, causes by their name.
+fn ledger(world: &World) -> BTreeMap<String, i64> {
+    let text = std::fs::read_to_string(world.path("result.json")).expect("the result");
+    let result: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    // Valid or void: the ledger closes on a machine that is too busy as well.
+    let figures = result["figures"].as_object().and_then(|figures| figures.values().next());
+    let ledger = figures.and_then(|figures| figures["all"]["ledger"].as_object());
+    let ledger = ledger.unwrap_or_else(|| panic!("{}", result["headline"]));
+    let mut counts = BTreeMap::new();
+    for (name, value) in ledger {
+        match value.as_object() {
+            Some(causes) => {
+                counts.extend(causes.iter().map(|(cause, n)| (cause.clone(), n.as_i64())));
+            }
+            None => {
+                counts.insert(name.clone(), value.as_i64());
+            }
+        }
+    }
+    let counts = counts.into_iter().map(|(name, n)| (name, n.expect("a count")));
     let counts: BTreeMap<_, _> = counts.collect();
-    assert_eq!(counts.get("remainder"), Some(&0), "{output:?}");
+    assert_eq!(counts["remainder"], 0, "{counts:?}");
     counts
+}
+
+/// Whether the run came to its end, whoever was measured.
+fn has_run(output: &Output) -> bool {
+    const INCONCLUSIVE: i32 = 11;
+    output.status.success() || output.status.code() == Some(INCONCLUSIVE)
 }
 
 /// How many frames an edge has sent, from its process: it has begun to serve when it used some time. Waiting for a line of
@@ -92,8 +112,8 @@ fn many_sessions_get_all_they_ask_for() {
         ],
     ] {
         let output = end(load(&world, &edge, &title, more).spawn().expect("it starts"));
-        assert!(output.status.success(), "{more:?}: {output:?}");
-        let counts = ledger(&output);
+        assert!(has_run(&output), "{more:?}: {output:?}");
+        let counts = ledger(&world);
         assert!(counts["intended"] >= 100, "{more:?}: {counts:?}");
         assert_eq!(counts["complete"] + counts["late"], counts["intended"], "{more:?}: {counts:?}");
     }
@@ -110,8 +130,9 @@ fn ctrl_c_gives_what_was_measured_so_far() {
     interrupt(&child);
     let output = end(child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("partial"), "{output:?}");
-    assert!(ledger(&output)["complete"] > 0, "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.lines().next().is_some_and(|line| line.contains("PARTIAL")), "{text}");
+    assert!(ledger(&world)["complete"] > 0, "{output:?}");
 }
 
 #[test]
@@ -125,8 +146,8 @@ fn an_edge_that_dies_fails_segments_and_closes_the_ledger() {
     wait_for_service(&edge);
     kill(&mut edge.child);
     let output = end(child);
-    assert!(output.status.success(), "{output:?}");
-    let counts = ledger(&output);
+    assert!(has_run(&output), "{output:?}");
+    let counts = ledger(&world);
     assert!(counts["complete"] > 0 && counts["lost"] > 0, "{counts:?}");
 }
 
@@ -139,10 +160,10 @@ fn refusals_are_counted_by_their_code() {
     let edge = world.serve(command).expect("it serves");
     let more = ["--sessions", "20", "--duration", "2s", "--rate", "10Mbit/s"];
     let output = end(load(&world, &edge, &title, &more).spawn().expect("it starts"));
-    assert!(output.status.success(), "{output:?}");
-    let counts = ledger(&output);
+    assert!(has_run(&output), "{output:?}");
+    let counts = ledger(&world);
     assert!(counts["complete"] > 0 && counts["BUSY"] > 0, "{counts:?}");
-    assert!(counts["NoSession"] > 0, "those who wait before they try again: {counts:?}");
+    assert!(counts["no_session"] > 0, "those who wait before they try again: {counts:?}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(crate) fn intervals(busy: u32) -> Vec<Interval> {
             end += length;
             second < end
         });
-        for thread in 0..2 {
+        for (thread, under_way) in under_way.iter_mut().enumerate() {
             let mut interval = Interval { thread, second, ..Interval::default() };
             interval.phase = phase.unwrap_or(PHASES.len() - 1);
             let rate = match phase {
@@ -66,7 +66,7 @@ pub(crate) fn intervals(busy: u32) -> Vec<Interval> {
                 Some(_) => 700,
                 None => 0,
             };
-            fill(&mut interval, &mut rng, rate, &mut under_way[thread]);
+            fill(&mut interval, &mut rng, rate, under_way);
             interval.health.cpu = Duration::from_millis((100 * busy).into());
             interval.health.wall = Duration::from_secs(1);
             interval.health.sessions_open = if phase.is_some() { 100 } else { 0 };

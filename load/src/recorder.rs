@@ -69,7 +69,6 @@ impl Recorder {
     }
 
     /// Ends views and logs and gives the result; besides, what became of the interval log.
-    #[must_use]
     pub fn finish(mut self, end: &End, slos: &[Slo]) -> (LoadResult, io::Result<()>) {
         while let Some(second) = self.collector.next_open() {
             self.tell(second);

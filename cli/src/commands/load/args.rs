@@ -1,6 +1,8 @@
 //! What can be said about a load on the command line.
 
+use super::again::AgainArgs;
 use super::calibrate::CalibrateArgs;
+use super::reporting::ReportArgs;
 use crate::commands::io::IoArg;
 use crate::logging::LogArgs;
 use crate::units;
@@ -37,6 +39,8 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(super) generator: GeneratorArgs,
     #[command(flatten)]
+    pub(super) report: ReportArgs,
+    #[command(flatten)]
     pub(super) log: LogArgs,
 }
 
@@ -45,6 +49,8 @@ pub(crate) struct LoadArgs {
 pub(super) enum LoadCommand {
     /// Prove that the generator counts right on this machine, and find its own limits
     Calibrate(CalibrateArgs),
+    /// Make reports again from a stored result
+    Report(AgainArgs),
 }
 
 /// What may be fetched, and by whom.

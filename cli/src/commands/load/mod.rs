@@ -1,9 +1,10 @@
 //! `segcast load`: loads an edge with many sessions, and says what became of every segment.
 
+mod again;
 mod args;
 mod calibrate;
+mod reporting;
 mod rights;
-mod summary;
 
 pub(crate) use args::LoadArgs;
 
@@ -11,22 +12,27 @@ use crate::commands::get::edges;
 use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
-use crate::logging;
+use crate::{logging, units};
 use args::LoadCommand;
+use reporting::Reporting;
 use rights::Rights;
 use segcast_client::access::EdgeAddress;
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch;
-use segcast_load::plan::{Plan, Title};
+use segcast_load::plan::{Plan, Target, Title};
 use segcast_load::run::{self, Subject};
 use segcast_proto::segment::manifest::Manifest;
-use summary::Summary;
 
 /// Runs the command.
 pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
-    if let Some(LoadCommand::Calibrate(args)) = &args.command {
-        return calibrate::run(args);
+    match &args.command {
+        Some(LoadCommand::Calibrate(args)) => calibrate::run(args),
+        Some(LoadCommand::Report(args)) => again::run(args),
+        None => load(args),
     }
+}
+
+fn load(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     logging::start(&args.log, "warn")?;
     let interrupt = Interrupt::install()?;
     let seed = args.manner.seed.map_or_else(draw_seed, Ok)?;
@@ -41,15 +47,28 @@ pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let handles = rights.titles.iter().zip(&manifests);
     let titles = handles.map(|((handle, _), manifest)| Title::of(*handle, manifest.root()));
     let plan = Plan::new(workload, titles.collect())?;
-    eprintln!("{}", summary::plan_line(&plan));
+    eprintln!("{}", line(&plan));
     let subject = Subject { edge, manifests: &manifests, access: &rights.access };
-    let mut summary = Summary::default();
-    let ran = run::run(&plan, &subject, &config, &mut summary, interrupt.flag())?;
-    print!("{}", summary.text(&plan, &ran));
-    if ran.stopped {
-        return Err(Interrupted(interrupt.exit_code()).into());
-    }
-    Ok(ExitCode::Success)
+    let mut reporting = Reporting::start(&args.report, &plan, edge.address, &config)?;
+    let ran = run::run(&plan, &subject, &config, &mut reporting.recorder, interrupt.flag())?;
+    reporting.finish(&ran, &interrupt)
+}
+
+/// The plan in one line.
+fn line(plan: &Plan) -> String {
+    let phases = plan.workload.phases.iter().map(|phase| {
+        let target = match phase.target {
+            Target::Sessions(sessions) => units::count(sessions.into(), "session"),
+            Target::RequestsPerSecond(rate) => format!("{rate} requests/s"),
+        };
+        format!("{target} for {}", units::duration(phase.duration))
+    });
+    format!(
+        "plan {}, seed {}: {}",
+        &plan.hash[..16],
+        plan.workload.seed,
+        phases.collect::<Vec<_>>().join(", then ")
+    )
 }
 
 /// The manifests of all titles, checked with the center's key; none when a signal came first.
