@@ -89,12 +89,16 @@ impl Tally {
         times.ttlb.response.record(last_byte.saturating_since(intended));
     }
 
-    /// A segment that was asked for, `service` ago, has ended.
-    pub(super) fn landed(&mut self, now: Instant, service: Duration) {
-        self.count_flight(now);
+    /// A segment that was asked for ended at `at`, `service` later. That may be a little while ago: datagrams of one
+    /// batch are all read before what they completed is looked at.
+    pub(super) fn landed(&mut self, at: Instant, service: Duration) {
+        self.count_flight(at);
         self.in_flight = self.in_flight.saturating_sub(1);
+        let counted_too_long = self.in_flight_at.saturating_since(at);
         let latest = self.latest;
-        self.of(latest).health.service_time += service;
+        let health = &mut self.of(latest).health;
+        health.in_flight_time = health.in_flight_time.saturating_sub(counted_too_long);
+        health.service_time += service;
     }
 
     /// The end of a segment.
@@ -222,6 +226,8 @@ mod tests {
         tally.intended(1);
         tally.set_phase(1);
         tally.hand_over(at(2), 1);
+        // It is looked at a second after it came.
+        tally.count_flight(at(4));
         tally.landed(at(3), Duration::from_secs(3));
         tally.ended(0, End::Complete);
         tally.finish(at(3));

@@ -17,7 +17,7 @@ impl Viewer {
     ) {
         match event {
             ClientEvent::Open => self.on_open(setting, now, tally),
-            ClientEvent::Object(fetched) => self.on_object(setting, now, &fetched, tally),
+            ClientEvent::Object(fetched) => self.on_object(setting, &fetched, tally),
             ClientEvent::ObjectRefused { handle, object, code, retry_after } => {
                 self.hold = now + retry_after;
                 if !setting.is_paced() {
@@ -54,13 +54,7 @@ impl Viewer {
         }
     }
 
-    fn on_object(
-        &mut self,
-        setting: &Setting<'_>,
-        now: Instant,
-        fetched: &Fetched,
-        tally: &mut Tally,
-    ) {
+    fn on_object(&mut self, setting: &Setting<'_>, fetched: &Fetched, tally: &mut Tally) {
         let Some(segment) = self.take(fetched.handle, fetched.object) else { return };
         self.note_free(fetched.complete);
         let came = Came {
@@ -79,7 +73,7 @@ impl Viewer {
         if matches!(end, End::Complete | End::Late) {
             tally.came(segment.phase, segment.class, &came);
         }
-        tally.landed(now, fetched.complete.saturating_since(fetched.asked));
+        tally.landed(fetched.complete, fetched.complete.saturating_since(fetched.asked));
         self.end_known(segment, end, fetched.complete, tally);
         if !setting.is_paced() {
             self.fill(setting, fetched.complete, tally);

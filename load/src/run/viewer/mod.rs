@@ -50,6 +50,8 @@ pub(super) struct Viewer {
     until: Instant,
     /// Since when a request could go out: the session is open and has a place.
     possible: Instant,
+    /// When the last segment that was asked for ended.
+    freed: Instant,
     /// Nothing is asked before, as the edge wished.
     hold: Instant,
     retry: Duration,
@@ -81,6 +83,7 @@ impl Viewer {
             next: None,
             until: setting.begin + viewing.until,
             possible: Instant::FAR_FUTURE,
+            freed: Instant::ZERO,
             hold: Instant::ZERO,
             retry: RETRY_FIRST,
             player: player(setting, &viewing, at),
@@ -321,7 +324,10 @@ impl Viewer {
             self.segments[at].blocked |= fetch.is_err();
             if fetch.is_ok() {
                 let segment = &self.segments[at];
-                let lag = now.saturating_since(segment.intended.max(self.possible));
+                // What was blocked waited for the same segment to end, whatever places were free.
+                let freed = if segment.blocked { self.freed } else { self.possible };
+                let since = segment.intended.max(self.possible).max(freed);
+                let lag = now.saturating_since(since);
                 tally.asked(now, segment.phase, segment.class, lag);
                 self.segments[at].asked = Some(now);
                 self.asked += 1;
@@ -334,6 +340,7 @@ impl Viewer {
 
     /// A place in the session is free since `at`.
     fn note_free(&mut self, at: Instant) {
+        self.freed = at;
         if self.link == Link::Open {
             self.possible = self.possible.min(at);
         }
