@@ -152,6 +152,8 @@ impl Fake {
             if packet_type == PacketType::Refuse {
                 self.model.refused_may_come();
             }
+            // What comes after the last byte of an object is not of it any more.
+            self.events();
         }
     }
 
@@ -180,11 +182,15 @@ impl Fake {
             }
             self.session.handle_timeout(self.now);
         }
+        self.events();
+        assert_eq!(self.session.outstanding(), self.model.wanted.len());
+        assert!(dropped(self.session.stats()) <= self.handed);
+    }
+
+    fn events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             self.model.event(&event, &self.session);
         }
-        assert_eq!(self.session.outstanding(), self.model.wanted.len());
-        assert!(dropped(self.session.stats()) <= self.handed);
     }
 
     fn drain(&mut self) {
