@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::limits::{OVERHEAD, REPORT_DELAY_MIN};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{ClearHeader, PacketType};
 use segcast_sysio::clock::monotonic_nanoseconds;
@@ -24,7 +23,7 @@ use segcast_sysio::udp::{UdpConfig, UdpSocket};
 use super::Setup;
 use super::outcome::{Collected, Outcome, Window};
 use super::session::{Identity, Plan, Session, Tally, Train};
-use super::title::Title;
+use super::subject::plan;
 use super::world::{ADMIN, Packed};
 use crate::measure::{Band, CpuClocks, Server, ServerSpec, metrics};
 
@@ -85,19 +84,7 @@ impl Loopback {
             args.sessions
         );
         let (kind, _) = probe::choose(None)?;
-        let plan = Plan {
-            title: Title::new(args.seed),
-            segments: packed.segments,
-            segment_bytes: packed.segment_bytes,
-            spread: args.spread,
-            range_bytes: args.train.map(|count| count * (args.datagram - OVERHEAD) as u32),
-            outstanding: args.requests,
-            room_bytes: ROOM,
-            datagram_max: args.datagram,
-            report_packets: args.report_packets,
-            report_after: REPORT_DELAY_MIN,
-            edge_public: server.public_key(),
-        };
+        let plan = plan(args, &packed, ROOM, server.public_key());
         let mut this = Self {
             label: setup.binary.label.clone(),
             driver: Driver::new(kind, vec![socket], DriverConfig::CLIENT)?,

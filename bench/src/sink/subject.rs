@@ -81,6 +81,24 @@ fn patient(setup: &Setup<'_>) -> anyhow::Result<Vec<String>> {
     Ok(setup.flags.iter().cloned().chain(more.into_iter().flatten()).collect())
 }
 
+/// What every session does that reads `packed` from the server with this key. `room_bytes`: what a client says it can take.
+pub(super) fn plan(args: &Args, packed: &Packed, room_bytes: u64, edge_public: [u8; 32]) -> Plan {
+    Plan {
+        title: Title::new(args.seed),
+        segments: packed.segments,
+        segment_bytes: packed.segment_bytes,
+        spread: args.spread,
+        range_bytes: args.train.map(|count| count * (args.datagram - OVERHEAD) as u32),
+        outstanding: args.requests,
+        room_bytes,
+        datagram_max: args.datagram,
+        report_packets: args.report_packets,
+        // The round trip is far below 4 ms (PROTOCOL.md section 10).
+        report_after: REPORT_DELAY_MIN,
+        edge_public,
+    }
+}
+
 impl Subject {
     /// Packs a title, starts the server, and opens all sessions. Nothing is asked for yet.
     ///
@@ -105,20 +123,7 @@ impl Subject {
             namespace: Some(&net.namespace),
             flags: &patient(setup)?,
         })?;
-        let plan = Plan {
-            title: Title::new(args.seed),
-            segments: packed.segments,
-            segment_bytes: packed.segment_bytes,
-            spread: args.spread,
-            range_bytes: args.train.map(|count| count * (args.datagram - OVERHEAD) as u32),
-            outstanding: args.requests,
-            room_bytes: ROOM,
-            datagram_max: args.datagram,
-            report_packets: args.report_packets,
-            // The round trip is far below 4 ms (PROTOCOL.md section 10).
-            report_after: REPORT_DELAY_MIN,
-            edge_public: server.public_key(),
-        };
+        let plan = plan(args, &packed, ROOM, server.public_key());
         let mut generator = Generator::new(tap, filter, Net::cable(), plan);
         generator.repeat_train = setup.sabotage.repeat_train;
         generator.lost = setup.sabotage.lost;
