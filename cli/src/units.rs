@@ -1,5 +1,6 @@
 //! Sizes, rates and times as people write and read them.
 
+pub(crate) use segcast_load::report::words::three_digits;
 use std::time::Duration;
 
 /// Reads a size: `73728`, `64KiB`, `1.5 MiB`, `2GB`, `1m` (one letter: powers of 1024).
@@ -117,15 +118,6 @@ pub(crate) fn duration(time: Duration) -> String {
 pub(crate) fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
-}
-
-/// Three significant digits, never in powers of ten.
-pub(crate) fn three_digits(value: f64) -> String {
-    match value.abs() {
-        v if v >= 99.95 => format!("{value:.0}"),
-        v if v >= 9.995 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
 }
 
 #[cfg(test)]
