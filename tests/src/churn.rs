@@ -24,6 +24,10 @@ const FETCHES: u32 = 8;
 const SILENT: u32 = 8;
 /// Fetches under way at once when they follow each other without pause: few enough that the socket's buffer holds them.
 const AT_ONCE: usize = 8;
+/// After a rest of nearly an edge's shortest idle timeout a request may cross the CLOSE of that edge on its way.
+const LONG_REST: Duration = Duration::from_secs(9);
+/// Sleep when nothing came.
+const NAP: core::time::Duration = core::time::Duration::from_micros(100);
 /// Datagrams taken in before timers and fetches get their turn.
 const BURST: usize = 256;
 
@@ -66,6 +70,10 @@ struct Slot {
     fetches_left: u32,
     /// When the fetch under way was to begin.
     intended: Option<Instant>,
+    /// How long the session had nothing to do before the fetch under way.
+    rest: Duration,
+    /// When it opened or its last segment came.
+    heard: Instant,
     next_segment: u32,
 }
 
@@ -92,8 +100,8 @@ impl Churn {
     pub fn new(shared: Shared, seed: u64) -> Result<Self, String> {
         let socket = UdpSocket::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
         socket.connect(shared.edge).map_err(|e| e.to_string())?;
-        let rest = Some(core::time::Duration::from_millis(1));
-        socket.set_read_timeout(rest).map_err(|e| e.to_string())?;
+        // A timeout of the socket is rounded up to the kernel's ticks: up to ten milliseconds.
+        socket.set_nonblocking(true).map_err(|e| e.to_string())?;
         let rng = ChaCha20Rng::seed_from_u64(seed);
         let (slots, done) = (Vec::new(), Done::default());
         let mut churn = Self { shared, socket, slots, rng, next_fetch: now(), done };
@@ -131,7 +139,8 @@ impl Churn {
         let session = ClientSession::new(config, seed, now()).map_err(|error| error.to_string())?;
         let fetches_left = FETCHES + self.rng.next_u32() % (FETCHES + 1);
         let next_segment = self.rng.next_u32() % self.segments();
-        Ok(Slot { session, generation, fetches_left, intended: None, next_segment })
+        let (intended, rest, heard) = (None, Duration::ZERO, now());
+        Ok(Slot { session, generation, fetches_left, intended, rest, heard, next_segment })
     }
 
     fn segments(&self) -> u32 {
@@ -166,7 +175,9 @@ impl Churn {
                 }
                 self.flush(number);
             }
-            self.receive()?;
+            if !self.receive()? {
+                std::thread::sleep(NAP);
+            }
             for number in 0..self.slots.len() {
                 self.events(number, &mut record)?;
             }
@@ -198,6 +209,7 @@ impl Churn {
             let object = ObjectNumber(slot.next_segment);
             if slot.session.fetch(now, 0, object, Some(len), Duration::ZERO).is_ok() {
                 slot.intended = Some(intended);
+                slot.rest = now.saturating_since(slot.heard);
                 slot.next_segment = (slot.next_segment + 1) % segments;
             }
             self.next_fetch =
@@ -205,16 +217,13 @@ impl Churn {
         }
     }
 
-    fn receive(&mut self) -> Result<(), String> {
+    /// Whether anything came.
+    fn receive(&mut self) -> Result<bool, String> {
         let mut buffer = [0; 2048];
-        for _ in 0..BURST {
+        for taken in 0..BURST {
             let len = match self.socket.recv(&mut buffer) {
                 Ok(len) => len,
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-                {
-                    break;
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(taken > 0),
                 Err(error) => return Err(format!("the socket: {error}")),
             };
             let Some(index) = buffer.get(4..8).filter(|_| len >= 8) else { continue };
@@ -225,13 +234,16 @@ impl Churn {
                 self.flush(number);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn events(&mut self, number: usize, record: &mut impl FnMut(u64)) -> Result<(), String> {
         while let Some(event) = self.slots[number].session.poll_event() {
             match event {
-                ClientEvent::Open => self.done.opened += 1,
+                ClientEvent::Open => {
+                    self.done.opened += 1;
+                    self.slots[number].heard = now();
+                }
                 ClientEvent::Object(fetched) => {
                     let start = fetched.object.0 as usize * self.shared.segment;
                     if fetched.bytes != self.shared.title[start..start + self.shared.segment] {
@@ -239,6 +251,7 @@ impl Churn {
                     }
                     self.done.segments += 1;
                     let slot = &mut self.slots[number];
+                    slot.heard = fetched.complete;
                     if let Some(intended) = slot.intended.take() {
                         record(fetched.complete.saturating_since(intended).as_nanos() as u64);
                     }
@@ -249,7 +262,8 @@ impl Churn {
                 }
                 // At a slow pace some wait longer for their turn than an edge waits for them.
                 ClientEvent::Closed { code: Code::Idle, .. }
-                    if self.slots[number].intended.is_none() =>
+                    if self.slots[number].intended.is_none()
+                        || self.slots[number].rest >= LONG_REST =>
                 {
                     self.done.idled += 1;
                     return self.renew(number);
