@@ -1,14 +1,15 @@
-//! `handshake.json`: HELLO, COOKIE and WELCOME with all keys.
+//! `handshake.json`: HELLO, COOKIE, DEFER and WELCOME with all keys.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::hash::{hmac16, sha256};
 use segcast_proto::handshake::{
-    ClientHandshake, CookieJar, EdgeIdentity, HelloParams, ReceivedHello, StaticSecret,
+    ClientHandshake, CookieJar, Defer, EdgeIdentity, HelloParams, ReceivedHello, StaticSecret,
     WELCOME_LEN, WelcomePayload, check_hello,
 };
 use segcast_proto::ids::ReceiverIndex;
+use segcast_proto::time::Duration;
 use segcast_proto::wire::Code;
 
 use crate::noise::{Keys, handshake};
@@ -24,8 +25,8 @@ fn ephemeral(seed: [u8; 32]) -> [u8; 32] {
     key
 }
 
-/// A whole handshake with a COOKIE in it.
-fn vector(name: &str, suite: Suite, token: &[u8], payload: WelcomePayload) -> Vector {
+/// A whole handshake with a COOKIE and a DEFER in it.
+fn vector(name: &str, suite: Suite, token: &[u8], defer: Defer, payload: WelcomePayload) -> Vector {
     let (edge_secret, client_secret) = ([0xE1; 32], [0xC1; 32]);
     let (client_seed, edge_seed) = ([0xC2; 32], [0xE2; 32]);
     let identity = EdgeIdentity::new(StaticSecret::new(edge_secret));
@@ -65,6 +66,13 @@ fn vector(name: &str, suite: Suite, token: &[u8], payload: WelcomePayload) -> Ve
     vector.put("cookie", &cookie).put("hello_with_cookie", client.hello());
 
     let view = check_hello(&identity, client.hello()).unwrap();
+    let packet = defer.reply(&view);
+    assert_eq!(client.on_defer(&packet), Some(defer));
+    vector
+        .put("defer_code", &u16::from(defer.code).to_be_bytes())
+        .put("defer_retry_after", &(defer.retry_after.as_millis() as u32).to_be_bytes())
+        .put("defer", &packet);
+
     let received = ReceivedHello::read(&identity, &view, edge_seed).unwrap();
     assert_eq!(received.client_public, client_static.public());
     assert_eq!((received.params, received.token.as_slice()), (params, token));
@@ -95,10 +103,19 @@ fn vectors() -> Vec<Vector> {
         retry_after_ms: 0,
     };
     let refused = WelcomePayload::refusal(Code::Busy, 2500);
+    let later = |code, millis| Defer { code, retry_after: Duration::from_millis(millis) };
+    let (short, long) = (later(Code::Busy, 20), later(Code::Overloaded, 0x0102_0304));
+    let token = b"not a real token";
     vec![
-        vector("accepted, AES-128-GCM", Suite::Aes128Gcm, b"not a real token", accepted),
-        vector("accepted, AES-256-GCM, longest token", Suite::Aes256Gcm, &[0x77; 700], accepted),
-        vector("refused", Suite::Aes128Gcm, b"not a real token", refused),
+        vector("accepted, AES-128-GCM", Suite::Aes128Gcm, token, short, accepted),
+        vector(
+            "accepted, AES-256-GCM, longest token",
+            Suite::Aes256Gcm,
+            &[0x77; 700],
+            short,
+            accepted,
+        ),
+        vector("refused", Suite::Aes128Gcm, token, long, refused),
     ]
 }
 
@@ -142,7 +159,7 @@ fn handshakes() {
 
         // HELLO around it.
         let mut expected = [&[0x10, 1, 0, vector.bytes("suite")[0]][..], &[0; 12]].concat();
-        expected.extend(sender_index);
+        expected.extend(&sender_index);
         expected.extend((message_1.len() as u16).to_be_bytes());
         expected.extend([0; 2]);
         expected.extend(message_1);
@@ -155,5 +172,12 @@ fn handshakes() {
         let cookie = vector.bytes("cookie");
         assert_eq!(cookie[16..32], mac1);
         assert_eq!(vector.bytes("hello_with_cookie"), [&hello[..1184], &cookie[32..]].concat());
+
+        let mut expected = [&[0x10, 4, 0, vector.bytes("suite")[0]][..], &sender_index].concat();
+        expected.extend([0; 8]);
+        expected.extend(mac1);
+        expected.extend([&vector.bytes("defer_code")[..], &[0; 2]].concat());
+        expected.extend(vector.bytes("defer_retry_after"));
+        assert_eq!(vector.bytes("defer"), expected, "{}", vector.name());
     }
 }

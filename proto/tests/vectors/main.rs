@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
-/// HELLO, COOKIE, WELCOME.
+/// HELLO, COOKIE, DEFER, WELCOME.
 mod handshake;
 /// Secrets, keys and IVs of epochs.
 mod key_schedule;
