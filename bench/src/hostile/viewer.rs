@@ -1,6 +1,7 @@
 //! The transfer that the junk is to disturb: the production client's sessions fetch without pause, as fast as their
 //! token allows.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::sleep;
@@ -12,7 +13,8 @@ use segcast_client::fetch;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::session::client::{ClientEvent, Fetched};
-use segcast_proto::time::Duration;
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::wire::Code;
 
 /// Segments that each session asks for at once: a cap is only filled if the edge always has something to send.
 const REQUESTS: u32 = 4;
@@ -96,7 +98,8 @@ fn transfer(
     // Each begins elsewhere.
     let next = (0..sessions as u32).map(|n| n * segments / sessions as u32).collect();
     let (open, verified) = (vec![false; sessions], vec![false; segments as usize]);
-    let mut viewer = Viewer { connections, manifest, open, next, verified, progress };
+    let again = VecDeque::new();
+    let mut viewer = Viewer { connections, manifest, open, next, again, verified, progress };
     let result = viewer.run();
     viewer.connections.close();
     result
@@ -109,6 +112,8 @@ struct Viewer<'a> {
     open: Vec<bool>,
     /// Each session's next segment.
     next: Vec<u32>,
+    /// Sessions that were told to ask later, and when: an edge may be at its limit beside junk.
+    again: VecDeque<(Instant, usize)>,
     /// Segments that were verified; each is once, so that digests do not slow the client down.
     verified: Vec<bool>,
     progress: &'a Progress,
@@ -118,6 +123,9 @@ impl Viewer<'_> {
     fn run(&mut self) -> anyhow::Result<()> {
         while !self.progress.stopped() {
             self.connections.turn(TURN)?;
+            while let Some((_, session)) = self.again.pop_front_if(|(at, _)| *at <= now()) {
+                self.ask(session)?;
+            }
             while let Some((session, event)) = self.connections.poll_event() {
                 self.on_event(session, event)?;
             }
@@ -138,6 +146,10 @@ impl Viewer<'_> {
             ClientEvent::Object(fetched) => {
                 self.ask(session)?;
                 self.verify(&fetched)
+            }
+            ClientEvent::ObjectRefused { code: Code::Overloaded, retry_after, .. } => {
+                self.again.push_back((now() + retry_after, session));
+                Ok(())
             }
             ClientEvent::Unresponsive | ClientEvent::PulseReply { .. } => Ok(()),
             other => anyhow::bail!("session {session}: {other:?}"),
