@@ -1,6 +1,7 @@
 //! SHA-256, HMAC and HKDF (RFC 5869) as Segcast uses them: fixed sizes, no failure at run time.
 
 use aws_lc_rs::{constant_time, digest, hkdf, hmac};
+use core::fmt;
 
 /// The output of SHA-256.
 pub const SHA256_LEN: usize = 32;
@@ -32,6 +33,35 @@ pub fn hmac256(key: &[u8], parts: &[&[u8]]) -> [u8; SHA256_LEN] {
         context.update(part);
     }
     array(context.sign().as_ref())
+}
+
+/// A key of HMAC-SHA256 that is used again and again: its two blocks are hashed once. Overwritten when dropped (by
+/// aws-lc), never printed.
+#[derive(Clone)]
+pub struct HmacKey(hmac::Key);
+
+impl HmacKey {
+    /// Any bytes are a key.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The first 16 bytes of HMAC-SHA256 of the concatenation of `parts`.
+    #[must_use]
+    pub fn tag16(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
+        array(&context.sign().as_ref()[..16])
+    }
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacKey(..)")
+    }
 }
 
 /// HKDF-Extract with SHA-256 (RFC 5869, 2.2): the pseudorandom key of `ikm` under `salt`.
@@ -98,6 +128,10 @@ mod tests {
         let tag = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(hmac256(b"Jefe", &[b"what do ya want ", b"for nothing?"]), unhex(tag));
         assert_eq!(hmac16(b"Jefe", &[b"what do ya want for nothing?"]), unhex(&tag[..32]));
+        let key = HmacKey::new(b"Jefe");
+        for _ in 0..2 {
+            assert_eq!(key.tag16(&[b"what do ya ", b"want for nothing?"]), unhex(&tag[..32]));
+        }
     }
 
     /// RFC 5869, A.1 to A.3: ikm, salt, info, prk, okm.

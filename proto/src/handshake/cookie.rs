@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::hello::HelloView;
-use crate::crypto::hash::{constant_time_eq, hmac16, hmac256};
+use crate::crypto::hash::{HmacKey, constant_time_eq, hmac256};
 use crate::ids::ReceiverIndex;
 use crate::limits::CLEAR_HEADER;
 use crate::time::{Duration, Instant};
@@ -20,13 +20,16 @@ pub const COOKIE_PERIOD: Duration = Duration::from_secs(120);
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct CookieJar {
     shared: [u8; 32],
+    /// The keys of this period and the last one, each where its number's lowest bit says.
+    #[zeroize(skip)]
+    keys: [Option<(u64, HmacKey)>; 2],
 }
 
 impl CookieJar {
     /// `shared` is random, drawn at start, the same in all shards.
     #[must_use]
     pub const fn new(shared: [u8; 32]) -> Self {
-        Self { shared }
+        Self { shared, keys: [None, None] }
     }
 
     /// The number of the two-minute period that `now` lies in. All shards must use one clock.
@@ -37,21 +40,31 @@ impl CookieJar {
 
     /// The cookie for a HELLO from `address` in `period`.
     #[must_use]
-    pub fn make(&self, period: u64, address: SocketAddr, hello_hash: &[u8; 32]) -> [u8; 16] {
-        let mut secret = hmac256(&self.shared, &[b"segcast v1 cookie", &period.to_be_bytes()]);
+    pub fn make(&mut self, period: u64, address: SocketAddr, hello_hash: &[u8; 32]) -> [u8; 16] {
         let ip = match address.ip() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         };
         let parts = [&ip.octets()[..], &address.port().to_be_bytes(), hello_hash];
-        let cookie = hmac16(&secret, &parts);
-        secret.zeroize();
-        cookie
+        self.key(period).tag16(&parts)
+    }
+
+    /// The key of `period`; derived when a period begins.
+    fn key(&mut self, period: u64) -> &HmacKey {
+        let derive = |shared: &[u8; 32]| {
+            let mut secret = hmac256(shared, &[b"segcast v1 cookie", &period.to_be_bytes()]);
+            let key = HmacKey::new(&secret);
+            secret.zeroize();
+            (period, key)
+        };
+        let place = &mut self.keys[usize::from(period % 2 == 1)];
+        let kept = place.take().filter(|(of, _)| *of == period);
+        &place.insert(kept.unwrap_or_else(|| derive(&self.shared))).1
     }
 
     /// Whether a HELLO carries the cookie of `address`, made in this period or the last one.
     #[must_use]
-    pub fn verify(&self, period: u64, address: SocketAddr, hello: &HelloView<'_>) -> bool {
+    pub fn verify(&mut self, period: u64, address: SocketAddr, hello: &HelloView<'_>) -> bool {
         // Zeros are none; a cookie that came out as zeros would be asked for again.
         hello.cookie != [0; 16]
             && [Some(period), period.checked_sub(1)].into_iter().flatten().any(|period| {
@@ -62,7 +75,7 @@ impl CookieJar {
     /// The COOKIE packet that answers a HELLO.
     #[must_use]
     pub fn reply(
-        &self,
+        &mut self,
         period: u64,
         address: SocketAddr,
         hello: &HelloView<'_>,

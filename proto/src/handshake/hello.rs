@@ -2,7 +2,7 @@
 
 use super::identity::{EdgeIdentity, mac1_key};
 use super::noise;
-use crate::crypto::hash::{constant_time_eq, hmac16, sha256};
+use crate::crypto::hash::{HmacKey, constant_time_eq, sha256};
 use crate::crypto::{Suite, UnknownSuite};
 use crate::limits::{CLEAR_HEADER, DATAGRAM_BASE, TOKEN_MAX};
 use crate::wire::{ClearHeader, DecodeError, PacketType};
@@ -75,7 +75,7 @@ impl HelloParams {
     }
 }
 
-/// A HELLO with the right length and mac1. Nothing in it is authentic yet.
+/// A HELLO of the right form. Nothing in it is authentic yet.
 #[derive(Clone, Copy, Debug)]
 pub struct HelloView<'a> {
     /// The receiver index that the server shall use towards the client.
@@ -86,10 +86,18 @@ pub struct HelloView<'a> {
     pub hello_hash: [u8; 32],
     /// Its mac1.
     pub mac1: [u8; 16],
+    /// What mac1 covers.
+    covered: &'a [u8],
     /// Its cookie; zeros: none.
     pub cookie: [u8; 16],
     /// Noise message 1.
     pub(super) message: &'a [u8],
+}
+
+/// Whether a datagram carries something where a HELLO has its cookie. It costs no hash.
+#[must_use]
+pub fn carries_cookie(datagram: &[u8]) -> bool {
+    datagram.len() == HELLO_LEN && datagram[COOKIE..] != [0; 16]
 }
 
 /// Checks a HELLO's length, version, suite and mac1: all that can be checked without Diffie–Hellman.
@@ -101,6 +109,34 @@ pub fn check_hello<'a>(
     identity: &EdgeIdentity,
     datagram: &'a [u8],
 ) -> Result<HelloView<'a>, HelloError> {
+    let view = HelloView::read(datagram)?;
+    view.check_mac1(identity)?;
+    Ok(view)
+}
+
+impl<'a> HelloView<'a> {
+    /// Checks all but mac1, by one hash.
+    ///
+    /// # Errors
+    ///
+    /// [`HelloError`]; such a HELLO is dropped without an answer.
+    pub fn read(datagram: &'a [u8]) -> Result<Self, HelloError> {
+        read(datagram)
+    }
+
+    /// Checks mac1, by another hash. A HELLO whose cookie is right had it checked when the cookie was made: the cookie
+    /// covers all of the HELLO.
+    ///
+    /// # Errors
+    ///
+    /// When mac1 is wrong.
+    pub fn check_mac1(&self, identity: &EdgeIdentity) -> Result<(), HelloError> {
+        let right = identity.mac1_key.tag16(&[self.covered]);
+        if constant_time_eq(&right, &self.mac1) { Ok(()) } else { Err(HelloError::Mac1) }
+    }
+}
+
+fn read(datagram: &[u8]) -> Result<HelloView<'_>, HelloError> {
     let hello: &[u8; HELLO_LEN] =
         datagram.try_into().map_err(|_| HelloError::Length(datagram.len()))?;
     let header = ClearHeader::decode(hello)?;
@@ -108,10 +144,6 @@ pub fn check_hello<'a>(
         return Err(HelloError::NotHello);
     }
     let suite = Suite::try_from(header.epoch)?;
-    let mac1 = field(hello, MAC1);
-    if !constant_time_eq(&hmac16(&identity.mac1_key, &[&hello[..MAC1]]), &mac1) {
-        return Err(HelloError::Mac1);
-    }
     let len = usize::from(u16::from_be_bytes(field(hello, CLEAR_HEADER + 4)));
     if !(noise::MESSAGE_1 + PARAMS..=noise::MESSAGE_1 + PARAMS + TOKEN_MAX).contains(&len) {
         return Err(HelloError::NoiseLength(len));
@@ -120,7 +152,8 @@ pub fn check_hello<'a>(
         sender_index: u32::from_be_bytes(field(hello, CLEAR_HEADER)),
         suite,
         hello_hash: sha256(&[&hello[..COOKIE]]),
-        mac1,
+        mac1: field(hello, MAC1),
+        covered: &hello[..MAC1],
         cookie: field(hello, COOKIE),
         message: &hello[NOISE..NOISE + len],
     })
@@ -139,7 +172,7 @@ pub(super) fn build<E>(
     hello[CLEAR_HEADER..CLEAR_HEADER + 4].copy_from_slice(&sender_index.to_be_bytes());
     let len = write(&mut hello[NOISE..MAC1])?;
     hello[CLEAR_HEADER + 4..CLEAR_HEADER + 6].copy_from_slice(&(len as u16).to_be_bytes());
-    let mac1 = hmac16(&mac1_key(edge_public), &[&hello[..MAC1]]);
+    let mac1 = HmacKey::new(&mac1_key(edge_public)).tag16(&[&hello[..MAC1]]);
     hello[MAC1..COOKIE].copy_from_slice(&mac1);
     Ok(hello)
 }

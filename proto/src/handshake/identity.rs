@@ -4,7 +4,7 @@ use aws_lc_rs::agreement::{PrivateKey, X25519};
 use core::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::crypto::hash::sha256;
+use crate::crypto::hash::{HmacKey, sha256};
 
 /// A static private key (X25519, RFC 7748). Overwritten when dropped, never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -58,7 +58,7 @@ pub(super) fn mac1_key(edge_public: &[u8; 32]) -> [u8; 32] {
 #[derive(Clone, Debug)]
 pub struct EdgeIdentity {
     pub(super) secret: StaticSecret,
-    pub(super) mac1_key: [u8; 32],
+    pub(super) mac1_key: HmacKey,
     public: [u8; 32],
     id: [u8; 16],
 }
@@ -68,7 +68,7 @@ impl EdgeIdentity {
     #[must_use]
     pub fn new(secret: StaticSecret) -> Self {
         let public = secret.public();
-        Self { mac1_key: mac1_key(&public), id: edge_id(&public), public, secret }
+        Self { mac1_key: HmacKey::new(&mac1_key(&public)), id: edge_id(&public), public, secret }
     }
 
     /// The public key, which clients must know.

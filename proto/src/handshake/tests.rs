@@ -1,7 +1,6 @@
 //! Handshakes that work, and everything an attacker or a bad path may do to them.
 
 use super::*;
-use crate::crypto::hash::hmac16;
 use crate::crypto::{Opener, Sealer, Suite};
 use crate::ids::ReceiverIndex;
 use crate::limits::TOKEN_MAX;
@@ -51,7 +50,7 @@ fn welcome(hello: &[u8]) -> Vec<u8> {
 fn altered(hello: &[u8; HELLO_LEN], change: impl FnOnce(&mut [u8; HELLO_LEN])) -> [u8; HELLO_LEN] {
     let mut hello = *hello;
     change(&mut hello);
-    let mac1 = hmac16(&edge().mac1_key, &[&hello[..1168]]);
+    let mac1 = edge().mac1_key.tag16(&[&hello[..1168]]);
     hello[1168..1184].copy_from_slice(&mac1);
     hello
 }
@@ -180,7 +179,7 @@ fn a_client_that_cannot_receive_1200_bytes_is_dropped() {
 #[test]
 fn a_cookie_proves_the_address() {
     let edge = edge();
-    let jar = CookieJar::new([5; 32]);
+    let mut jar = CookieJar::new([5; 32]);
     let address: SocketAddr = "192.0.2.1:4433".parse().unwrap();
     let mut client = client(Suite::Aes128Gcm, b"token", 3);
     let first = *client.hello();
@@ -211,7 +210,7 @@ fn a_cookie_proves_the_address() {
 #[test]
 fn cookies_for_other_hellos_are_dropped() {
     let edge = edge();
-    let jar = CookieJar::new([5; 32]);
+    let mut jar = CookieJar::new([5; 32]);
     let address: SocketAddr = "[2001:db8::1]:4433".parse().unwrap();
     let mut ours = client(Suite::Aes128Gcm, b"token", 3);
     let theirs = client(Suite::Aes128Gcm, b"token", 4);

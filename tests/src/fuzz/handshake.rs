@@ -126,7 +126,7 @@ fn altered_hello(client: &ClientHandshake, script: &mut Script<'_>) {
 
 /// Any number of COOKIEs, genuine and not.
 fn cookie(client: &mut ClientHandshake, script: &mut Script<'_>) {
-    let jar = CookieJar::new([8; 32]);
+    let mut jar = CookieJar::new([8; 32]);
     let address = SocketAddr::from(([192, 0, 2, 1], script.short()));
     for _ in 0..script.byte() % 4 {
         let hello = *client.hello();

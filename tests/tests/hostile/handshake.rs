@@ -13,6 +13,12 @@ use segcast_proto::token::{Claims, mint};
 use segcast_proto::wire::Code;
 use segcast_tests::sim::raw::RawClient;
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// An address in a network of its own.
+fn elsewhere(number: u32) -> SocketAddr {
+    (Ipv4Addr::from_bits(0x6440_0000 + (number << 8)), 4000).into()
+}
 
 #[test]
 fn spoofed_hellos_are_answered_with_less_than_came_and_take_a_bounded_table() {
@@ -23,8 +29,8 @@ fn spoofed_hellos_are_answered_with_less_than_came_and_take_a_bounded_table() {
         let hello = RawClient::new(rig.config(number), seed).hello();
         // Twice, so that answers to repeats count too.
         for _ in 0..2 {
-            bytes.entry(address(number)).or_default().0 += hello.len();
-            rig.hand(address(number), &hello);
+            bytes.entry(elsewhere(number)).or_default().0 += hello.len();
+            rig.hand(elsewhere(number), &hello);
         }
         for (to, answer) in rig.drain() {
             bytes.entry(to).or_default().1 += answer.len();
@@ -140,19 +146,32 @@ fn a_flood_of_hellos_does_not_hold_a_transfer_up() {
 
 #[test]
 fn hellos_beyond_what_a_shard_looks_at_are_dropped_unread() {
-    let mut rig = Rig::new(6, |_| {});
+    let mut rig = Rig::new(6, |config| config.cookie_always = true);
     let mut viewer = rig.open(1);
     let seed = rig.draw();
     let mut broken = RawClient::new(rig.config(2), seed).hello();
     broken[600] ^= 1;
-    let reasons: Vec<DropReason> = (0..6000).map(|_| rig.dropped(address(2), &broken)).collect();
-    let unread = reasons.iter().filter(|reason| **reason == DropReason::HandshakeOverload).count();
+    let reasons: Vec<_> = (0..6000).map(|_| rig.dropped(elsewhere(2), &broken)).collect();
+    let unread = reasons.iter().filter(|reason| **reason == DropReason::HelloFlood).count();
     assert!(unread > 1000 && reasons[0] == DropReason::BadHello, "{unread}");
-    // Sessions go on, and a while later somebody new gets in.
+    // Sessions go on, and somebody new from another network gets in.
     let pulse = viewer.pulse(rig.now);
     assert!(matches!(rig.hand(address(1), &pulse), Disposition::Done));
-    rig.pass(MS);
     rig.open(3);
+    // From all networks at once: now only who brings a cookie, which the flood cannot.
+    let (config, seed) = (rig.config(4), rig.draw());
+    let mut client = RawClient::new(config, seed);
+    rig.pass(MS);
+    rig.hand(address(4), &client.hello());
+    for number in 0..6000 {
+        rig.dropped(elsewhere(number), &broken);
+    }
+    assert_eq!(rig.dropped(address(5), &broken), DropReason::HelloFlood);
+    broken[1199] ^= 1;
+    assert_eq!(rig.dropped(address(5), &broken), DropReason::HelloFlood, "a wrong cookie");
+    let now = rig.now;
+    rig.drain().iter_mut().for_each(|(_, bytes)| drop(client.take(now, bytes)));
+    assert!(matches!(rig.hand(address(4), &client.hello()), Disposition::Done));
 }
 
 /// The code that a client with these claims and this center gets.

@@ -56,6 +56,8 @@ pub enum DropReason {
     CookieDemanded,
     /// HELLO that failed in Noise.
     HandshakeFailed,
+    /// HELLO dropped unread: more came than the shard looks at.
+    HelloFlood,
     /// HELLO beyond what the shard can work on, answered by a DEFER.
     HandshakeOverload,
     /// The queue of handshake answers is full.
@@ -64,7 +66,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, for metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::WrongDirection,
         Self::UnknownSession,
@@ -74,6 +76,7 @@ impl DropReason {
         Self::BadHello,
         Self::CookieDemanded,
         Self::HandshakeFailed,
+        Self::HelloFlood,
         Self::HandshakeOverload,
         Self::AnswerQueueFull,
     ];
@@ -91,6 +94,7 @@ impl DropReason {
             Self::BadHello => "bad_hello",
             Self::CookieDemanded => "cookie_demanded",
             Self::HandshakeFailed => "handshake_failed",
+            Self::HelloFlood => "hello_flood",
             Self::HandshakeOverload => "handshake_overload",
             Self::AnswerQueueFull => "answer_queue_full",
         }

@@ -7,7 +7,9 @@ use super::table::Pending;
 use super::{Endpoint, Handoff, SERVER_WINDOW};
 use crate::crypto::{Opener, Sealer, hash};
 use crate::faults::{Fault, planted};
-use crate::handshake::{CookieJar, Defer, HelloView, ReceivedHello, WelcomePayload, check_hello};
+use crate::handshake::{
+    CookieJar, Defer, HelloView, ReceivedHello, WelcomePayload, carries_cookie,
+};
 use crate::ids::ReceiverIndex;
 use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
 use crate::time::{Duration, Instant};
@@ -26,25 +28,19 @@ impl Endpoint {
         path: Path,
         datagram: &[u8],
     ) -> Disposition {
-        if !self.hellos.take(now) {
-            return self.dropped(DropReason::HandshakeOverload);
-        }
-        let Ok(view) = check_hello(&self.config.identity, datagram) else {
-            return self.dropped(DropReason::BadHello);
+        let (view, proven) = match self.look_at(now, path, datagram) {
+            Ok(looked_at) => looked_at,
+            Err(reason) => return self.dropped(reason),
         };
         if let Some(answered) = self.answer_again(path, &view.hello_hash) {
             return answered;
         }
         let verdict = self.budget.verdict(now);
-        if verdict != HelloVerdict::Work || self.config.cookie_always {
-            let period = CookieJar::period(now);
-            let refused = planted(Fault::CookieRefused);
-            if refused || !self.cookies.verify(period, path.remote, &view) {
-                let reply = self.cookies.reply(period, path.remote, &view);
-                self.counters.cookies += 1;
-                self.answer(Answer::new(path, &reply));
-                return self.dropped(DropReason::CookieDemanded);
-            }
+        if (verdict != HelloVerdict::Work || self.config.cookie_always) && !proven {
+            let reply = self.cookies.reply(CookieJar::period(now), path.remote, &view);
+            self.counters.cookies += 1;
+            self.answer(Answer::new(path, &reply));
+            return self.dropped(DropReason::CookieDemanded);
         }
         if let Some(retry_after) = self.put_off(now, verdict) {
             return self.defer(path, &view, retry_after);
@@ -61,6 +57,38 @@ impl Endpoint {
             return Disposition::Handoff { shard, hello: Box::new(Handoff { hello, path }) };
         }
         self.welcome(now, unix_time, path, hello)
+    }
+
+    /// Reads a HELLO as far as hashes go, if the shard has the time; and whether its cookie proves the address.
+    fn look_at<'a>(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: &'a [u8],
+    ) -> Result<(HelloView<'a>, bool), DropReason> {
+        let from = path.remote.ip();
+        let carries_cookie = carries_cookie(datagram);
+        let taken = if carries_cookie {
+            self.hellos.take_returning(now)
+        } else {
+            self.hellos.take_stranger(now, from)
+        };
+        if !taken {
+            return Err(DropReason::HelloFlood);
+        }
+        let view = HelloView::read(datagram).map_err(|_| DropReason::BadHello)?;
+        let period = CookieJar::period(now);
+        let proven = carries_cookie
+            && !planted(Fault::CookieRefused)
+            && self.cookies.verify(period, path.remote, &view);
+        if proven {
+            return Ok((view, true));
+        }
+        if carries_cookie && !self.hellos.take_stranger(now, from) {
+            return Err(DropReason::HelloFlood);
+        }
+        view.check_mac1(&self.config.identity).map_err(|_| DropReason::BadHello)?;
+        Ok((view, false))
     }
 
     /// How long a handshake is to wait that would cost more than there is, or that would come to nothing.

@@ -1,43 +1,106 @@
-//! How many HELLOs a shard looks at in a second, whatever becomes of them.
+//! How many HELLOs a shard looks at in a second, whatever becomes of them. Those beyond are dropped unread, before any
+//! hash: a flood must not take the time of open sessions.
 //!
-//! To receive one, read it, answer it with a COOKIE and send that costs some 16 µs (`segcast-bench hostile`): a flood
-//! must not take the time of open sessions. Those beyond are dropped unread, before any hash.
+//! HELLOs without a cookie come from strangers; to receive one, read it, answer it with a COOKIE and send that costs some
+//! 16 µs (`segcast-bench hostile`). Those with one have an allowance of their own, since a wrong cookie costs a hash
+//! and gets no answer: who has once been given a cookie gets in however many strangers there are. Of the strangers' allowance one
+//! half is for all, the other for networks that asked for little of it, so that who floods from few networks keeps out nobody but them.
+
+use core::net::IpAddr;
 
 use crate::time::{Duration, Instant};
 
-/// At 16 µs a quarter of a shard's time.
-const PER_SECOND_MIN: u64 = 16_000;
-/// HELLOs for each handshake that a shard may work on: two of its client, and six of others.
-const FOR_A_HANDSHAKE: u64 = 8;
+/// Strangers looked at in a second, at least: at 16 µs a fifteenth of a shard's time.
+const STRANGERS_MIN: u64 = 4_000;
+/// Strangers for each handshake that a shard may work on: its client, who asks twice.
+const STRANGERS_FOR_A_HANDSHAKE: u64 = 2;
+/// HELLOs with a cookie looked at in a second, at least: at 3 µs for a wrong one a twentieth of a shard's time.
+const RETURNING_MIN: u64 = 16_000;
+/// HELLOs with a cookie for each handshake that a shard may work on: its client's, and seven wrong ones.
+const RETURNING_FOR_A_HANDSHAKE: u64 = 8;
 /// Looked at in a burst, when there were few before: this part of a second's worth.
 const BURST_PART: u64 = 10;
+/// Networks that are told apart, 24 bytes each.
+const NETWORKS: usize = 256;
+/// One network may have this part of the strangers' allowance once half of it is used up.
+const NETWORK_PART: u64 = 16;
 
-/// A bucket of HELLOs.
-#[derive(Clone, Copy, Debug)]
+/// The allowances of a shard.
+#[derive(Clone, Debug)]
 pub(super) struct HelloPace {
-    /// Nanoseconds in which one is earned.
-    each: u64,
-    burst: u64,
-    saved: u64,
-    at: Instant,
+    strangers: Allowance,
+    returning: Allowance,
+    networks: Box<[Allowance; NETWORKS]>,
+    /// Secret and odd: multiply-shift hashing (Dietzfelbinger et al. 1997).
+    multiplier: u64,
 }
 
 impl HelloPace {
-    /// For a shard that may work on so many handshakes a second.
-    pub(super) fn new(handshakes_per_second: u32, now: Instant) -> Self {
-        let wanted = u64::from(handshakes_per_second) * FOR_A_HANDSHAKE;
-        let per_second = wanted.clamp(PER_SECOND_MIN, 1_000_000_000);
-        let burst = per_second / BURST_PART;
+    /// For a shard that may work on so many handshakes a second. `random`: 64 random bits.
+    pub(super) fn new(handshakes_per_second: u32, random: u64, now: Instant) -> Self {
+        let wanted = |each: u64, least: u64| (u64::from(handshakes_per_second) * each).max(least);
+        let strangers = wanted(STRANGERS_FOR_A_HANDSHAKE, STRANGERS_MIN);
+        let returning = wanted(RETURNING_FOR_A_HANDSHAKE, RETURNING_MIN);
+        let network = Allowance::new(strangers / NETWORK_PART, now);
+        Self {
+            strangers: Allowance::new(strangers, now),
+            returning: Allowance::new(returning, now),
+            networks: Box::new([network; NETWORKS]),
+            multiplier: random | 1,
+        }
+    }
+
+    /// Whether a HELLO without a cookie, from this address, may be looked at.
+    pub(super) fn take_stranger(&mut self, now: Instant, from: IpAddr) -> bool {
+        let network = (network(from).wrapping_mul(self.multiplier) >> 56) as usize % NETWORKS;
+        self.strangers.refill(now);
+        let plenty = self.strangers.saved > self.strangers.burst / 2;
+        (plenty || self.strangers.saved > 0 && self.networks[network].take(now))
+            && self.strangers.take(now)
+    }
+
+    /// Whether a HELLO with a cookie may be looked at.
+    pub(super) fn take_returning(&mut self, now: Instant) -> bool {
+        self.returning.take(now)
+    }
+}
+
+/// The network of an address: /24 of IPv4, /56 of IPv6, what one customer of a provider usually has.
+fn network(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
+        IpAddr::V6(v6) => (v6.to_bits() >> 72) as u64,
+    }
+}
+
+/// A bucket of HELLOs.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    /// Nanoseconds in which one is earned.
+    each: u64,
+    burst: u32,
+    saved: u32,
+    at: Instant,
+}
+
+impl Allowance {
+    fn new(per_second: u64, now: Instant) -> Self {
+        let per_second = per_second.clamp(1, 1_000_000_000);
+        let burst = u32::try_from(per_second / BURST_PART).unwrap_or(u32::MAX).max(1);
         Self { each: 1_000_000_000 / per_second, burst, saved: burst, at: now }
     }
 
-    /// Whether one more may be looked at.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    fn refill(&mut self, now: Instant) {
         let passed = now.saturating_since(self.at).as_nanos() as u64;
-        self.saved = (self.saved + passed / self.each).min(self.burst);
+        let earned = u32::try_from(passed / self.each).unwrap_or(u32::MAX);
+        self.saved = self.saved.saturating_add(earned).min(self.burst);
         self.at += Duration::from_nanos(passed - passed % self.each);
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        self.refill(now);
         let may = self.saved > 0;
-        self.saved -= u64::from(may);
+        self.saved -= u32::from(may);
         may
     }
 }
@@ -46,9 +109,21 @@ impl HelloPace {
 mod tests {
     use super::*;
 
+    const RANDOM: u64 = 0x9E37_79B9_7F4A_7C15;
+
+    fn address(network: u32) -> IpAddr {
+        IpAddr::V4((network << 8 | 7).into())
+    }
+
+    /// How many of `count` HELLOs, so many microseconds after each other, are looked at.
+    fn taken(count: u64, micros: u64, mut take: impl FnMut(u64, Instant) -> bool) -> u64 {
+        let at = |n: u64| Instant::ZERO + Duration::from_micros(micros * n);
+        (0..count).filter(|&n| take(n, at(n))).count() as u64
+    }
+
     #[test]
     fn a_burst_is_looked_at_and_then_the_rate() {
-        let mut pace = HelloPace::new(0, Instant::ZERO);
+        let mut pace = Allowance::new(16_000, Instant::ZERO);
         let mut taken = |at: Instant| (0..5000).filter(|_| pace.take(at)).count();
         assert_eq!(taken(Instant::ZERO), 1600);
         assert_eq!(taken(Instant::ZERO + Duration::from_millis(10)), 160);
@@ -57,13 +132,49 @@ mod tests {
 
     #[test]
     fn a_steady_flood_gets_its_rate() {
-        for (handshakes, rate) in [(1, 16_000), (2000, 16_000), (5000, 40_000)] {
-            let mut pace = HelloPace::new(handshakes, Instant::ZERO);
+        for (handshakes, strangers, returning) in
+            [(1, 4_000, 16_000), (2000, 4_000, 16_000), (5000, 10_000, 40_000)]
+        {
             // 100 000 a second for ten seconds.
-            let at = |n: u64| Instant::ZERO + Duration::from_micros(10 * n);
-            let taken = (0..1_000_000).filter(|&n| pace.take(at(n))).count();
-            let expected = rate / 10 + 10 * rate;
-            assert!(taken.abs_diff(expected) <= 1, "{taken}, not {expected}");
+            let mut pace = HelloPace::new(handshakes, RANDOM, Instant::ZERO);
+            let got = taken(1_000_000, 10, |n, at| pace.take_stranger(at, address(n as u32)));
+            assert!(got.abs_diff(strangers / 10 + 10 * strangers) <= 1, "{got} strangers");
+            let got = taken(1_000_000, 10, |_, at| pace.take_returning(at));
+            assert!(got.abs_diff(returning / 10 + 10 * returning) <= 1, "{got} with cookies");
         }
+    }
+
+    #[test]
+    fn a_flood_from_one_network_takes_what_nobody_else_wants_and_keeps_out_nobody() {
+        let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
+        let (mut newcomers, mut refused) = (0, 0);
+        let flood = taken(1_000_000, 10, |n, at| {
+            // One newcomer each millisecond, from a network of its own.
+            if n % 100 == 0 {
+                newcomers += 1;
+                refused += u64::from(!pace.take_stranger(at, address(1000 + n as u32)));
+            }
+            pace.take_stranger(at, address(5))
+        });
+        assert!(newcomers == 10_000 && refused < 100, "{refused} of {newcomers} refused");
+        assert!((29_000..=32_000).contains(&flood), "{flood} of the flood");
+    }
+
+    #[test]
+    fn a_network_alone_may_have_all() {
+        let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
+        // 3000 a second, as when a test of a whole site begins.
+        let got = taken(30_000, 333, |_, at| pace.take_stranger(at, address(5)));
+        assert_eq!(got, 30_000);
+    }
+
+    #[test]
+    fn networks_are_what_a_customer_has() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("192.0.2.255"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8:0:1200::1"), of("2001:db8:0:12ff::1"));
+        assert_ne!(of("2001:db8:0:1200::1"), of("2001:db8:0:1300::1"));
     }
 }

@@ -108,6 +108,7 @@ impl Endpoint {
         seed: [u8; 32],
         now: Instant,
     ) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
         Self {
             keyring,
             table: Table::new(config.pending_max),
@@ -118,7 +119,7 @@ impl Endpoint {
             waiters: BTreeMap::new(),
             clients: ClientCounts::default(),
             budget: HandshakeBudget::new(config.handshakes_per_second, now),
-            hellos: HelloPace::new(config.handshakes_per_second, now),
+            hellos: HelloPace::new(config.handshakes_per_second, rng.next_u64(), now),
             cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
             steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
             egress: Egress::new(config.egress_bytes_per_second),
@@ -130,7 +131,7 @@ impl Endpoint {
             upkeep: upkeep::Upkeep::new(now),
             draining: false,
             counters: Counters::default(),
-            rng: ChaCha20Rng::from_seed(seed),
+            rng,
             config,
         }
     }

@@ -113,7 +113,7 @@ impl Fake {
     pub(super) fn cookie(&mut self, script: &mut Script<'_>) {
         let hello = self.hello.clone();
         let Ok(view) = check_hello(&cast::identity(), &hello) else { return };
-        let jar = CookieJar::new([script.byte(); 32]);
+        let mut jar = CookieJar::new([script.byte(); 32]);
         let mut reply = jar.reply(1, cast::address(0), &view);
         script.patch(&mut reply);
         self.hand(reply.to_vec(), 0);
