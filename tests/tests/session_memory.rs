@@ -9,6 +9,7 @@ mod rig;
 
 use rig::{MS, Rig, address};
 use segcast_proto::ids::ObjectNumber;
+use segcast_proto::time::Duration;
 use segcast_sysio::lab::counting_allocator::{CountingAllocator, live_bytes};
 
 #[global_allocator]
@@ -44,4 +45,40 @@ fn an_endpoint_keeps_at_most_a_kibibyte_for_an_idle_session() {
     assert!(working > IDLE_MAX, "the sessions did work: {working}");
     assert!(idle <= IDLE_MAX, "{idle} bytes");
     assert!(idle > 300, "all of it was counted: {idle}");
+}
+
+#[test]
+fn an_endpoint_keeps_nothing_of_sessions_that_went() {
+    let timeout = Duration::from_secs(10);
+    let mut rig = Rig::new(61, |config| {
+        (config.handshakes_per_second, config.idle_timeout) = (u32::MAX, timeout);
+    });
+    let mut live = Vec::with_capacity(40);
+    for round in 0..40 {
+        for number in 0..32 {
+            // Each client comes once.
+            let number = round * 32 + number;
+            let mut client = rig.open(number);
+            let request = client.request(rig.now, 1, 0, ObjectNumber(number % 3));
+            rig.hand(address(number), &request);
+            rig.drain();
+            if number % 4 != 0 {
+                let close = client.close(rig.now);
+                rig.hand(address(number), &close);
+            }
+            rig.pass(MS);
+            drop(rig.closed());
+        }
+        // The others said nothing.
+        for _ in 0..40 {
+            rig.pass(timeout / 20);
+            rig.drain();
+            drop(rig.closed());
+        }
+        assert_eq!(rig.server.sessions(), 0);
+        live.push(live_bytes());
+    }
+    println!("{live:?} bytes after each round");
+    // Tables have found their size after a few rounds.
+    assert_eq!(live[8], live[39], "{live:?}");
 }

@@ -145,6 +145,14 @@ impl RawClient {
         self.seal(now, PacketType::Pulse, EMPTY_FRAME, &[0; 16])
     }
 
+    /// A CLOSE, without a reason.
+    ///
+    /// # Panics
+    /// When the session is not open.
+    pub fn close(&mut self, now: Instant) -> Vec<u8> {
+        self.seal(now, PacketType::Close, EMPTY_FRAME, &[])
+    }
+
     /// A REQUEST for a whole object.
     ///
     /// # Panics
