@@ -56,7 +56,7 @@ impl Meter {
                     "{what} {} of {} ({percent:.0} %), {} {note}",
                     units::bytes(done),
                     units::bytes(total),
-                    units::bit_rate(rate)
+                    units::bit_rate(rate * 8.0)
                 );
                 (*last, *last_bytes) = (Instant::now(), done);
             }

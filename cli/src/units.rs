@@ -1,6 +1,7 @@
 //! Sizes, rates and times as people write and read them.
 
-pub(crate) use segcast_load::report::words::three_digits;
+use segcast_load::report::words::micros;
+pub(crate) use segcast_load::report::words::{bit_rate, bytes, three_digits};
 use std::time::Duration;
 
 /// Reads a size: `73728`, `64KiB`, `1.5 MiB`, `2GB`, `1m` (one letter: powers of 1024).
@@ -76,41 +77,11 @@ pub(crate) fn parse_bit_rate(text: &str) -> Result<u64, String> {
     if (1.0..1e15).contains(&rate) { Ok(rate as u64) } else { Err(bad()) }
 }
 
-/// `1.2 GiB`, `73728 B`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for next in UNITS {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    if unit == "B" { format!("{bytes} B") } else { format!("{} {unit}", three_digits(value)) }
-}
-
-/// `3.42 Gbit/s` of `bytes` per second.
-pub(crate) fn bit_rate(bytes_per_second: f64) -> String {
-    let bits = bytes_per_second * 8.0;
-    let (value, unit) = match bits {
-        b if b >= 1e9 => (b / 1e9, "Gbit/s"),
-        b if b >= 1e6 => (b / 1e6, "Mbit/s"),
-        b if b >= 1e3 => (b / 1e3, "kbit/s"),
-        b => (b, "bit/s"),
-    };
-    format!("{} {unit}", three_digits(value))
-}
-
 /// `850 µs`, `12.4 ms`, `3.10 s`, `2 min 5 s`.
 pub(crate) fn duration(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match seconds {
-        s if s < 1e-3 => format!("{} µs", three_digits(s * 1e6)),
-        s if s < 1.0 => format!("{} ms", three_digits(s * 1e3)),
-        s if s < 100.0 => format!("{} s", three_digits(s)),
-        _ => format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60),
+    match time.as_secs() {
+        0..100 => micros(time.as_secs_f64() * 1e6),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
     }
 }
 
@@ -158,12 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_short() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(1 << 20), "1.00 MiB");
-        assert_eq!(bytes(268_435_456), "256 MiB");
-        assert_eq!(bit_rate(1e9), "8.00 Gbit/s");
+    fn times_are_short() {
         assert_eq!(duration(Duration::from_micros(850)), "850 µs");
         assert_eq!(duration(Duration::from_millis(12_345)), "12.3 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");

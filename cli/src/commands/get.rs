@@ -167,7 +167,7 @@ fn summary(report: &Report, out: &Path) -> String {
         units::bytes(report.bytes),
         report.segments,
         units::duration(Duration::from_secs_f64(report.seconds)),
-        units::bit_rate(report.goodput_bytes_per_second),
+        units::bit_rate(report.goodput_bytes_per_second * 8.0),
         us(report.start_us),
         us(report.segment_time.p50_us),
         us(report.segment_time.p99_us),

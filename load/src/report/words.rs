@@ -10,7 +10,7 @@ pub fn micros(us: f64) -> String {
     }
 }
 
-/// `3.42 Gbit/s`.
+/// `3.42 Gbit/s` of bits per second.
 #[must_use]
 pub fn bit_rate(bits: f64) -> String {
     let (value, unit) = match bits {
@@ -33,11 +33,12 @@ pub fn share(share: f64) -> String {
     }
 }
 
-/// `1.50 GiB`.
+/// `1.50 GiB`, `73728 B`.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
-    let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match units.into_iter().find(|(size, _)| bytes >= *size) {
+    const UNITS: [(u64, &str); 5] =
+        [(1 << 50, "PiB"), (1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.into_iter().find(|(size, _)| bytes >= *size) {
         Some((size, unit)) => format!("{} {unit}", three_digits(bytes as f64 / size as f64)),
         None => format!("{bytes} B"),
     }
@@ -73,7 +74,9 @@ mod tests {
         assert_eq!(bit_rate(3.42e9), "3.42 Gbit/s");
         assert_eq!(share(0.000_12), "0.012 %");
         assert_eq!((share(0.0), share(1.0)), ("0.0 %".into(), "100.0 %".into()));
-        assert_eq!(bytes(3 << 29), "1.50 GiB");
+        assert_eq!((bytes(0), bytes(1023)), ("0 B".into(), "1023 B".into()));
+        assert_eq!((bytes(1 << 20), bytes(1 << 28)), ("1.00 MiB".into(), "256 MiB".into()));
+        assert_eq!((bytes(3 << 29), bytes(1 << 41)), ("1.50 GiB".into(), "2.00 TiB".into()));
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(count(12), "12");
     }

@@ -70,7 +70,7 @@ impl Figures {
         };
         let rows = [
             ("sessions", format!("{} for {:.1} s", self.sessions, self.seconds)),
-            ("goodput", units::bit_rate(self.goodput_bits_per_second / 8.0)),
+            ("goodput", units::bit_rate(self.goodput_bits_per_second)),
             ("segments per second", units::three_digits(self.segments_per_second)),
             ("first byte, p50 / p99 / p99.9", times(&self.first_byte)),
             ("whole segment, p50 / p99 / p99.9", times(&self.segment_time)),
@@ -79,7 +79,7 @@ impl Figures {
                 format!(
                     "{:.3} ({} per core)",
                     self.edge_cores_per_gigabit,
-                    units::bit_rate(1e9 / 8.0 / self.edge_cores_per_gigabit.max(1e-9))
+                    units::bit_rate(1e9 / self.edge_cores_per_gigabit.max(1e-9))
                 ),
             ),
             ("retransmitted", format!("{:.3} %", self.retransmitted_share * 100.0)),

@@ -196,7 +196,7 @@ impl Demo<'_> {
         self.say(&format!(
             "5  a client: fetched, verified, decrypted, wrote and synced it in {}: {}, byte for byte the same",
             units::duration(Duration::from_secs_f64(report.seconds)),
-            units::bit_rate(report.goodput_bytes_per_second)
+            units::bit_rate(report.goodput_bytes_per_second * 8.0)
         ));
         Ok(report)
     }
