@@ -392,19 +392,11 @@ impl fmt::Debug for TokioUringDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udp::UdpConfig;
+    use crate::driver::tasks::two_sockets;
 
     /// A driver with two sockets, whose receives the kernel has.
     fn listening() -> Option<TokioUringDriver> {
-        if let Err(missing) = probe() {
-            let all = std::env::var_os("SEGCAST_REQUIRE_ALL");
-            assert!(all.is_none_or(|all| all != "1"), "{missing}");
-            println!("not tested: {missing}");
-            return None;
-        }
-        let socket = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &UdpConfig::default());
-        let sockets = vec![socket().unwrap(), socket().unwrap()];
-        let mut driver = TokioUringDriver::new(sockets, DriverConfig::EDGE).unwrap();
+        let mut driver = TokioUringDriver::new(two_sockets(probe())?, DriverConfig::EDGE).unwrap();
         driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap();
         assert!(!driver.board.is_quiet(), "receives are pending");
         Some(driver)

@@ -253,3 +253,19 @@ pub(crate) async fn let_others_run() {
     })
     .await;
 }
+
+/// Two sockets for a test of a driver whose probe said this; it says what is missing and gives none where this machine
+/// cannot run it.
+#[cfg(test)]
+pub(super) fn two_sockets(probe: Result<(), SysError>) -> Option<Vec<crate::udp::UdpSocket>> {
+    use crate::udp::{UdpConfig, UdpSocket};
+    if let Err(missing) = probe {
+        let all = std::env::var_os("SEGCAST_REQUIRE_ALL");
+        assert!(all.is_none_or(|all| all != "1"), "{missing}");
+        println!("not tested: {missing}");
+        return None;
+    }
+    let config = UdpConfig::default();
+    let socket = |_| UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &config).unwrap();
+    Some((0..2).map(socket).collect())
+}
