@@ -14,13 +14,15 @@ mod report;
 /// What is asked of whom.
 pub mod schedule;
 mod segments;
+mod times;
 /// A title's manifest and key.
 pub mod title;
 /// Verifying, decrypting and writing on a thread of its own.
 pub mod worker;
 
 pub use error::{FetchError, Reason};
-pub use report::{EdgeShare, Phase, Progress, Quantiles, Report, Times};
+pub use report::{EdgeShare, Phase, Progress, Report};
+pub use times::{Quantiles, Times};
 
 use crate::access::{Access, EdgeAddress};
 use crate::connection::{ConnectionConfig, Connections, now};

@@ -1,12 +1,8 @@
 //! What a fetch says of itself, while it runs and at its end.
 
-use hdrhistogram::Histogram;
+use super::times::Quantiles;
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// The longest time a histogram tells apart, µs: ten minutes.
-const LONGEST: u64 = 600_000_000;
 
 /// How far a fetch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,60 +31,6 @@ pub enum Phase {
     Fetching,
     /// The last sync and the rename.
     Finishing,
-}
-
-/// Times, in microseconds with three digits.
-#[derive(Clone, Debug)]
-pub struct Times(Histogram<u64>);
-
-impl Default for Times {
-    fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("constant bounds are valid"))
-    }
-}
-
-impl Times {
-    /// Takes a time in; longer ones than ten minutes count as ten minutes.
-    pub fn record(&mut self, time: Duration) {
-        self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST).max(1));
-    }
-
-    /// Takes all of `other` in.
-    pub fn add(&mut self, other: &Self) {
-        // Both have the bounds of `default`.
-        self.0.add(&other.0).expect("equal bounds");
-    }
-
-    /// The figures to print.
-    #[must_use]
-    pub fn quantiles(&self) -> Quantiles {
-        let at = |quantile| if self.0.is_empty() { 0 } else { self.0.value_at_quantile(quantile) };
-        Quantiles {
-            count: self.0.len(),
-            p50_us: at(0.5),
-            p90_us: at(0.9),
-            p99_us: at(0.99),
-            p999_us: at(0.999),
-            max_us: if self.0.is_empty() { 0 } else { self.0.max() },
-        }
-    }
-}
-
-/// A distribution of times, microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Quantiles {
-    /// How many.
-    pub count: u64,
-    /// Half are at most this.
-    pub p50_us: u64,
-    /// Nine of ten.
-    pub p90_us: u64,
-    /// 99 of 100.
-    pub p99_us: u64,
-    /// 999 of 1000.
-    pub p999_us: u64,
-    /// The longest.
-    pub max_us: u64,
 }
 
 /// What one edge contributed.
@@ -139,31 +81,4 @@ pub struct Report {
     pub io: String,
     /// What each edge contributed.
     pub edges: Vec<EdgeShare>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_of_nothing_are_zero() {
-        assert_eq!(Times::default().quantiles(), Quantiles::default());
-    }
-
-    #[test]
-    fn quantiles_are_within_a_thousandth() {
-        let mut times = Times::default();
-        (1..=1000).for_each(|n| times.record(Duration::from_micros(n * 100)));
-        let found = times.quantiles();
-        assert!(found.p50_us.abs_diff(50_000) <= 50, "{found:?}");
-        assert!(found.p999_us.abs_diff(99_900) <= 100, "{found:?}");
-        assert_eq!(found.count, 1000);
-    }
-
-    #[test]
-    fn a_time_beyond_the_scale_is_kept_as_the_longest() {
-        let mut times = Times::default();
-        times.record(Duration::from_secs(100_000));
-        assert_eq!(times.quantiles().count, 1);
-    }
 }

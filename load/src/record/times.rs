@@ -1,45 +1,6 @@
-//! Times, in histograms that lose none: service, response and send lag, by class.
+//! Times by class: service, response and send lag.
 
-use hdrhistogram::Histogram;
-use segcast_proto::time::Duration;
-
-/// The longest time that is told apart, µs: ten minutes. Longer ones count as this.
-const LONGEST: u64 = 600_000_000;
-/// Significant digits.
-const DIGITS: u8 = 3;
-
-/// Times in microseconds, three digits, HDR.
-#[derive(Clone, Debug)]
-pub struct Times(Histogram<u64>);
-
-impl Default for Times {
-    fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("constant bounds are valid"))
-    }
-}
-
-impl Times {
-    /// Takes a time in; less than a microsecond counts as one.
-    pub fn record(&mut self, time: Duration) {
-        self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST).max(1));
-    }
-
-    /// Takes all of `other` in.
-    pub fn add(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("all have the bounds of `default`");
-    }
-
-    /// Forgets all, keeps the memory.
-    pub fn clear(&mut self) {
-        self.0.reset();
-    }
-
-    /// The histogram, microseconds.
-    #[must_use]
-    pub fn histogram(&self) -> &Histogram<u64> {
-        &self.0
-    }
-}
+pub use segcast_client::fetch::Times;
 
 /// One quantity, measured from two moments.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +104,7 @@ impl Timings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use segcast_proto::time::Duration;
 
     #[test]
     fn times_add_up_and_clear() {
@@ -157,13 +119,5 @@ mod tests {
         assert_eq!(all.start.ttfb.response.histogram().len(), 2);
         assert_eq!(all.start.ttfb.service.histogram().len(), 0);
         assert_eq!(all.next.send_lag.histogram().max(), 1);
-    }
-
-    #[test]
-    fn no_time_is_dropped() {
-        let mut times = Times::default();
-        times.record(Duration::from_secs(100_000));
-        times.record(Duration::ZERO);
-        assert_eq!(times.histogram().len(), 2);
     }
 }
