@@ -133,9 +133,16 @@ impl Tally {
         self.of(latest).wire.add(wire);
     }
 
-    /// The latest phase is now this one.
-    pub(super) fn set_phase(&mut self, phase: usize) {
-        self.latest = self.latest.max(phase);
+    /// Whether phase `phase` has not begun.
+    pub(super) fn is_before(&self, phase: usize) -> bool {
+        self.latest < phase
+    }
+
+    /// Phase `phase` begins: time and work until `now` are those of the phase before. Sessions that are open are told
+    /// where the second ends, once.
+    pub(super) fn begin_phase(&mut self, now: Instant, phase: usize) {
+        self.note_health(now, 0);
+        self.latest = phase;
     }
 
     /// When the second ends.
@@ -224,7 +231,7 @@ mod tests {
         tally.hand_over(at(1), 1);
         // The one spare interval is with the observer: these two go together.
         tally.intended(1);
-        tally.set_phase(1);
+        tally.begin_phase(at(1), 1);
         tally.hand_over(at(2), 1);
         // It is looked at a second after it came.
         tally.count_flight(at(4));

@@ -119,7 +119,7 @@ impl<'a> Thread<'a> {
         let mut begun = now();
         loop {
             let at = now();
-            self.tally.set_phase(self.setting.phase_at(at));
+            self.note_phase(at);
             if stop.load(Ordering::Relaxed) && self.stopping.is_none() {
                 self.stop(at);
             }
@@ -144,6 +144,15 @@ impl<'a> Thread<'a> {
         self.count_wire();
         self.tally.finish(now());
         Ok(())
+    }
+
+    /// What came before a phase began belongs to the one before it.
+    fn note_phase(&mut self, at: Instant) {
+        let phase = self.setting.phase_at(at);
+        if self.tally.is_before(phase) {
+            self.account(at);
+            self.tally.begin_phase(at, phase);
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -291,12 +300,17 @@ impl<'a> Thread<'a> {
 
     /// The second is over.
     fn hand_over(&mut self, at: Instant) {
+        self.account(at);
+        let open = self.viewers.iter().flatten().filter(|viewer| viewer.is_open()).count();
+        self.tally.hand_over(at, open as u64);
+    }
+
+    /// What was played and what came until now.
+    fn account(&mut self, at: Instant) {
         for viewer in self.viewers.iter_mut().flatten() {
             viewer.play(at, &mut self.tally);
         }
         self.count_wire();
-        let open = self.viewers.iter().flatten().filter(|viewer| viewer.is_open()).count();
-        self.tally.hand_over(at, open as u64);
     }
 
     fn count_wire(&mut self) {
