@@ -3,12 +3,11 @@
 
 mod common;
 
-use common::{Edge, SEGMENT, Title, World, segcast, succeed, wait_until};
+use common::{SEGMENT, Title, World, metric, succeed, wait_until};
 use segcast_proto::ids::ObjectNumber;
 use segcast_store::{Options, Store, Stored};
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,6 +15,7 @@ use std::process::Stdio;
 /// Slow enough to be caught half-way: a title of `SEGMENTS` takes some 3 s.
 const SLOW: [&str; 2] = ["--rate", "7000"];
 const SEGMENTS: usize = 40;
+const SHARDS: [&str; 2] = ["--shards", "2"];
 /// The first segment that is damaged: so late that a fetch at the slow rate has not come to it.
 const FIRST: usize = 24;
 
@@ -87,38 +87,6 @@ impl Slots {
     }
 }
 
-/// An edge with metrics.
-fn edge(world: &World, store: &str) -> (Edge, String) {
-    let log = world.path(&format!("{store}.log"));
-    let mut command = segcast();
-    command
-        .args(["edge", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--shards", "2"])
-        .args(["--pin", "false", "--log-level", "info", "--log-format", "json"])
-        .args(["--store".as_ref(), world.path(store).as_os_str()])
-        .args(["--keys".as_ref(), world.path("keys").as_os_str()])
-        .stderr(File::create(&log).expect("a log"));
-    let edge = world.serve(command).expect("the edge ended");
-    let log = fs::read_to_string(log).expect("a log");
-    let admin = log.lines().find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        line["fields"]["admin"].as_str().map(str::to_owned)
-    });
-    (edge, admin.unwrap_or_else(|| panic!("no admin address: {log}")))
-}
-
-/// The sum of a metric over its labels.
-fn metric(admin: &str, name: &str) -> u64 {
-    let mut stream = TcpStream::connect(admin).expect("it listens");
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it reads");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("it answers");
-    let values = text.lines().filter(|line| line.starts_with(name));
-    let values: Vec<u64> =
-        values.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-    assert!(!values.is_empty(), "{name} is not in {text}");
-    values.iter().sum()
-}
-
 /// Every segment of a part file is right or was not written.
 fn check_part(world: &World, title: &Title) {
     let part = world.read("out.part");
@@ -137,7 +105,7 @@ fn only_edge(damage: Damage, more: &[&str]) {
     let title = world.pack_with(SEGMENTS * SEGMENT, more);
     let slots = Slots::find(&world.path("store"), &title);
     let (slow, fast) = (world.grant(&title, &SLOW), world.grant(&other, &[]));
-    let (mut edge, admin) = edge(&world, "store");
+    let (mut edge, admin) = world.edge_with_metrics("store", &SHARDS);
     let mut get = world.get(&[&edge], &slow, "out");
     let client = get.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("segcast starts");
     wait_until("the first segments", || world.has_progress("out"));
@@ -168,8 +136,8 @@ fn one_of_two(damage: Damage, more: &[&str]) {
     let slots = Slots::find(&world.path("store"), &title);
     let grant = world.grant(&title, &[]);
     world.copy_store("copy");
-    let (mut damaged, _) = edge(&world, "store");
-    let (whole, _) = edge(&world, "copy");
+    let (mut damaged, _) = world.edge_with_metrics("store", &SHARDS);
+    let (whole, _) = world.edge_with_metrics("copy", &SHARDS);
     slots.damage(damage);
     succeed(&mut world.get(&[&damaged, &whole], &grant, "out"));
     assert!(world.read("out") == title.bytes, "{damage:?}");

@@ -2,42 +2,9 @@
 
 mod common;
 
-use common::{Edge, SEGMENT, World, segcast, signal, wait_until};
+use common::{SEGMENT, World, metric, signal, wait_until};
 use rustix::process::Signal;
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Stdio;
-
-/// An edge of one shard with these limits, and the address of its metrics.
-fn edge(world: &World, limits: &[&str]) -> (Edge, String) {
-    let log = world.path("edge.log");
-    let mut command = segcast();
-    command
-        .args(["edge", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--shards", "1"])
-        .args(["--pin", "false", "--log-level", "info", "--log-format", "json"])
-        .args(["--store".as_ref(), world.path("store").as_os_str()])
-        .args(["--keys".as_ref(), world.path("keys").as_os_str()])
-        .args(limits)
-        .stderr(File::create(&log).expect("a log"));
-    let edge = world.serve(command).expect("the edge ended");
-    let log = fs::read_to_string(log).expect("a log");
-    let admin = log.lines().find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        line["fields"]["admin"].as_str().map(str::to_owned)
-    });
-    (edge, admin.unwrap_or_else(|| panic!("no admin address: {log}")))
-}
-
-/// One line of the metrics.
-fn metric(admin: &str, name: &str) -> u64 {
-    let mut stream = TcpStream::connect(admin).expect("it listens");
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it reads");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("it answers");
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    value.unwrap_or_else(|| panic!("{name} is not in {text}"))
-}
 
 #[test]
 fn a_session_past_the_limit_is_refused_with_the_reason_and_gets_in_later() {
@@ -46,7 +13,7 @@ fn a_session_past_the_limit_is_refused_with_the_reason_and_gets_in_later() {
     // Slow, so that it can be stopped half-way: it keeps its session as long as the test likes.
     let slow = world.grant(&title, &["--rate", "4000"]);
     let other = world.grant(&title, &[]);
-    let (edge, admin) = edge(&world, &["--sessions-max", "1"]);
+    let (edge, admin) = world.edge_with_metrics("store", &["--shards", "1", "--sessions-max", "1"]);
     let mut first = world.get(&[&edge], &slow, "first").spawn().expect("a client");
     wait_until("the first segments", || world.has_progress("first"));
     signal(&first, Signal::STOP);
@@ -69,8 +36,8 @@ fn requests_beyond_the_egress_are_refused_and_served_when_there_is_room() {
     let world = World::new();
     let title = world.pack(12 * SEGMENT);
     // 10 ms at 8 Mbit/s are 10 kB, and a segment has 74.
-    let limits = ["--egress-max", "8 Mbit/s", "--egress-queue", "10ms"];
-    let (edge, admin) = edge(&world, &limits);
+    let limits = ["--shards", "1", "--egress-max", "8 Mbit/s", "--egress-queue", "10ms"];
+    let (edge, admin) = world.edge_with_metrics("store", &limits);
     let clients: Vec<_> = (0..3)
         .map(|number| {
             let (grant, out) = (world.grant(&title, &[]), format!("copy{number}"));

@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -168,6 +169,26 @@ impl World {
         None
     }
 
+    /// An edge on a store of this world, with `more` arguments, and the address of its metrics.
+    pub(crate) fn edge_with_metrics(&self, store: &str, more: &[&str]) -> (Edge, String) {
+        let log = self.path(&format!("{store}.log"));
+        let mut command = segcast();
+        command
+            .args(["edge", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--pin", "false"])
+            .args(["--log-level", "info", "--log-format", "json"])
+            .args(["--store".as_ref(), self.path(store).as_os_str()])
+            .args(["--keys".as_ref(), self.path("keys").as_os_str()])
+            .args(more)
+            .stderr(File::create(&log).expect("a log"));
+        let edge = self.serve(command).expect("the edge ended");
+        let log = fs::read_to_string(log).expect("a log");
+        let admin = log.lines().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            line["fields"]["admin"].as_str().map(str::to_owned)
+        });
+        (edge, admin.unwrap_or_else(|| panic!("no admin address: {log}")))
+    }
+
     /// Copies the store of this world: one process owns a store, so a second edge needs another.
     pub(crate) fn copy_store(&self, name: &str) {
         let mut copy = Command::new("cp");
@@ -216,6 +237,19 @@ impl Drop for Edge {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The sum of the metrics at `admin` whose lines begin with `name`.
+pub(crate) fn metric(admin: &str, name: &str) -> u64 {
+    let mut stream = TcpStream::connect(admin).expect("it listens");
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    let values = text.lines().filter(|line| line.starts_with(name));
+    let values: Vec<u64> =
+        values.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    assert!(!values.is_empty(), "{name} is not in {text}");
+    values.iter().sum()
 }
 
 /// The one JSON object that is all of `text`.
