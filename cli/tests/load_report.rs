@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Edge, SEGMENT, Title, World, fail, interrupt, output, segcast, succeed, wait_until};
+use common::{
+    Edge, SEGMENT, Title, World, fail, interrupt, metric, output, segcast, succeed, wait_until,
+};
 use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -102,6 +104,37 @@ fn a_run_that_meets_its_objectives_is_told_in_every_form() {
     succeed(segcast().args(["load", "report", &json, "--html", &again]));
     assert_eq!(fs::read_to_string(&again).expect("the page"), page);
     assert_eq!(succeed(segcast().args(["load", "report", &json])), text);
+}
+
+/// The counters of a real edge, by what they rose in each phase and in all.
+#[test]
+fn an_edges_own_counters_join_the_result() {
+    let world = World::new();
+    let title = world.pack(20 * SEGMENT);
+    let (edge, admin) = world.edge_with_metrics("store", &["--shards", "2"]);
+    let setup = Setup { world, title, edge };
+    let (url, json) = (format!("http://{admin}/metrics"), setup.file("r.json"));
+    let text = succeed(&mut setup.light(&["--server-metrics", &url, "--json", &json]));
+    let result = setup.result("r.json");
+    let server = &result["server"];
+    assert_eq!(server["metrics_url"], url);
+    assert_eq!(server["problems"].as_array().map(Vec::len), Some(0), "{server}");
+    let spans = server["spans"].as_array().expect("spans");
+    let names: Vec<_> = spans.iter().map(|span| span["name"].as_str()).collect();
+    assert_eq!(names, [Some("all"), Some("ramp"), Some("steady")]);
+    let rise = |span: &Value, name: &str| {
+        span["counters"][format!("segcast_edge_{name}_total")].as_f64().unwrap_or(0.0) as u64
+    };
+    for (name, least) in
+        [("requests", 100), ("data_bytes", 100 * SEGMENT as u64), ("sessions_opened", 5)]
+    {
+        let all = rise(&spans[0], name);
+        assert!(all >= least, "{name}: {server}");
+        assert_eq!(all, rise(&spans[1], name) + rise(&spans[2], name), "{name}: {server}");
+        assert!(all <= metric(&admin, &format!("segcast_edge_{name}_total")), "{name}: {server}");
+    }
+    assert!(rise(&spans[0], "turns") > 0 && spans[0]["process"].is_null(), "{server}");
+    assert!(text.contains("refused"), "{text}");
 }
 
 #[test]
