@@ -6,6 +6,7 @@ mod common;
 use common::{SEGMENT, World, fail, segcast, signal, succeed, wait_until};
 use rustix::process::Signal;
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Configurations with one mistake, and what must be said of it. `{}` is the path of the file.
@@ -38,6 +39,42 @@ fn a_mistake_in_the_configuration_is_told_with_its_line_and_what_would_be_right(
             }
         }
     }
+}
+
+/// SEGCAST_KEYS is set for other commands too: it gives way to whatever names a file itself, and is then not looked at.
+#[test]
+fn keys_in_the_environment_give_way_to_flags_and_to_variables_of_the_edge() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    // The first run makes its key.
+    drop(world.edge("127.0.0.1:0", "auto"));
+    let keys = world.path("keys");
+    let (key, center) = (keys.join("edge.key"), keys.join("center.pub"));
+    // Nothing can be there: it is no directory.
+    let nowhere = world.path("title").join("keys");
+    let edge = |directory: &Path| {
+        let mut edge = segcast();
+        edge.args(["edge", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "1"])
+            .args(["--store".as_ref(), world.path("store").as_os_str()])
+            .env("SEGCAST_KEYS", directory);
+        edge
+    };
+    let serves = |command: Command| assert!(world.serve(command).is_some());
+    serves(edge(&keys));
+    let mut flags = edge(&nowhere);
+    flags.arg("--key-file").arg(&key).arg("--center-keys").arg(&center);
+    serves(flags);
+    let mut variables = edge(&nowhere);
+    variables.env("SEGCAST_EDGE_KEY_FILE", &key).env("SEGCAST_EDGE_CENTER_KEYS", &center);
+    serves(variables);
+    let mut flag = edge(&nowhere);
+    flag.arg("--keys").arg(&keys);
+    serves(flag);
+    let said = fail(&mut edge(&nowhere), 5);
+    assert!(said.contains(nowhere.to_str().unwrap()), "{said}");
+    // Of no other command does it make a given flag.
+    let mut report = segcast();
+    succeed(report.args(["load", "report", "--schema"]).env("SEGCAST_KEYS", &nowhere));
 }
 
 #[test]

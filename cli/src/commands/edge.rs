@@ -6,7 +6,7 @@ use crate::exit_code::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use sd_notify::NotifyState;
 use segcast_center::keys::KeyDir;
-use segcast_edge::config::{Config, ConfigSource, KEYS, LogFormat, LogLevel};
+use segcast_edge::config::{Config, ConfigSource, ENVIRONMENT_PREFIX, KEYS, LogFormat, LogLevel};
 use segcast_edge::{Exit, Server, Supervisor};
 use segcast_proto::keytext::{self, KeyKind};
 use std::io::{IsTerminal, Read, Write};
@@ -26,8 +26,9 @@ pub(crate) struct EdgeArgs {
     /// Read configuration and keys, try the driver, print what would be, and start nothing
     #[arg(long)]
     check: bool,
-    /// Directory of keys, as `segcast pack` makes it: stands for --key-file and --center-keys
-    #[arg(long, value_name = "DIR", env = "SEGCAST_KEYS")]
+    /// Directory of keys, as `segcast pack` makes it: stands for --key-file and --center-keys. In the environment, SEGCAST_KEYS
+    /// stands for the variables of those two
+    #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// End when standard input closes: for a parent that may die
     #[arg(long, hide = true)]
@@ -115,26 +116,53 @@ fn check(config: &Config) -> ExitCode {
     }
 }
 
-/// File, environment and flags; `--keys` stands for two flags where they are not given.
+/// File, environment and flags.
 fn source(args: &EdgeArgs) -> anyhow::Result<ConfigSource> {
     let mut source = ConfigSource { file: args.config.clone(), ..ConfigSource::from_environment() };
     // Variables of this command itself, not keys of the configuration.
     source.environment.retain(|(name, _)| name != "SEGCAST_EDGE_CONFIG");
     source.flags.clone_from(&args.flags.0);
-    if let Some(keys) = &args.keys {
-        if !args.check {
-            KeyDir::open(keys)?.edge()?;
-        }
-        stand_for(&mut source.flags, "key_file", &keys.join("edge.key"));
-        stand_for(&mut source.flags, "center_keys", &keys.join("center.pub"));
+    let variable = std::env::var_os("SEGCAST_KEYS").filter(|dir| !dir.is_empty());
+    if let Some(dir) = &args.keys {
+        stand_for_files(dir, Given::AsFlag, args, &mut source)?;
+    } else if let Some(dir) = variable {
+        stand_for_files(Path::new(&dir), Given::InEnvironment, args, &mut source)?;
     }
     Ok(source)
 }
 
-fn stand_for(flags: &mut Vec<(String, String)>, name: &str, path: &Path) {
-    if !flags.iter().any(|(given, _)| given == name) {
-        flags.push((name.to_owned(), path.display().to_string()));
+/// Where a directory of keys was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    AsFlag,
+    InEnvironment,
+}
+
+/// Lets `dir` stand for the settings of its two files, at the place where it was given. What names a file itself comes first:
+/// there or, as flags do, above. What then has nothing to stand for is not looked at.
+fn stand_for_files(
+    dir: &Path,
+    given: Given,
+    args: &EdgeArgs,
+    source: &mut ConfigSource,
+) -> anyhow::Result<()> {
+    let has = |list: &[(String, String)], name: &str| list.iter().any(|(other, _)| other == name);
+    for (key, file) in [("key_file", "edge.key"), ("center_keys", "center.pub")] {
+        let variable = format!("{ENVIRONMENT_PREFIX}{}", key.to_ascii_uppercase());
+        let by_variable = given == Given::InEnvironment && has(&source.environment, &variable);
+        if by_variable || has(&source.flags, key) {
+            continue;
+        }
+        if key == "key_file" && !args.check {
+            KeyDir::open(dir)?.edge()?;
+        }
+        let path = dir.join(file).display().to_string();
+        match given {
+            Given::AsFlag => source.flags.push((key.to_owned(), path)),
+            Given::InEnvironment => source.environment.push((variable, path)),
+        }
     }
+    Ok(())
 }
 
 type Level = reload::Handle<LevelFilter, Registry>;
