@@ -14,7 +14,5 @@ pub mod connection;
 pub mod fetch;
 /// The output file and its journal.
 pub mod file;
-/// Fetching without pause, to measure.
-pub mod load;
 #[cfg(test)]
 mod testing;

@@ -15,6 +15,10 @@ pub struct Wire {
     pub data_bytes: u64,
     /// Bytes of segments that had come before.
     pub duplicate_bytes: u64,
+    /// Bytes of segments that were asked for again.
+    pub repair_bytes: u64,
+    /// The largest datagram that came, bytes of UDP payload.
+    pub datagram_bytes: usize,
     /// DATA datagrams that had to be asked for again: lost on the way, or dropped as damaged.
     pub lost_datagrams: u64,
     /// Datagrams that came a second time, bit for bit (a replayed sequence number).
@@ -37,6 +41,8 @@ impl Wire {
         self.datagrams_out += other.datagrams_out;
         self.data_bytes += other.data_bytes;
         self.duplicate_bytes += other.duplicate_bytes;
+        self.repair_bytes += other.repair_bytes;
+        self.datagram_bytes = self.datagram_bytes.max(other.datagram_bytes);
         self.lost_datagrams += other.lost_datagrams;
         self.duplicate_datagrams += other.duplicate_datagrams;
         self.reordered_datagrams += other.reordered_datagrams;

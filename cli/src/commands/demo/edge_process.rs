@@ -100,15 +100,6 @@ impl EdgeProcess {
         &self.public_key
     }
 
-    /// Processor time of all its threads so far, io_uring's workers among them (proc_pid_stat(5)).
-    pub(super) fn cpu_time(&mut self) -> anyhow::Result<Duration> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
-        let ticks = cpu_ticks(&stat).with_context(|| format!("{path}: not as expected"))?;
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
-    }
-
     /// Adds the end of the edge's log to an error, if the edge is to blame.
     pub(super) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
         let ended = self.child.try_wait().ok().flatten();
@@ -144,33 +135,5 @@ impl Drop for EdgeProcess {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// User and system time, in clock ticks: fields 14 and 15. The name in field 2 may hold anything, so the
-/// fields are counted from its last parenthesis.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processor_time_is_found_behind_any_name() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 100 1000 10";
-        assert_eq!(cpu_ticks(stat), Some(300));
-        assert_eq!(cpu_ticks("7 (cut off) S 1"), None);
-    }
-
-    #[test]
-    fn this_process_has_used_some() {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap();
-        assert!(cpu_ticks(&stat).is_some());
     }
 }

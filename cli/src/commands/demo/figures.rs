@@ -1,12 +1,11 @@
 //! What the demo measured, as a table for people and as JSON for programs.
 
-use super::DemoArgs;
+use super::measure::Measured;
 use crate::units;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use segcast_center::ingest::PackReport;
 use segcast_client::fetch::{Quantiles, Report};
-use segcast_client::load::LoadReport;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -25,40 +24,38 @@ pub(super) struct Figures {
     segments_per_second: f64,
     first_byte: Quantiles,
     segment_time: Quantiles,
+    /// Over the whole load: with the opening of its sessions, and until its last segments had come.
     edge_cpu_seconds: f64,
     edge_cores_per_gigabit: f64,
     retransmitted_share: f64,
-    io: String,
+    io: &'static str,
     datagram_bytes: usize,
 }
 
 impl Figures {
     pub(super) fn new(
-        args: &DemoArgs,
+        sessions: u16,
         packed: &PackReport,
         fetched: &Report,
-        load: &LoadReport,
-        cpu: Duration,
+        measured: &Measured,
     ) -> Self {
-        let seconds = load.elapsed.as_secs_f64();
-        let bits = load.bytes as f64 * 8.0;
         Self {
             set: packed.set.to_string(),
             bytes: packed.geometry.true_length(),
             segments: packed.geometry.segments(),
             segment_bytes: packed.geometry.segment_bytes(),
             fetch: fetched.clone(),
-            sessions: args.sessions,
-            seconds,
-            goodput_bits_per_second: bits / seconds,
-            segments_per_second: load.segments as f64 / seconds,
-            first_byte: load.first_byte.quantiles(),
-            segment_time: load.segment_time.quantiles(),
-            edge_cpu_seconds: cpu.as_secs_f64(),
-            edge_cores_per_gigabit: if bits > 0.0 { cpu.as_secs_f64() / (bits / 1e9) } else { 0.0 },
-            retransmitted_share: share(load.repair_bytes, load.bytes),
-            io: load.io.clone(),
-            datagram_bytes: load.datagram_bytes,
+            sessions,
+            seconds: measured.seconds(),
+            goodput_bits_per_second: measured.goodput_bits_per_second(),
+            segments_per_second: measured.segments_per_second(),
+            first_byte: measured.first_byte(),
+            segment_time: measured.segment_time(),
+            edge_cpu_seconds: measured.edge.cpu_s,
+            edge_cores_per_gigabit: measured.edge.cores_per_gigabit.unwrap_or(0.0),
+            retransmitted_share: measured.retransmitted_share(),
+            io: measured.ran.io,
+            datagram_bytes: measured.datagram_bytes(),
         }
     }
 
@@ -83,7 +80,7 @@ impl Figures {
                 ),
             ),
             ("retransmitted", format!("{:.3} %", self.retransmitted_share * 100.0)),
-            ("io driver", self.io.clone()),
+            ("io driver", self.io.to_owned()),
             ("datagram", format!("{} bytes", self.datagram_bytes)),
         ];
         let mut table = Table::new();
@@ -97,8 +94,4 @@ impl Figures {
         }
         table.to_string()
     }
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -5,6 +5,7 @@
 
 mod edge_process;
 mod figures;
+mod measure;
 mod media;
 
 use super::get::read_access;
@@ -20,6 +21,7 @@ use anyhow::Context;
 use clap::Args;
 use edge_process::EdgeProcess;
 use figures::Figures;
+use measure::{Measured, Measurement};
 use media::Media;
 use segcast_center::grant::{Limits, issue_grant, write_grant};
 use segcast_center::ingest::{PackOptions, PackReport, pack_reader};
@@ -27,7 +29,6 @@ use segcast_center::keys::KeyDir;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{self, Fetch, FetchConfig, FetchError};
-use segcast_client::load::{self, LoadConfig, LoadError, LoadReport};
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
 use std::path::{Path, PathBuf};
@@ -107,10 +108,10 @@ impl Demo<'_> {
         let target = EdgeAddress { address: edge.address(), public_key: *edge.public_key() };
         let fetched = self.fetch(&media, target, &grant);
         let fetched = fetched.map_err(|error| edge.explain(error))?;
-        let measured = self.measure(&mut edge, target, &grant);
-        let (load, cpu) = measured.map_err(|error| edge.explain(error))?;
+        let measured = self.measure(&edge, target, grant);
+        let measured = measured.map_err(|error| edge.explain(error))?;
         edge.stop()?;
-        Ok(Figures::new(self.args, &packed, &fetched, &load, cpu))
+        Ok(Figures::new(self.args.sessions, &packed, &fetched, &measured))
     }
 
     fn say(&self, what: &str) {
@@ -205,39 +206,28 @@ impl Demo<'_> {
         ConnectionConfig { io: self.args.io.kind(), ..ConnectionConfig::default() }
     }
 
-    /// The load, and the edge's processor time in it.
     fn measure(
         &self,
-        edge: &mut EdgeProcess,
+        edge: &EdgeProcess,
         target: EdgeAddress,
-        access: &Access,
-    ) -> anyhow::Result<(LoadReport, Duration)> {
+        access: Access,
+    ) -> anyhow::Result<Measured> {
         self.check()?;
-        let (sessions, seconds) = (usize::from(self.args.sessions), self.args.seconds);
+        let (sessions, seconds) = (self.args.sessions, self.args.seconds);
         self.say(&format!("6  {sessions} sessions fetch for {seconds} s, every segment verified"));
-        let manifest =
-            fetch::manifest(target, access, None, self.connection(), self.interrupt.flag())?;
-        let config = LoadConfig {
+        let stop = self.interrupt.flag();
+        let manifest = fetch::manifest(target, &access, None, self.connection(), stop)?;
+        let measurement = Measurement {
+            edge: target,
+            access,
+            manifest,
             sessions,
             duration: Duration::from_secs_f64(seconds),
-            connection: self.connection(),
+            io: self.args.io.kind(),
+            stop,
         };
-        let mut before = Duration::ZERO;
-        let mut failed = None;
-        let mut started = || match edge.cpu_time() {
-            Ok(time) => before = time,
-            Err(error) => failed = Some(error),
-        };
-        let flag = self.interrupt.flag();
-        let load = load::run(target, access, (0, &manifest), &config, &mut started, flag);
-        let load = match load {
-            Err(LoadError::Stopped) => anyhow::bail!("interrupted"),
-            other => other?,
-        };
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let cpu = edge.cpu_time()?.saturating_sub(before);
-        Ok((load, cpu))
+        let measured = measurement.run(edge)?;
+        anyhow::ensure!(!measured.ran.stopped, "interrupted");
+        Ok(measured)
     }
 }

@@ -203,6 +203,8 @@ impl Viewer {
             datagrams_out: now.datagrams_out - before.datagrams_out,
             data_bytes: now.data_bytes - before.data_bytes,
             duplicate_bytes: now.duplicate_bytes - before.duplicate_bytes,
+            repair_bytes: now.repair_bytes - before.repair_bytes,
+            datagram_bytes: now.datagram_bytes,
             // What was taken for lost may come yet: the sum is right once it has.
             lost_datagrams: now.lost_datagrams().saturating_sub(before.lost_datagrams()),
             duplicate_datagrams: now.replayed - before.replayed,
