@@ -79,7 +79,7 @@ metrics! {
     Saturated: Gauge "saturated_shards" "Shards that are themselves what bounds how fast they send";
     Reports: Counter "reports" "Reports of clients";
     Skipped: Counter "skipped_numbers" "Sequence numbers skipped to catch lying reports";
-    Challenges: Counter "path_challenges" "Challenges of new client addresses";
+    Challenges: Counter "path_challenges" "Challenges sent to new addresses of clients, and to silent sessions whose place is wanted";
     PathChanges: Counter "path_changes" "Client addresses changed";
     SizeRaised: Counter "path_size_raised" "Datagram size raised after a probe";
     SizeReset: Counter "path_size_reset" "Datagram size fallen back to 1200";

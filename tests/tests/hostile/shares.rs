@@ -5,6 +5,8 @@ use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Duration;
 use segcast_proto::token::mint;
+use segcast_proto::wire::{Code, PacketType};
+use segcast_tests::sim::raw::{EMPTY_FRAME, RawClient};
 use std::net::SocketAddr;
 
 /// The token's cap, and the same in bytes per second.
@@ -72,4 +74,48 @@ fn a_client_that_vanished_does_not_hold_up_a_drain() {
         rig.drain();
     }
     assert_eq!(rig.server.sessions(), 0);
+}
+
+#[test]
+fn a_client_gets_places_of_dead_sessions_back_and_a_live_one_keeps_its_own() {
+    let mut rig = Rig::new(33, |config| config.sessions_per_client = 2);
+    let _vanished = rig.open(1);
+    let mut live = rig.open(1);
+    assert_eq!(answer(&mut rig, &mut [&mut live], 300), 0, "nobody wants its place");
+    let another = |rig: &mut Rig| {
+        let config = rig.config(1);
+        rig.shake(config, address(1)).code
+    };
+    assert_eq!(another(&mut rig), Some(Code::TooManySessions));
+    assert!(answer(&mut rig, &mut [&mut live], 70) > 0, "all silent ones are asked");
+    assert_eq!((rig.closed(), rig.server.sessions()), (vec![Code::Idle], 1));
+    let mut second = rig.open(1);
+    for _ in 0..20 {
+        assert_eq!(another(&mut rig), Some(Code::TooManySessions));
+        assert!(answer(&mut rig, &mut [&mut live, &mut second], 50) > 0);
+    }
+    assert_eq!((rig.closed(), rig.server.sessions()), (vec![], 2));
+    assert_eq!(rig.server.counters().path_changes, 0, "they are where they were");
+}
+
+/// Lets so many tenths of a second pass among idle clients that answer challenges; how many they answered.
+fn answer(rig: &mut Rig, clients: &mut [&mut RawClient], tenths: u32) -> u32 {
+    let mut answered = 0;
+    for _ in 0..tenths {
+        rig.pass(MS * 100);
+        for (_, bytes) in rig.drain() {
+            for client in &mut *clients {
+                let packet = client.take(rig.now, &mut bytes.clone());
+                let is_challenge = |packet_type| packet_type == PacketType::PathChallenge;
+                let Some(packet) = packet.filter(|packet| is_challenge(packet.packet_type)) else {
+                    continue;
+                };
+                let response = PacketType::PathResponse;
+                let response = client.seal(rig.now, response, EMPTY_FRAME, &packet.payload);
+                rig.hand(address(1), &response);
+                answered += 1;
+            }
+        }
+    }
+    answered
 }

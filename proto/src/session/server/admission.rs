@@ -9,6 +9,8 @@ const COOKIE_PART: u32 = 10;
 const SAVING: Duration = Duration::from_millis(500);
 /// What a client that was put off is told to wait, at most: its patience is 10 s.
 const PUT_OFF_MAX: Duration = Duration::from_secs(2);
+/// A client that was refused one more session wants it for so long: it comes again at least every 2.5 s.
+const WANTED_FOR: Duration = Duration::from_secs(10);
 
 /// What to do with a HELLO whose mac1 is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,11 +96,19 @@ impl Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientId(u32);
 
+/// What is known of one client while it has sessions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Client {
+    open: u16,
+    /// It was refused one more before this time.
+    wants_more_until: Instant,
+}
+
 /// Open sessions by client. A session finds its client by key once, when it opens, and by number from then on.
 #[derive(Debug, Default)]
 pub(super) struct ClientCounts {
     by_key: BTreeMap<[u8; 32], ClientId>,
-    open: Vec<u16>,
+    clients: Vec<Client>,
     free: Vec<ClientId>,
 }
 
@@ -110,27 +120,39 @@ impl ClientCounts {
 
     /// How many sessions share what this client was granted; at least 1.
     pub(super) fn sharing(&self, client: ClientId) -> u16 {
-        self.open.get(client.0 as usize).copied().unwrap_or(0).max(1)
+        self.clients.get(client.0 as usize).map_or(1, |client| client.open.max(1))
+    }
+
+    /// `client` was refused one more session, as it has too many.
+    pub(super) fn refused(&mut self, client: &[u8; 32], now: Instant) {
+        let Some(id) = self.by_key.get(client) else { return };
+        self.clients[id.0 as usize].wants_more_until = now + WANTED_FOR;
+    }
+
+    /// Whether this client was refused one more session lately: then those of its sessions count that still live.
+    pub(super) fn wants_more(&self, client: ClientId, now: Instant) -> bool {
+        self.clients.get(client.0 as usize).is_some_and(|client| now < client.wants_more_until)
     }
 
     /// One more session of `client`.
     pub(super) fn add(&mut self, client: &[u8; 32]) -> ClientId {
-        let next = ClientId(self.open.len() as u32);
+        let next = ClientId(self.clients.len() as u32);
         let id = *self.by_key.entry(*client).or_insert_with(|| self.free.pop().unwrap_or(next));
         if id == next {
-            self.open.push(0);
+            self.clients.push(Client::default());
         }
-        let count = &mut self.open[id.0 as usize];
-        *count = count.saturating_add(1);
+        let client = &mut self.clients[id.0 as usize];
+        client.open = client.open.saturating_add(1);
         id
     }
 
     /// One session less.
     pub(super) fn remove(&mut self, client: &[u8; 32]) {
         let Some(&id) = self.by_key.get(client) else { return };
-        let count = &mut self.open[id.0 as usize];
-        *count -= 1;
-        if *count == 0 {
+        let known = &mut self.clients[id.0 as usize];
+        known.open -= 1;
+        if known.open == 0 {
+            *known = Client::default();
             self.by_key.remove(client);
             self.free.push(id);
         }
@@ -254,7 +276,7 @@ mod tests {
         counts.remove(&[1; 32]);
         assert!(counts.by_key.is_empty());
         counts.add(&[2; 32]);
-        assert_eq!(counts.open.len(), 1, "its number is given out again");
+        assert_eq!(counts.clients.len(), 1, "its number is given out again");
     }
 
     #[test]
@@ -265,5 +287,18 @@ mod tests {
         assert_eq!((counts.sharing(one), counts.sharing(other)), (2, 1));
         counts.remove(&[1; 32]);
         assert_eq!((counts.sharing(one), counts.of(&[1; 32])), (1, 1));
+    }
+
+    #[test]
+    fn who_was_refused_wants_more_for_a_while_and_while_it_has_sessions() {
+        let (mut counts, now) = (ClientCounts::default(), Instant::ZERO);
+        let (one, other) = (counts.add(&[1; 32]), counts.add(&[2; 32]));
+        counts.refused(&[1; 32], now);
+        counts.refused(&[3; 32], now);
+        assert!(counts.wants_more(one, now) && !counts.wants_more(other, now));
+        assert!(!counts.wants_more(one, now + WANTED_FOR));
+        counts.remove(&[1; 32]);
+        assert_eq!(counts.add(&[3; 32]), one);
+        assert!(!counts.wants_more(one, now), "its number is another's now");
     }
 }

@@ -1,4 +1,4 @@
-//! Proof of a new client address (section 7.6): no more bytes go there than came from it.
+//! Proof of a new client address (section 7.6): no more bytes go there than came from it. And proof that a client lives.
 
 use super::event::Path;
 use crate::limits::OVERHEAD;
@@ -9,7 +9,7 @@ const BYTES: u32 = OVERHEAD as u32 + 8;
 /// A challenge is repeated at most this often, on packets from the new address.
 const REPEAT: Duration = Duration::from_millis(100);
 
-/// A new address that has not answered yet.
+/// An address that has not answered yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Challenge {
     pub(super) path: Path,
@@ -24,6 +24,11 @@ impl Challenge {
     /// A first packet of `bytes` came from `path`.
     pub(super) fn new(path: Path, secret: [u8; 8], bytes: usize, now: Instant) -> Self {
         Self { path, secret, received: bytes as u32, sent: 0, next: now }
+    }
+
+    /// Asks a client at its proven address whether it is there; once.
+    pub(super) fn of_life(path: Path, secret: [u8; 8], now: Instant) -> Self {
+        Self { path, secret, received: BYTES, sent: 0, next: now }
     }
 
     /// Another authentic packet came from the same path.

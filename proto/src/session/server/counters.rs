@@ -50,7 +50,7 @@ pub struct Counters {
     pub reports: u64,
     /// Sequence numbers skipped on purpose.
     pub skipped: u64,
-    /// Address challenges sent.
+    /// Address challenges sent, those to silent sessions included.
     pub challenges: u64,
     /// Address changes completed.
     pub path_changes: u64,

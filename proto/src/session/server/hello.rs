@@ -146,7 +146,12 @@ impl Endpoint {
         }
         let claims = match self.admit(unix_time, &hello) {
             Ok(claims) => claims,
-            Err(code) => return self.refuse(path, hello, code),
+            Err(code) => {
+                if code == Code::TooManySessions {
+                    self.clients.refused(&hello.client_public, now);
+                }
+                return self.refuse(path, hello, code);
+            }
         };
         let Some(slot) = self.table.reserve() else {
             return self.refuse(path, hello, Code::Busy);

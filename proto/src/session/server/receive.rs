@@ -103,6 +103,9 @@ impl Endpoint {
         let mut pending = self.table.take_pending(index.slot())?;
         pending.path = path;
         let over = self.limit(&pending.client_public, &pending.claims);
+        if over.is_some() {
+            self.clients.refused(&pending.client_public, now);
+        }
         let find = |id| source.find_set(id).unwrap_or(NO_SET);
         let sets: Sets = pending.claims.sets.iter().map(find).collect();
         let client = self.clients.add(&pending.client_public);
@@ -171,8 +174,10 @@ impl Endpoint {
             PacketType::PathResponse => {
                 if messages::answers_challenge(session, path, opened.payload) {
                     session.challenge = None;
-                    session.move_to(now, path);
-                    self.counters.path_changes += 1;
+                    if path != session.path {
+                        session.move_to(now, path);
+                        self.counters.path_changes += 1;
+                    }
                 }
                 Ok(())
             }

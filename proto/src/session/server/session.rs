@@ -25,6 +25,10 @@ use std::collections::VecDeque;
 pub(super) const REST_AFTER: Duration = Duration::from_secs(1);
 /// A session without work for this long also drops its rate model.
 pub(super) const IDLE_AFTER: Duration = Duration::from_secs(5);
+/// A session that is silent for this long may be dead: a client that waits for something asks at least every 2 s …
+pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(2);
+/// … and it is, when it has not answered for so long, asked about once a second.
+const DEAD_AFTER: Duration = Duration::from_secs(3);
 /// Pulses that wait for their answer; more are dropped (the client asks again).
 pub(super) const PULSES_MAX: usize = 4;
 /// Set index of a set that the edge did not have when the session began.
@@ -55,6 +59,8 @@ pub(super) struct Session {
     pub(super) bucket: RequestBucket,
     pub(super) opened: Instant,
     pub(super) heard: Instant,
+    /// Since when it is asked whether its client lives; nothing since it was heard last.
+    doubted: Instant,
     pub(super) totals: Totals,
     pub(super) work: Option<Box<Work>>,
     pub(super) challenge: Option<Box<Challenge>>,
@@ -151,6 +157,7 @@ impl Session {
             bucket: RequestBucket::new(config.requests_per_second, now),
             opened: now,
             heard: now,
+            doubted: Instant::ZERO,
             totals: Totals::default(),
             work: None,
             challenge: None,
@@ -200,6 +207,17 @@ impl Session {
         {
             self.rtt = Some(sender.min_rtt());
         }
+    }
+
+    /// Asks its client whether it lives, with `secret`; false: it was asked long enough.
+    pub(super) fn doubt(&mut self, now: Instant, secret: [u8; 8]) -> bool {
+        if self.doubted <= self.heard {
+            self.doubted = now;
+        } else if now.saturating_since(self.doubted) >= DEAD_AFTER {
+            return false;
+        }
+        self.challenge = Some(Box::new(Challenge::of_life(self.path, secret, now)));
+        true
     }
 
     /// What the shard's promise holds for it.

@@ -3,12 +3,13 @@
 use super::Endpoint;
 use super::event::{SendFailure, SendTicket};
 use super::promise::Owed;
-use super::session::{REST_AFTER, Refusal};
+use super::session::{DOUBT_AFTER, REST_AFTER, Refusal};
 use super::{counters, messages};
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
+use rand_core::RngCore;
 
 /// A session that asked for something and then fell silent for this long does not hold up a drain.
 const DRAIN_SILENCE: Duration = Duration::from_secs(3);
@@ -80,6 +81,8 @@ impl Endpoint {
                 self.close_session(now, slot, Code::Idle.into());
             } else if draining && (served || silent >= DRAIN_SILENCE) {
                 self.close_session(now, slot, Code::Draining.into());
+            } else if silent >= DOUBT_AFTER && self.clients.wants_more(session.client, now) {
+                self.doubt(now, slot);
             } else if silent >= REST_AFTER {
                 let owed = session.owed();
                 session.rest(now);
@@ -91,6 +94,19 @@ impl Endpoint {
         let pace = STEP_MAX * STEP / slots.max(STEP);
         let pace = if self.draining { STEP_MIN } else { pace };
         self.upkeep.next = now + pace.clamp(STEP_MIN, STEP_MAX);
+    }
+
+    /// A client that may have no more sessions wants one: does the one in `slot` live? It takes its own place back
+    /// when its client vanished, and never that of a session that answers.
+    fn doubt(&mut self, now: Instant, slot: u32) {
+        let mut secret = [0; 8];
+        self.rng.fill_bytes(&mut secret);
+        let Some(session) = self.table.session_mut(slot) else { return };
+        if session.doubt(now, secret) {
+            self.plan(now, slot, Duration::ZERO);
+        } else {
+            self.close_session(now, slot, Code::Idle.into());
+        }
     }
 
     /// Refuses new sessions, finishes what was asked for, then closes each session with DRAINING.
