@@ -1,6 +1,8 @@
 //! The attacker: sends prepared datagrams at a steady rate from many addresses and ports, reads nothing, and says what
 //! it reached.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +38,22 @@ pub(super) struct Sent {
 
 /// Sockets of all addresses.
 pub(super) struct Attacker {
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<Source>,
+    burst: usize,
+}
+
+/// One address.
+struct Source {
+    socket: UdpSocket,
+    /// The same socket, for its options.
+    bound: BoundSocket,
+}
+
+/// Datagrams of one length that leave at once.
+struct Burst {
+    datagram: u16,
+    count: u64,
+    bytes: Vec<u8>,
 }
 
 impl Attacker {
@@ -47,13 +64,14 @@ impl Attacker {
     pub(super) fn new(place: &Place, edge: SocketAddr) -> anyhow::Result<Self> {
         // Answers to these addresses are of no use: room for one, and the kernel drops the others.
         let config = UdpConfig { receive_buffer_bytes: 1, ..UdpConfig::default() };
-        let socket = |number| -> anyhow::Result<UdpSocket> {
+        let source = |number| -> anyhow::Result<Source> {
             let bound = BoundSocket::bind(SocketAddr::new(place.spoofed(number), 0), &config)?;
             let socket = UdpSocket::from(bound.as_fd().try_clone_to_owned()?);
             socket.connect(edge)?;
-            Ok(socket)
+            Ok(Source { socket, bound })
         };
-        Ok(Self { sockets: (0..SOURCES).map(socket).collect::<anyhow::Result<_>>()? })
+        let sockets = (0..SOURCES).map(source).collect::<anyhow::Result<_>>()?;
+        Ok(Self { sockets, burst: place.burst() })
     }
 
     /// Sends `datagrams` in turn, `rate` of them a second, until `stop` is set. The calling thread gets
@@ -61,8 +79,11 @@ impl Attacker {
     pub(super) fn run(&self, datagrams: &[Vec<u8>], rate: f64, stop: &AtomicBool) -> Sent {
         let realtime = schedule_realtime().is_ok();
         let mut sent = Sent { realtime, ..Sent::default() };
-        let mut sockets = self.sockets.iter().cycle();
-        let mut next = datagrams.iter().cycle();
+        // With what each socket cuts its sends into; not known at first.
+        let mut sources: Vec<_> = self.sockets.iter().map(|source| (source, None)).collect();
+        let mut at = (0..sources.len()).cycle();
+        let bursts = bursts(datagrams, self.burst);
+        let mut next = bursts.iter().cycle();
         let begin = Instant::now();
         // Datagrams that are due by the clock, less what was forgotten.
         let (mut forgotten, most) = (0.0, (LATE.as_secs_f64() * rate).max(1.0));
@@ -71,16 +92,61 @@ impl Attacker {
                 - forgotten
                 - (sent.datagrams + sent.failed) as f64;
             forgotten += (owed - most).max(0.0);
-            for _ in 0..owed.min(most) as u64 {
-                let (Some(socket), Some(datagram)) = (sockets.next(), next.next()) else { break };
-                match socket.send(datagram) {
-                    Ok(_) => sent.datagrams += 1,
-                    Err(_) => sent.failed += 1,
+            let mut due = owed.min(most) as u64;
+            while due > 0 {
+                let (Some(at), Some(burst)) = (at.next(), next.next()) else { break };
+                let (source, cuts) = &mut sources[at];
+                match source.send(burst, cuts) {
+                    Ok(_) => sent.datagrams += burst.count,
+                    Err(_) => sent.failed += burst.count,
                 }
+                due = due.saturating_sub(burst.count);
             }
             sleep(TICK);
         }
         sent.seconds = begin.elapsed().as_secs_f64();
         sent
+    }
+}
+
+impl Source {
+    fn send(&self, burst: &Burst, cuts: &mut Option<u16>) -> io::Result<usize> {
+        if cuts.replace(burst.datagram) != Some(burst.datagram) {
+            self.bound.set_segment(burst.datagram)?;
+        }
+        self.socket.send(&burst.bytes)
+    }
+}
+
+/// All of `datagrams`, those of one length in bursts of at most `most`.
+fn bursts(datagrams: &[Vec<u8>], most: usize) -> Vec<Burst> {
+    let mut by_length: BTreeMap<usize, Vec<&Vec<u8>>> = BTreeMap::new();
+    for datagram in datagrams {
+        by_length.entry(datagram.len()).or_default().push(datagram);
+    }
+    let all = by_length
+        .values()
+        .flat_map(|alike| alike.chunks(if alike[0].is_empty() { 1 } else { most }));
+    let burst = |alike: &[&Vec<u8>]| Burst {
+        datagram: if alike.len() > 1 { alike[0].len() as u16 } else { 0 },
+        count: alike.len() as u64,
+        bytes: alike.iter().copied().flatten().copied().collect(),
+    };
+    all.map(burst).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_hold_every_datagram_once_and_only_those_of_one_length() {
+        let datagrams: Vec<Vec<u8>> = [5, 0, 7, 5, 5, 0].map(|length| vec![1; length]).into();
+        let made = |most| -> Vec<_> {
+            let bursts = bursts(&datagrams, most);
+            bursts.iter().map(|b| (b.datagram, b.count, b.bytes.len())).collect()
+        };
+        assert_eq!(made(2), [(0, 1, 0), (0, 1, 0), (5, 2, 10), (0, 1, 5), (0, 1, 7)]);
+        assert!(made(1).iter().all(|&(datagram, count, _)| (datagram, count) == (0, 1)));
     }
 }

@@ -16,6 +16,8 @@ const POOL: usize = 1024;
 /// Bytes of an oversized datagram: more than any receive buffer of an edge. With 8192 the attacker's own work filled the
 /// core that it shares with the clients.
 const OVERSIZED: usize = 2400;
+/// So many of random length are as long as each other: a burst can be made of them.
+const ALIKE: usize = 4;
 /// Most bits flipped in one datagram.
 const FLIPS: u32 = 8;
 
@@ -84,9 +86,9 @@ pub(super) fn datagrams(
         datagram
     };
     Ok(match kind {
-        Kind::Random => (0..POOL).map(|i| bytes(CLEAR_HEADER + i * 7 % 1425)).collect(),
+        Kind::Random => (0..POOL).map(|i| bytes(CLEAR_HEADER + i / ALIKE * 29 % 1425)).collect(),
         Kind::Oversized => (0..16).map(|_| bytes(OVERSIZED)).collect(),
-        Kind::Tiny => (0..CLEAR_HEADER).map(bytes).collect(),
+        Kind::Tiny => (0..CLEAR_HEADER * ALIKE).map(|i| bytes(i / ALIKE)).collect(),
         Kind::ReplayedHello => recording.hellos.clone(),
         Kind::ReplayedData => recording.packets.clone(),
         Kind::Mutated => mutated(recording, &mut rng),

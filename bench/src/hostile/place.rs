@@ -101,6 +101,15 @@ impl Place {
         }
     }
 
+    /// Datagrams that the attacker may send at once: as many as come with one interrupt of a card that gathers them for
+    /// 40 µs. On the loopback a burst would not be cut into datagrams on its way.
+    pub(super) fn burst(&self) -> usize {
+        match self.link {
+            Link::Veth => 4,
+            Link::Loopback => 1,
+        }
+    }
+
     /// Runs `work` on a thread at `side`; for clients and attacker it is pinned to the generator's core.
     ///
     /// # Errors
@@ -131,7 +140,7 @@ impl Place {
     }
 }
 
-/// The attacker's link takes frames of 9000 bytes, and every address of 10.79.0.0/16 is the attacker's.
+/// The attacker's link takes frames of 9000 bytes; its bursts are cut into datagrams before they enter it; and every address of 10.79.0.0/16 is the attacker's.
 fn namespaces(cores: Cores) -> anyhow::Result<[Namespace; 3]> {
     let [edge, client, attacker] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
     let [viewer0, hostile0] = DEVICES;
@@ -152,7 +161,7 @@ fn namespaces(cores: Cores) -> anyhow::Result<[Namespace; 3]> {
     attacker.ip_batch(&format!(
         "link set lo up\n\
          address add {}/30 dev {hostile0}\n\
-         link set {hostile0} mtu 9000 up\n\
+         link set {hostile0} mtu 9000 gso_max_segs 1 up\n\
          route add local 10.79.0.0/16 dev lo\n\
          route add {EDGE}/32 via {} dev {hostile0}\n",
         LINK[1], LINK[0]

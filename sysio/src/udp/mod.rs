@@ -120,7 +120,10 @@ impl UdpSocket {
 
     /// Cuts sends without a control message of their own into datagrams of `bytes` (udp(7),
     /// UDP_SEGMENT); 0: not at all.
-    pub(crate) fn set_segment(&self, bytes: u16) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// On kernels without UDP_SEGMENT.
+    pub fn set_segment(&self, bytes: u16) -> io::Result<()> {
         set_option(self.as_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, bytes.into())
     }
 
