@@ -55,6 +55,19 @@ mod tests {
         }
     }
 
+    /// `SEGCAST_BLESS=1 cargo test` writes the example anew.
+    #[test]
+    fn the_published_example_is_one() {
+        let made = serde_json::to_string(&example::good()).expect("JSON") + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/example.json");
+        if std::env::var_os("SEGCAST_BLESS").is_some() {
+            std::fs::write(path, made).expect("the example can be written");
+            return;
+        }
+        let published = std::fs::read_to_string(path).expect("the example");
+        assert!(made == published, "results look different now: SEGCAST_BLESS=1 writes it anew");
+    }
+
     #[test]
     fn the_schema_refuses_what_it_should() {
         let validator = jsonschema::validator_for(&schema()).expect("it is a schema");

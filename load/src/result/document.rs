@@ -195,9 +195,16 @@ impl LoadResult {
         if fs::metadata(path).map_err(read)?.len() > FILE_MAX {
             return Err(read(io::Error::from(io::ErrorKind::FileTooLarge)));
         }
-        let text = fs::read_to_string(path).map_err(read)?;
+        Self::parse(path, &fs::read_to_string(path).map_err(read)?)
+    }
+
+    /// Reads what was stored in `path`.
+    ///
+    /// # Errors
+    /// When it is no result, or one of another version.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ResultError> {
         let form = |source| ResultError::Form { path: path.to_owned(), source };
-        let any: serde_json::Value = serde_json::from_str(&text).map_err(form)?;
+        let any: serde_json::Value = serde_json::from_str(text).map_err(form)?;
         match any.get("schema").and_then(|schema| schema.as_str()) {
             Some(found) if found != SCHEMA => {
                 Err(ResultError::Version { path: path.to_owned(), found: found.to_owned() })

@@ -11,6 +11,8 @@ pub mod client;
 pub mod config;
 /// HELLO, COOKIE, WELCOME.
 pub mod handshake;
+/// Objectives and stored results of loads.
+pub mod load;
 /// Manifests, geometry, repair.
 pub mod manifest;
 /// Both ends, with a network that does what the input says.
@@ -47,7 +49,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "wire", run: wire::run, seeds: wire::seeds },
     Target { name: "packets", run: packets::run, seeds: packets::seeds },
     Target { name: "handshake", run: handshake::run, seeds: handshake::seeds },
@@ -56,6 +58,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
     Target { name: "store", run: store::run, seeds: store::seeds },
     Target { name: "config", run: config::run, seeds: config::seeds },
+    Target { name: "load", run: load::run, seeds: load::seeds },
     Target { name: "server", run: server::run, seeds: server::seeds },
     Target { name: "client", run: client::run, seeds: client::seeds },
     Target { name: "network", run: network::run, seeds: network::seeds },
