@@ -108,10 +108,11 @@ mod tests {
 
     #[test]
     fn one_number_in_a_block_is_skipped_whatever_the_trains() {
+        let blocks = if cfg!(miri) { 5 } else { 100 };
         for train in [1, 7, 64] {
             let mut skips = Skips::new([7; 16]);
             let (mut next, mut skipped) = (0, 0);
-            while next < 100 * BLOCK {
+            while next < blocks * BLOCK {
                 if skips.should_skip(next) {
                     assert_eq!(skips.first_hit(&[(next, next)]), Some((next, next)));
                     skipped += 1;
@@ -119,7 +120,7 @@ mod tests {
                 }
                 next += train;
             }
-            assert_eq!(skipped, 100, "trains of {train}");
+            assert_eq!(skipped, blocks, "trains of {train}");
         }
     }
 
@@ -143,11 +144,12 @@ mod tests {
 
     #[test]
     fn another_key_skips_elsewhere() {
+        let blocks = if cfg!(miri) { 3 } else { 10 };
         let places = |key| -> Vec<u64> {
             let mut skips = Skips::new(key);
-            (0..10 * BLOCK).filter(|&n| skips.should_skip(n)).collect()
+            (0..blocks * BLOCK).filter(|&n| skips.should_skip(n)).collect()
         };
         assert_ne!(places([1; 16]), places([2; 16]));
-        assert_eq!(places([1; 16]).len(), 10);
+        assert_eq!(places([1; 16]).len() as u64, blocks);
     }
 }

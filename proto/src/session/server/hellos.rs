@@ -131,6 +131,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million steps")]
     fn a_steady_flood_gets_its_rate() {
         for (handshakes, strangers, returning) in
             [(1, 4_000, 16_000), (2000, 4_000, 16_000), (5000, 10_000, 40_000)]
@@ -145,6 +146,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million steps")]
     fn a_flood_from_one_network_takes_what_nobody_else_wants_and_keeps_out_nobody() {
         let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
         let (mut newcomers, mut refused) = (0, 0);
