@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{SEGMENT, World, metric, signal, wait_until};
+use common::{SEGMENT, World, json, kill, metric, signal, wait_until};
 use rustix::process::Signal;
 use std::process::Stdio;
 
@@ -54,4 +54,32 @@ fn requests_beyond_the_egress_are_refused_and_served_when_there_is_room() {
         ("segcast_edge_data_bytes_total", "segcast_edge_retransmitted_bytes_total");
     let (served, again) = (metric(&admin, served), metric(&admin, again));
     assert!(served - again < 3 * 13 * SEGMENT as u64, "{served} bytes, {again} of them again");
+}
+
+#[test]
+fn what_one_edge_refuses_as_overloaded_comes_from_another() {
+    const SEGMENTS: usize = 20;
+    let world = World::new();
+    let title = world.pack(SEGMENTS * SEGMENT);
+    world.copy_store("other");
+    // One request is all that the first edge takes, and one segment keeps it busy for 74 s.
+    let limits = ["--shards", "1", "--requests-max", "1"];
+    let (first, admin) = world.edge_with_metrics("store", &limits);
+    let slow = world.grant(&title, &["--rate", "8"]);
+    let mut holder = world.get(&[&first], &slow, "slow").spawn().expect("a client");
+    let overloaded = "segcast_edge_requests_refused_total{code=\"OVERLOADED\"}";
+    wait_until("a request beyond the limit", || metric(&admin, overloaded) > 0);
+    // The second edge takes 1.5 s for all of it, so there is time to ask the first one, too.
+    let limits = ["--shards", "1", "--egress-max", "8 Mbit/s"];
+    let (second, _) = world.edge_with_metrics("other", &limits);
+    let grant = world.grant(&title, &[]);
+    let mut get = world.get(&[&first, &second], &grant, "whole");
+    let output = get.arg("--json").output().expect("it ends");
+    kill(&mut holder);
+    assert!(output.status.success(), "{output:?}");
+    assert!(world.read("whole") == title.bytes);
+    let report = json(std::str::from_utf8(&output.stdout).expect("UTF-8"));
+    let edges = &report["edges"];
+    assert!(edges[0]["refused"].as_u64() > Some(0), "the first one was asked: {report}");
+    assert_eq!((&edges[0]["segments"], &edges[1]["segments"]), (&0.into(), &SEGMENTS.into()));
 }

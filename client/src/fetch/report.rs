@@ -44,6 +44,8 @@ pub struct EdgeShare {
     pub bytes: u64,
     /// Segments that it sent and that were wrong.
     pub wrong: u32,
+    /// Requests that it refused, for now or for good.
+    pub refused: u64,
     /// Smoothed round trip, microseconds.
     pub rtt_us: Option<u64>,
     /// Handshakes begun.

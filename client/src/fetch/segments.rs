@@ -255,6 +255,7 @@ impl Segments {
                 segments: share.segments,
                 bytes: stats.data_bytes,
                 wrong: share.wrong,
+                refused: stats.refused,
                 rtt_us: edges.connections().rtt(index).map(micros),
                 handshakes: stats.handshakes,
             });
