@@ -1,5 +1,6 @@
 //! Making the load: threads that drive sessions, and the one place where what they record comes together.
 
+mod buffers;
 mod exchange;
 mod segment;
 mod setting;

@@ -1,5 +1,6 @@
-//! What all viewers of a thread share and never change, but for the count of segments that were checked.
+//! What all viewers of a thread share and never change, but for the count of segments that were checked and their memory.
 
+use super::buffers::Buffers;
 use super::segment::Segment;
 use super::{RunConfig, Subject};
 use crate::plan::{Pace, Plan};
@@ -16,6 +17,8 @@ pub(super) struct Setting<'a> {
     pub(super) connection: ConnectionConfig,
     /// When the run begins.
     pub(super) begin: Instant,
+    /// Memory of segments that came.
+    pub(super) buffers: Buffers,
     came: Cell<u32>,
 }
 
@@ -27,7 +30,8 @@ impl<'a> Setting<'a> {
         begin: Instant,
     ) -> Self {
         let connection = config.connection();
-        Self { plan, subject, config, connection, begin, came: Cell::new(0) }
+        let (buffers, came) = (Buffers::default(), Cell::new(0));
+        Self { plan, subject, config, connection, begin, buffers, came }
     }
 
     /// Whether viewers ask by the clock, and not as fast as they are served.

@@ -17,7 +17,10 @@ impl Viewer {
     ) {
         match event {
             ClientEvent::Open => self.on_open(setting, now, tally),
-            ClientEvent::Object(fetched) => self.on_object(setting, &fetched, tally),
+            ClientEvent::Object(fetched) => {
+                self.on_object(setting, &fetched, tally);
+                setting.buffers.give_back(fetched.bytes);
+            }
             ClientEvent::ObjectRefused { handle, object, code, retry_after } => {
                 self.hold = now + retry_after;
                 if !setting.is_paced() {

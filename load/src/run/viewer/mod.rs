@@ -321,7 +321,9 @@ impl Viewer {
             }
             let (handle, object) = (segment.handle, ObjectNumber(segment.number));
             let deadline = segment.deadline.saturating_since(now);
-            let fetch = self.session.fetch(now, handle, object, Some(segment.bytes), deadline);
+            let mut bytes = setting.buffers.take(segment.bytes as usize);
+            let fetch = self.session.fetch_into(now, handle, object, &mut bytes, deadline);
+            setting.buffers.give_back(bytes);
             // The same segment is under way: the title is shorter than what a session asks for.
             self.segments[at].blocked |= fetch.is_err();
             if fetch.is_ok() {

@@ -99,6 +99,28 @@ impl ClientSession {
         Ok(())
     }
 
+    /// The same for an object of `bytes.len()` bytes, into `bytes`, which is taken unless there is an error, and comes
+    /// back with [`ClientEvent::Object`]: for who fetches so much that new memory for each object would cost. What is
+    /// in it does not matter.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub fn fetch_into(
+        &mut self,
+        now: Instant,
+        handle: u32,
+        object: ObjectNumber,
+        bytes: &mut Vec<u8>,
+        deadline: Duration,
+    ) -> Result<(), FetchError> {
+        if self.ended {
+            return Err(FetchError::Ended);
+        }
+        self.objects.begin_into(now, (handle, object), bytes, now + deadline)?;
+        self.request_missing((handle, object), false);
+        Ok(())
+    }
+
     /// Gives up on an object.
     pub fn cancel(&mut self, handle: u32, object: ObjectNumber) {
         let key = (handle, object);

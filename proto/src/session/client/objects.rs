@@ -59,22 +59,51 @@ impl Objects {
         len: Option<u32>,
         deadline: Instant,
     ) -> Result<(), FetchError> {
+        self.check(&key, len)?;
+        self.insert(now, key, len, vec![0; len.unwrap_or(0) as usize], deadline);
+        Ok(())
+    }
+
+    /// Begins one of `bytes.len()` bytes, into `bytes`, which it takes.
+    pub(super) fn begin_into(
+        &mut self,
+        now: Instant,
+        key: Key,
+        bytes: &mut Vec<u8>,
+        deadline: Instant,
+    ) -> Result<(), FetchError> {
+        let len = Some(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.check(&key, len)?;
+        self.insert(now, key, len, core::mem::take(bytes), deadline);
+        Ok(())
+    }
+
+    fn check(&self, key: &Key, len: Option<u32>) -> Result<(), FetchError> {
         let max = len_max(key.1) as u32;
         if let Some(len) = len.filter(|&len| len > max) {
             return Err(FetchError::TooLong { len, max });
         }
-        if self.objects.contains_key(&key) {
+        if self.objects.contains_key(key) {
             return Err(FetchError::Duplicate);
         }
         if self.objects.len() >= REQUESTS_MAX {
             return Err(FetchError::Full);
         }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        now: Instant,
+        key: Key,
+        len: Option<u32>,
+        bytes: Vec<u8>,
+        deadline: Instant,
+    ) {
         self.given_up.retain(|given_up| *given_up != key);
-        let bytes = vec![0; len.unwrap_or(0) as usize];
         let (have, first_byte) = (RangeSet::default(), None);
         let object = Object { len, bytes, have, deadline, asked: now, first_byte };
         self.objects.insert(key, object);
-        Ok(())
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&Object> {
@@ -192,6 +221,23 @@ mod tests {
         let mut objects = Objects::default();
         objects.begin(Instant::ZERO, key, len, Instant::ZERO).expect("room");
         objects
+    }
+
+    #[test]
+    fn bytes_lent_for_an_object_come_back_with_it_and_without_a_trace_of_the_one_before() {
+        let mut objects = Objects::default();
+        let mut lent = vec![7; 10];
+        let place = lent.as_ptr();
+        objects.begin_into(Instant::ZERO, KEY, &mut lent, Instant::ZERO).expect("room");
+        assert!(lent.is_empty());
+        let mut second = vec![7; 10];
+        let twice = objects.begin_into(Instant::ZERO, KEY, &mut second, Instant::ZERO);
+        assert!(matches!(twice, Err(FetchError::Duplicate)));
+        assert_eq!(second.len(), 10, "it is not taken for what is not begun");
+        assert!(objects.take(Instant::ZERO, &KEY, 0, &[0; 9], false).complete.is_none());
+        let done = objects.take(Instant::ZERO, &KEY, 9, &[9], true).complete.expect("all of it");
+        assert_eq!(done.bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+        assert_eq!(done.bytes.as_ptr(), place);
     }
 
     #[test]
