@@ -55,6 +55,33 @@ fn a_responder_that_hides_one_lost_datagram_is_found_out() {
     }
 }
 
+/// Little's law with a known load, whatever else is the matter with this machine.
+const LITTLE: [&str; 6] = ["load", "calibrate", "--quick", "--json", "--only", "little"];
+
+#[test]
+fn what_is_under_way_is_what_the_recorded_times_say() {
+    let output = output(segcast().args(LITTLE));
+    let rows = rows(&String::from_utf8(output.stdout).expect("UTF-8"));
+    assert_eq!(rows[0]["id"], "C5", "{rows:#?}");
+    assert!(rows[0]["figures"]["segments"].as_u64() > Some(100), "{rows:#?}");
+    let little = &rows[0]["figures"]["little"];
+    let figure = |name: &str| little[name].as_f64().expect("a number");
+    // On a machine that let the other thread look too seldom the row may say that it cannot tell.
+    assert!(figure("error") <= 0.02 + figure("noise"), "{rows:#?}");
+    assert!(rows[0]["passed"] == true || figure("noise") > 0.1, "{rows:#?}");
+}
+
+#[test]
+fn times_that_are_written_down_late_are_found_out() {
+    let output = output(segcast().args(LITTLE).args(["--late", "5ms"]));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let rows = rows(&String::from_utf8(output.stdout).expect("UTF-8"));
+    let little = &rows[0]["figures"]["little"];
+    // Some 20 ms are told as 25.
+    let (seen, told) = (little["counted"].as_f64(), little["computed"].as_f64());
+    assert!(told > seen && rows[0]["passed"] == false, "{rows:#?}");
+}
+
 #[test]
 fn a_pause_that_leaves_no_time_is_refused() {
     let text = fail(segcast().args(["load", "calibrate", "--freeze-period", "300ms"]), 2);

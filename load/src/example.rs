@@ -105,8 +105,7 @@ fn fill(interval: &mut Interval, rng: &mut ChaCha8Rng, rate: u64, under_way: &mu
         times.ttfb.response.record(first + lag);
         times.ttlb.service.record(first + last);
         times.ttlb.response.record(first + last + lag);
-        interval.health.service_time += first + last;
-        interval.health.in_flight_time += first + last;
+        interval.health.flight.seconds += (first + last).as_secs_f64();
         if class == Class::Start {
             interval.playout.started += 1;
             interval.playout.startup.record(first + last + lag);

@@ -23,26 +23,31 @@ pub(super) struct Trial<'a> {
     pub(super) io: IoKind,
     /// Receive offload.
     pub(super) gro: bool,
+    /// What is wrong with the times that it writes down.
+    pub(super) late: Duration,
 }
 
 /// What came of it: all threads, all seconds.
 pub(super) struct Measured {
     pub(super) total: Interval,
+    /// What was intended in the last phase, all seconds.
+    pub(super) last: Interval,
     /// From the first intention on.
     pub(super) seconds: f64,
 }
 
-/// Adds all up.
-#[derive(Default)]
-struct Sum(Interval);
+/// Adds all up, and the last phase alone.
+struct Sum {
+    total: Interval,
+    last: Interval,
+}
 
 impl Observer for Sum {
     fn interval(&mut self, interval: &Interval) {
-        self.0.times.add(&interval.times);
-        self.0.ledger.add(&interval.ledger);
-        self.0.wire.add(&interval.wire);
-        self.0.playout.add(&interval.playout);
-        self.0.health.add(&interval.health);
+        self.total.add(interval);
+        if interval.phase == self.last.phase {
+            self.last.add(interval);
+        }
     }
 }
 
@@ -53,10 +58,12 @@ pub(super) fn run(trial: &Trial<'_>, stop: &AtomicBool) -> Result<Measured, Cali
     let access = [title.access()];
     let manifests = std::slice::from_ref(title.manifest());
     let subject = Subject { edge, manifests, access: &access };
-    let config = RunConfig { io: Some(trial.io), gro: trial.gro, ..RunConfig::default() };
-    let mut sum = Sum::default();
+    let config =
+        RunConfig { io: Some(trial.io), gro: trial.gro, late: trial.late, ..RunConfig::default() };
+    let last = Interval { phase: plan.workload.phases.len() - 1, ..Interval::default() };
+    let mut sum = Sum { total: Interval::default(), last };
     let ran = run::run(plan, &subject, &config, &mut sum, stop)?;
-    Ok(Measured { total: sum.0, seconds: ran.seconds })
+    Ok(Measured { total: sum.total, last: sum.last, seconds: ran.seconds })
 }
 
 /// Requests at fixed times: `rate` in a second, for `duration`.
@@ -67,8 +74,21 @@ pub(super) fn open_loop(
     sessions: u32,
     timeout: Duration,
 ) -> Result<Plan, CalibrateError> {
-    let phase = phase(duration, Target::RequestsPerSecond(rate));
-    let workload = Workload { timeout, ..workload(seed, phase, sessions, 64) };
+    let phases = vec![phase(duration, Target::RequestsPerSecond(rate))];
+    let workload = Workload { timeout, ..workload(seed, phases, sessions, 64) };
+    Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
+}
+
+/// The same with a phase of `warm` before it, at the same rate.
+pub(super) fn warm_open_loop(
+    seed: u64,
+    title: &Title,
+    (rate, warm, duration): (f64, Duration, Duration),
+    sessions: u32,
+    timeout: Duration,
+) -> Result<Plan, CalibrateError> {
+    let phases = [warm, duration].map(|d| phase(d, Target::RequestsPerSecond(rate)));
+    let workload = Workload { timeout, ..workload(seed, phases.to_vec(), sessions, 64) };
     Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
 }
 
@@ -79,8 +99,8 @@ pub(super) fn closed_loop(
     duration: Duration,
     (sessions, window): (u32, u16),
 ) -> Result<Plan, CalibrateError> {
-    let phase = phase(duration, Target::Sessions(sessions));
-    let workload = workload(seed, phase, sessions, window);
+    let phases = vec![phase(duration, Target::Sessions(sessions))];
+    let workload = workload(seed, phases, sessions, window);
     Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
 }
 
@@ -88,10 +108,10 @@ fn phase(duration: Duration, target: Target) -> Phase {
     Phase { kind: PhaseKind::Steady, duration, target }
 }
 
-fn workload(seed: u64, phase: Phase, sessions: u32, window: u16) -> Workload {
+fn workload(seed: u64, phases: Vec<Phase>, sessions: u32, window: u16) -> Workload {
     Workload {
         seed,
-        phases: vec![phase],
+        phases,
         sessions,
         arrivals: Arrivals::Fixed,
         pace: Pace::Full,

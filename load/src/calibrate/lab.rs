@@ -5,7 +5,8 @@ use super::responder::{Behaviour, Deeds, Responder};
 use super::title::Title;
 use super::{CalibrateConfig, CalibrateError, FREEZE_PERIOD, FREEZE_PERIOD_QUICK};
 use crate::plan::Plan;
-use crate::record::{Health, Ledger};
+use crate::record::Ledger;
+use crate::result::Little;
 use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
 use segcast_proto::segment::geometry::{DEFAULT_SEGMENT, UNIT};
 use segcast_proto::time::Duration;
@@ -13,6 +14,7 @@ use segcast_sysio::cpu;
 use segcast_sysio::probe::{self, IoKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// Segments of the title with the smallest ones: enough that a session seldom wants one that it is fetching already.
 const SMALL_SEGMENTS: u32 = 512;
@@ -26,7 +28,8 @@ pub(super) struct Ran {
     /// How long it took, with the time for the last segments to come.
     pub(super) seconds: f64,
     pub(super) ledger: Ledger,
-    pub(super) health: Health,
+    /// Little's law.
+    pub(super) little: Option<Little>,
     /// The plan's own longest time for one segment.
     pub(super) timeout: Duration,
 }
@@ -109,27 +112,52 @@ impl<'a> Lab<'a> {
         &mut self,
         name: &str,
         title: &Arc<Title>,
-        (behaviour, gro): (Behaviour, bool),
+        how: (Behaviour, bool),
         plan: &Plan,
     ) -> Result<(Measured, Deeds), CalibrateError> {
+        let (mut all, deeds) = self.trials(name, title, how, std::slice::from_ref(plan))?;
+        Ok((all.pop().expect("as many as plans"), deeds))
+    }
+
+    /// Runs all `plans` at once, each by a generator of its own, against one responder.
+    pub(super) fn trials(
+        &mut self,
+        name: &str,
+        title: &Arc<Title>,
+        (behaviour, gro): (Behaviour, bool),
+        plans: &[Plan],
+    ) -> Result<(Vec<Measured>, Deeds), CalibrateError> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(CalibrateError::Stopped);
         }
         let responder = Responder::start(Arc::clone(title), behaviour)?;
-        let trial = Trial { title, address: responder.address(), plan, io: self.io, gro };
-        let measured = generator::run(&trial, self.stop)?;
+        let (address, io, late, stop) = (responder.address(), self.io, self.config.late, self.stop);
+        let all = std::thread::scope(|scope| {
+            let run = |plan| {
+                let trial = Trial { title, address, plan, io, gro, late };
+                scope.spawn(move || generator::run(&trial, stop))
+            };
+            let threads: Vec<_> = plans.iter().map(run).collect();
+            let join = |thread: ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<Measured>, _>>()
+        })?;
         if self.stop.load(Ordering::Relaxed) {
             return Err(CalibrateError::Stopped);
         }
         let deeds = responder.end()?;
-        self.ran.push(Ran {
-            name: name.to_owned(),
-            planned: plan.end,
-            seconds: measured.seconds,
-            ledger: measured.total.ledger.clone(),
-            health: measured.total.health,
-            timeout: plan.workload.timeout,
-        });
-        Ok((measured, deeds))
+        for (plan, measured) in plans.iter().zip(&all) {
+            let (total, seconds) = (&measured.total, measured.seconds);
+            self.ran.push(Ran {
+                name: name.to_owned(),
+                planned: plan.end,
+                seconds,
+                ledger: total.ledger.clone(),
+                little: Little::new(&total.health, &total.times, seconds),
+                timeout: plan.workload.timeout,
+            });
+        }
+        Ok((all, deeds))
     }
 }

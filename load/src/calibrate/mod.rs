@@ -45,6 +45,8 @@ pub struct CalibrateConfig {
     pub only: Vec<Check>,
     /// For the test of this test: the responder hides one of the datagrams that it drops.
     pub lies: bool,
+    /// For the test of this test: the generator writes down that each segment came so much later than it did.
+    pub late: Duration,
 }
 
 impl Default for CalibrateConfig {
@@ -57,6 +59,7 @@ impl Default for CalibrateConfig {
             lag_limit: Duration::from_millis(1),
             only: Vec::new(),
             lies: false,
+            late: Duration::ZERO,
         }
     }
 }

@@ -26,6 +26,15 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Takes all of `other` in, of another thread, second or phase: its counts and times.
+    pub fn add(&mut self, other: &Self) {
+        self.times.add(&other.times);
+        self.ledger.add(&other.ledger);
+        self.wire.add(&other.wire);
+        self.playout.add(&other.playout);
+        self.health.add(&other.health);
+    }
+
     /// Forgets all, keeps the memory.
     pub fn clear(&mut self) {
         self.times.clear();

@@ -1,5 +1,6 @@
 //! Datagrams as the generator saw them, and the generator's own health.
 
+use super::Flight;
 use segcast_proto::time::Duration;
 
 /// Datagrams and bytes, one class each.
@@ -53,17 +54,18 @@ impl Wire {
 }
 
 /// How the thread itself fared in one interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Health {
     /// CPU time of the thread.
     pub cpu: Duration,
     /// How long the interval was.
     pub wall: Duration,
-    /// Segments under way, summed over time: segment-seconds as a duration. Over wall time it is the L of Little's
-    /// law, which has to equal arrivals per second times the mean service time.
-    pub in_flight_time: Duration,
-    /// Sum of the service times of the segments that ended in the interval, of whatever outcome.
-    pub service_time: Duration,
+    /// Segments under way, summed over time, as another thread saw them. Over wall time it is the L of Little's law,
+    /// which has to equal arrivals per second times the mean service time.
+    pub flight: Flight,
+    /// Sum of the service times of segments that were asked for and did not come: those of the others are in the
+    /// histograms.
+    pub unserved_time: Duration,
     /// Sessions that were open at its end.
     pub sessions_open: u64,
 }
@@ -74,8 +76,8 @@ impl Health {
     pub fn add(&mut self, other: &Self) {
         self.cpu += other.cpu;
         self.wall += other.wall;
-        self.in_flight_time += other.in_flight_time;
-        self.service_time += other.service_time;
+        self.flight.add(&other.flight);
+        self.unserved_time += other.unserved_time;
         self.sessions_open += other.sessions_open;
     }
 }

@@ -1,5 +1,6 @@
 //! Evidence that the generator was not what was measured, and the checks that say when it was.
 
+use super::little::{LITTLE_ERROR_MAX, Little};
 use super::quantile::{self, Latency};
 use super::sums::share;
 use super::{About, Clock, End, Extent, Quantity, Series, Sums};
@@ -8,8 +9,6 @@ use serde::{Deserialize, Serialize};
 
 /// A thread that used more of its CPU had no time left to be late in: what it measured is itself.
 pub const CPU_SHARE_MAX: f64 = 0.90;
-/// Mean segments under way, and arrivals times service time, may differ by this share (Little's law).
-pub const LITTLE_ERROR_MAX: f64 = 0.01;
 /// Ended segments below which Little's law is not judged: one segment is more than a percent of fewer.
 pub const LITTLE_MIN_N: u64 = 200;
 /// How far the length of a run may be from the plan's, besides the wait for the last segments: this share and this
@@ -35,19 +34,6 @@ pub struct Thread {
     pub share: f64,
     /// The same in its busiest second.
     pub busiest_second: f64,
-}
-
-/// Little's law over the whole run: L = λW.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Little {
-    /// L: segments under way in the mean, from counting them.
-    pub counted: f64,
-    /// λW: the same from ends per second and their service times.
-    pub computed: f64,
-    /// How far the two are apart, as a share of the larger.
-    pub error: f64,
 }
 
 /// One check of the generator.
@@ -203,17 +189,18 @@ impl Evidence<'_> {
             what: "Little's law".into(),
             found: little.as_ref().map_or("nothing was under way".into(), |little| {
                 format!(
-                    "{:.3} under way by counting, {:.3} by rate and service time: {:.2} % apart",
+                    "{:.3} under way by looking, {:.3} by rate and service time: {:.2} % apart, {:.2} % by chance",
                     little.counted,
                     little.computed,
-                    little.error * 100.0
+                    little.error * 100.0,
+                    little.noise * 100.0
                 )
             }),
             limit: format!(
-                "at most {:.0} % apart, from {LITTLE_MIN_N} ends on",
+                "at most {:.0} % and chance apart, from {LITTLE_MIN_N} ends on",
                 LITTLE_ERROR_MAX * 100.0
             ),
-            holds: little.filter(|_| enough).map(|little| little.error <= LITTLE_ERROR_MAX),
+            holds: little.filter(|_| enough).and_then(|little| little.holds(LITTLE_ERROR_MAX)),
         }
     }
 
@@ -268,13 +255,5 @@ impl Evidence<'_> {
 
 fn little(all: &Sums) -> Option<Little> {
     let threads = all.threads.len() as f64;
-    let wall = all.health.wall.as_secs_f64() / threads;
-    let (counted, computed) = (all.health.in_flight_time, all.health.service_time);
-    let (counted, computed) = (counted.as_secs_f64() / wall, computed.as_secs_f64() / wall);
-    let larger = counted.max(computed);
-    (wall > 0.0 && larger > 0.0).then(|| Little {
-        counted,
-        computed,
-        error: (counted - computed).abs() / larger,
-    })
+    Little::new(&all.health, &all.times, all.health.wall.as_secs_f64() / threads)
 }

@@ -7,6 +7,7 @@ mod document;
 mod figures;
 mod fingerprint;
 pub mod generator;
+mod little;
 mod not_measured;
 pub mod quantile;
 mod series;
@@ -21,6 +22,7 @@ pub use figures::{Figures, Ledger, Playout, Second, Span, Wire, failure, unoffer
 pub use fingerprint::Fingerprint;
 pub(crate) use fingerprint::kibibytes;
 pub use generator::Generator;
+pub use little::{LITTLE_ERROR_MAX, Little};
 pub use quantile::{Latency, Percentile, Point};
 pub use series::{Basis, Quantity, Series, class_name};
 pub use sums::Sums;

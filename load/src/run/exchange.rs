@@ -2,8 +2,11 @@
 //! waits and nothing is allocated once they are made.
 
 use super::Observer;
+use super::sampler::Sampler;
 use crate::record::Interval;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Intervals that a thread has besides those that it fills: the observer may be so many behind.
 pub(super) const SPARE: usize = 3;
@@ -16,6 +19,7 @@ pub(super) struct Desk {
     receiver: Receiver<Interval>,
     back: Vec<Sender<Interval>>,
     phases: usize,
+    sampler: Sampler,
 }
 
 /// One thread's end.
@@ -23,13 +27,16 @@ pub(super) struct Exchange {
     thread: usize,
     full: Sender<Interval>,
     empty: Receiver<Interval>,
+    /// Segments under way, for the desk to look at.
+    under_way: Arc<AtomicU32>,
 }
 
 impl Desk {
     /// For so many threads, which fill an interval for each of `phases`: room for all there are.
     pub(super) fn new(threads: usize, phases: usize) -> Self {
         let (sender, receiver) = bounded(threads * (SPARE + phases));
-        Self { sender: Some(sender), receiver, back: Vec::with_capacity(threads), phases }
+        let (back, sampler) = (Vec::with_capacity(threads), Sampler::new());
+        Self { sender: Some(sender), receiver, back, phases, sampler }
     }
 
     /// The end of thread `thread`, the next one, with so many spare intervals.
@@ -41,7 +48,7 @@ impl Desk {
         }
         self.back.push(back);
         let full = self.sender.clone().expect("threads come before the desk closes");
-        Exchange { thread, full, empty }
+        Exchange { thread, full, empty, under_way: self.sampler.watch() }
     }
 
     /// No more threads.
@@ -49,9 +56,18 @@ impl Desk {
         self.sender = None;
     }
 
-    /// Shows intervals to `observer` until all threads have ended.
-    pub(super) fn collect(&self, observer: &mut dyn Observer) {
-        for mut interval in &self.receiver {
+    /// Shows intervals to `observer` until all threads have ended, and looks meanwhile at what they have under way.
+    pub(super) fn collect(&mut self, observer: &mut dyn Observer) {
+        loop {
+            self.sampler.look();
+            let mut interval = match self.receiver.recv_timeout(self.sampler.wait()) {
+                Ok(interval) => interval,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if !interval.health.wall.is_zero() {
+                interval.health.flight = self.sampler.take(interval.thread);
+            }
             observer.interval(&interval);
             interval.clear();
             let thread = interval.thread;
@@ -75,6 +91,11 @@ impl Exchange {
         empty.second = u32::try_from(second).unwrap_or(u32::MAX);
         self.send(std::mem::replace(interval, empty));
         true
+    }
+
+    /// So many segments are under way now.
+    pub(super) fn tell(&self, under_way: usize) {
+        self.under_way.store(u32::try_from(under_way).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Sends an interval. There is room for all.

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod exchange;
+mod sampler;
 mod segment;
 mod setting;
 mod tally;
@@ -80,6 +81,8 @@ pub struct RunConfig {
     pub datagram_max: usize,
     /// Segments that a player has before it begins.
     pub start_segments: u32,
+    /// For the test of the checks: each segment is written down so much later than it came.
+    pub late: Duration,
 }
 
 impl Default for RunConfig {
@@ -91,6 +94,7 @@ impl Default for RunConfig {
             sessions_per_socket: 32,
             datagram_max: ConnectionConfig::default().datagram_max,
             start_segments: 2,
+            late: Duration::ZERO,
         }
     }
 }

@@ -38,8 +38,7 @@ pub(super) struct Tally {
     begin: Instant,
     next: Instant,
     latest: usize,
-    in_flight: u32,
-    in_flight_at: Instant,
+    under_way: usize,
     wall_at: Instant,
     cpu_at: Duration,
 }
@@ -55,8 +54,7 @@ impl Tally {
             begin,
             next: begin + SECOND,
             latest: 0,
-            in_flight: 0,
-            in_flight_at: now,
+            under_way: 0,
             wall_at: now,
             cpu_at: cpu_time(),
         }
@@ -73,9 +71,7 @@ impl Tally {
     }
 
     /// A segment is asked for, `lag` after it could have been.
-    pub(super) fn asked(&mut self, now: Instant, phase: usize, class: Class, lag: Duration) {
-        self.count_flight(now);
-        self.in_flight += 1;
+    pub(super) fn asked(&mut self, phase: usize, class: Class, lag: Duration) {
         self.of(phase).times.class_mut(class).send_lag.record(lag);
     }
 
@@ -89,16 +85,16 @@ impl Tally {
         times.ttlb.response.record(last_byte.saturating_since(intended));
     }
 
-    /// A segment that was asked for ended at `at`, `service` later. That may be a little while ago: datagrams of one
-    /// batch are all read before what they completed is looked at.
-    pub(super) fn landed(&mut self, at: Instant, service: Duration) {
-        self.count_flight(at);
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let counted_too_long = self.in_flight_at.saturating_since(at);
+    /// A segment that was asked for ended `service` later, and did not come.
+    pub(super) fn unserved(&mut self, service: Duration) {
         let latest = self.latest;
-        let health = &mut self.of(latest).health;
-        health.in_flight_time = health.in_flight_time.saturating_sub(counted_too_long);
-        health.service_time += service;
+        self.of(latest).health.unserved_time += service;
+    }
+
+    /// A session that had `before` segments under way has `after` now: told as it happens to who looks at it.
+    pub(super) fn under_way(&mut self, before: usize, after: usize) {
+        self.under_way = (self.under_way + after).saturating_sub(before);
+        self.exchange.tell(self.under_way);
     }
 
     /// The end of a segment.
@@ -175,7 +171,6 @@ impl Tally {
     }
 
     fn note_health(&mut self, now: Instant, sessions_open: u64) {
-        self.count_flight(now);
         let cpu = cpu_time();
         let spent = (cpu.saturating_sub(self.cpu_at), now.saturating_since(self.wall_at));
         (self.cpu_at, self.wall_at) = (cpu, now);
@@ -184,14 +179,6 @@ impl Tally {
         health.cpu += spent.0;
         health.wall += spent.1;
         health.sessions_open = sessions_open;
-    }
-
-    /// Segments under way, summed over time, up to now.
-    fn count_flight(&mut self, now: Instant) {
-        let passed = now.saturating_since(self.in_flight_at) * self.in_flight;
-        self.in_flight_at = self.in_flight_at.max(now);
-        let latest = self.latest;
-        self.filling[latest].health.in_flight_time += passed;
     }
 }
 
@@ -208,15 +195,13 @@ mod tests {
     use super::super::exchange::Desk;
     use super::*;
 
-    /// Phase, second, segments under way, segment-seconds.
+    /// Phase, second, intentions less ends.
     #[derive(Default)]
-    struct Seen(Vec<(usize, u32, i64, u64)>);
+    struct Seen(Vec<(usize, u32, i64)>);
 
     impl Observer for Seen {
         fn interval(&mut self, interval: &Interval) {
-            let in_flight = interval.health.in_flight_time.as_secs();
-            let ledger = interval.ledger.in_flight();
-            self.0.push((interval.phase, interval.second, ledger, in_flight));
+            self.0.push((interval.phase, interval.second, interval.ledger.in_flight()));
         }
     }
 
@@ -227,20 +212,17 @@ mod tests {
         let at = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
         let mut tally = Tally::new(exchange, 2, at(0), at(0));
         tally.intended(0);
-        tally.asked(at(0), 0, Class::Start, Duration::ZERO);
+        tally.asked(0, Class::Start, Duration::ZERO);
         tally.hand_over(at(1), 1);
         // The one spare interval is with the observer: these two go together.
         tally.intended(1);
         tally.begin_phase(at(1), 1);
         tally.hand_over(at(2), 1);
-        // It is looked at a second after it came.
-        tally.count_flight(at(4));
-        tally.landed(at(3), Duration::from_secs(3));
         tally.ended(0, End::Complete);
         tally.finish(at(3));
         desk.close();
         let mut seen = Seen::default();
         desk.collect(&mut seen);
-        assert_eq!(seen.0, [(0, 0, 1, 1), (0, 1, -1, 0), (1, 0, 1, 2)]);
+        assert_eq!(seen.0, [(0, 0, 1), (0, 1, -1), (1, 0, 1)]);
     }
 }

@@ -250,6 +250,7 @@ impl<'a> Thread<'a> {
                 continue;
             };
             viewer.work(&self.setting, at, &mut self.tally);
+            viewer.tell(&mut self.tally);
             let socket = (slot % self.sockets) as u16;
             loop {
                 let Some(mut buffer) = self.driver.send_buffer() else { return false };
@@ -275,7 +276,7 @@ impl<'a> Thread<'a> {
     /// Sends what is queued, waits, takes in what comes.
     fn turn(&mut self, wait: Duration) -> Result<(), RunError> {
         let (viewers, touched, stray) = (&mut self.viewers, &mut self.touched, &mut self.stray);
-        let tenants = &self.tenants;
+        let (tenants, tally) = (&self.tenants, &mut self.tally);
         let edge = self.setting.subject.edge.address;
         self.driver.turn(Some(wait), &mut |received| {
             let known = ClearHeader::decode(received.bytes).ok().filter(|_| received.from == edge);
@@ -284,6 +285,7 @@ impl<'a> Thread<'a> {
             match viewers.get_mut(slot as usize) {
                 Some(Some(viewer)) => {
                     viewer.session.handle_datagram(now(), received.ecn, received.bytes);
+                    viewer.tell(tally);
                     touch(viewer, slot, touched);
                 }
                 // What was under way to a viewer who has just left.

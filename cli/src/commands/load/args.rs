@@ -204,6 +204,7 @@ impl LoadArgs {
             sessions_per_socket: generator.sessions_per_socket,
             datagram_max: generator.datagram.into(),
             start_segments: generator.start_segments,
+            ..RunConfig::default()
         }
     }
 }

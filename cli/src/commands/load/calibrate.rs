@@ -37,6 +37,9 @@ pub(crate) struct CalibrateArgs {
     /// The responder hides one of the datagrams that it drops: calibration must fail
     #[arg(long, hide = true)]
     lie: bool,
+    /// The generator writes down that each segment came so much later than it did: calibration must fail
+    #[arg(long, hide = true, value_name = "TIME", value_parser = units::parse_duration)]
+    late: Option<Duration>,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -56,7 +59,11 @@ enum CheckArg {
     Faults,
     /// C7: a known stall
     Stall,
-    /// C10: the same twice
+    /// C5: Little's law with a known load
+    Little,
+    /// C9: two generators at once
+    Agents,
+    /// C10: the same twice, in pairs
     Repeat,
     /// C5 and C11: Little's law and sums, over the other checks' runs
     Whole,
@@ -71,6 +78,8 @@ impl From<CheckArg> for Check {
             CheckArg::Record => Self::Record,
             CheckArg::Faults => Self::Faults,
             CheckArg::Stall => Self::Stall,
+            CheckArg::Little => Self::Little,
+            CheckArg::Agents => Self::Agents,
             CheckArg::Repeat => Self::Repeat,
             CheckArg::Whole => Self::Whole,
         }
@@ -89,6 +98,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         lag_limit: args.lag_limit,
         only: args.only.iter().map(|&check| check.into()).collect(),
         lies: args.lie,
+        late: args.late.unwrap_or_default(),
     };
     let mut told = |row: &Row| {
         if !args.json {

@@ -65,6 +65,8 @@ pub(super) struct Deeds {
     pub(super) freezes: u32,
     /// Datagrams that the kernel dropped because the socket was full.
     pub(super) overflow: u64,
+    /// Bytes of segments that it sent, repairs among them.
+    pub(super) data_bytes: u64,
     /// Sends that failed.
     pub(super) failures: u64,
     /// CPU time of its thread.

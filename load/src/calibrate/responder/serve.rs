@@ -61,6 +61,7 @@ pub(super) fn serve(
         faults_left: server.faults.as_ref().map_or(0, Faults::left),
         freezes,
         overflow: server.driver.stats().receive_overflow,
+        data_bytes: server.endpoint.counters().data_bytes,
         failures: server.failures,
         cpu: thread_cpu(),
     })

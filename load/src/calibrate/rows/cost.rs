@@ -47,6 +47,4 @@ fn record(interval: &mut Interval, time: Duration) {
     times.ttlb.service.record(time);
     times.ttlb.response.record(time);
     interval.ledger.complete += 1;
-    interval.health.service_time += time;
-    interval.health.in_flight_time += time;
 }

@@ -1,10 +1,12 @@
 //! The checks, one file each. Their ids are those of the field's practice for generators.
 
+mod agents;
 mod clock;
 mod cost;
 mod faults;
 mod lag;
 mod limit;
+mod little;
 mod repeat;
 mod stall;
 mod whole;
@@ -30,6 +32,10 @@ pub enum Check {
     Stall,
     /// C3: the generator's own maximum.
     Limit,
+    /// C5: Little's law with a known load.
+    Little,
+    /// C9: two generators at once.
+    Agents,
     /// C10: the same twice.
     Repeat,
     /// C5 and C11: Little's law, and sums that must hold in every trial before.
@@ -38,13 +44,15 @@ pub enum Check {
 
 impl Check {
     /// In the order in which they run: [`Self::Whole`] judges all trials before it.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Clock,
         Self::Record,
         Self::Lag,
         Self::Faults,
         Self::Stall,
         Self::Limit,
+        Self::Little,
+        Self::Agents,
         Self::Repeat,
         Self::Whole,
     ];
@@ -57,6 +65,8 @@ impl Check {
             Self::Faults => faults::rows(lab),
             Self::Stall => Ok(vec![stall::row(lab)?]),
             Self::Limit => limit::rows(lab),
+            Self::Little => Ok(vec![little::row(lab)?]),
+            Self::Agents => Ok(vec![agents::row(lab)?]),
             Self::Repeat => Ok(vec![repeat::row(lab)?]),
             Self::Whole => Ok(whole::rows(lab)),
         }

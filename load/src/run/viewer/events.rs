@@ -64,7 +64,7 @@ impl Viewer {
             intended: segment.intended,
             asked: fetched.asked,
             first_byte: fetched.first_byte,
-            last_byte: fetched.complete,
+            last_byte: fetched.complete + setting.config.late,
         };
         let end = if !setting.is_right(&segment, &fetched.bytes) {
             End::Failed(Failure::WrongBytes)
@@ -75,8 +75,9 @@ impl Viewer {
         };
         if matches!(end, End::Complete | End::Late) {
             tally.came(segment.phase, segment.class, &came);
+        } else {
+            tally.unserved(fetched.complete.saturating_since(fetched.asked));
         }
-        tally.landed(fetched.complete, fetched.complete.saturating_since(fetched.asked));
         self.end_known(segment, end, fetched.complete, tally);
         if !setting.is_paced() {
             self.fill(setting, fetched.complete, tally);

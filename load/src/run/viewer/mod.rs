@@ -57,6 +57,8 @@ pub(super) struct Viewer {
     retry: Duration,
     player: Option<playout::Viewing>,
     counted: ClientStats,
+    /// What was told of the session's segments under way.
+    under_way: usize,
     leaving: bool,
 }
 
@@ -88,6 +90,7 @@ impl Viewer {
             retry: RETRY_FIRST,
             player: player(setting, &viewing, at),
             counted: ClientStats::default(),
+            under_way: 0,
             leaving: false,
             viewing,
         };
@@ -166,6 +169,15 @@ impl Viewer {
     ) {
         let segment = Segment::new(setting, title, (number, 0), Class::Start, at);
         self.intend(segment, tally);
+    }
+
+    /// Tells what its session has under way, whenever that may have changed.
+    pub(super) fn tell(&mut self, tally: &mut Tally) {
+        let now = self.session.outstanding();
+        let before = std::mem::replace(&mut self.under_way, now);
+        if now != before {
+            tally.under_way(before, now);
+        }
     }
 
     /// Takes in what the session tells, asks for what can be asked for, and leaves when all is done.
@@ -332,7 +344,7 @@ impl Viewer {
                 let freed = if segment.blocked { self.freed } else { self.possible };
                 let since = segment.intended.max(self.possible).max(freed);
                 let lag = now.saturating_since(since);
-                tally.asked(now, segment.phase, segment.class, lag);
+                tally.asked(segment.phase, segment.class, lag);
                 self.segments[at].asked = Some(now);
                 self.asked += 1;
             }
@@ -376,7 +388,7 @@ impl Viewer {
 
     fn end_segment(&mut self, segment: Segment, end: End, now: Instant, tally: &mut Tally) {
         if let Some(asked) = segment.asked {
-            tally.landed(now, now.saturating_since(asked));
+            tally.unserved(now.saturating_since(asked));
         }
         self.end_known(segment, end, now, tally);
     }
