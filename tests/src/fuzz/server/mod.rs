@@ -256,7 +256,7 @@ fn lie(highest: u64, script: &mut Script<'_>) -> Report {
         if !ranges.push(low, high) {
             break;
         }
-        high = low.saturating_sub(2 + script.number());
+        high = low.saturating_sub(2).saturating_sub(script.number());
     }
     Report {
         echo: script.long(),
