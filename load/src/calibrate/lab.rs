@@ -21,6 +21,9 @@ const SMALL_SEGMENTS: u32 = 512;
 /// Segments of the title with those of the default size.
 const FULL_SEGMENTS: u32 = 64;
 
+/// A generator that worked for this part of the time was busy all the time.
+pub(super) const BUSY: f64 = 0.9;
+
 /// A trial that has run, for the checks of all of them.
 pub(super) struct Ran {
     pub(super) name: String,
@@ -28,7 +31,8 @@ pub(super) struct Ran {
     /// How long it took, with the time for the last segments to come.
     pub(super) seconds: f64,
     pub(super) ledger: Ledger,
-    /// Little's law.
+    /// Little's law; none where the generator was busy all the time: who looks at it gets a core only when it pauses, and
+    /// what it sees then is no sample.
     pub(super) little: Option<Little>,
     /// The plan's own longest time for one segment.
     pub(super) timeout: Duration,
@@ -149,12 +153,14 @@ impl<'a> Lab<'a> {
         let deeds = responder.end()?;
         for (plan, measured) in plans.iter().zip(&all) {
             let (total, seconds) = (&measured.total, measured.seconds);
+            let little = Little::new(&total.health, &total.times, seconds);
+            let busy = total.health.cpu.as_secs_f64() >= BUSY * total.health.wall.as_secs_f64();
             self.ran.push(Ran {
                 name: name.to_owned(),
                 planned: plan.end,
                 seconds,
                 ledger: total.ledger.clone(),
-                little: Little::new(&total.health, &total.times, seconds),
+                little: little.filter(|_| !busy),
                 timeout: plan.workload.timeout,
             });
         }

@@ -5,8 +5,10 @@
 use crate::record::{Health, Timings};
 use serde::{Deserialize, Serialize};
 
-/// The two sides may differ by this share, besides what sampling explains.
-pub const LITTLE_ERROR_MAX: f64 = 0.03;
+/// The two sides may differ by this share, besides what sampling explains: in a closed loop of short segments, with a
+/// core for the generator and its observer, they were found up to 7 % apart, since the observer runs when the generator
+/// pauses. Below its limits they are within 0.2 % (`calibrate`, known load).
+pub const LITTLE_ERROR_MAX: f64 = 0.1;
 /// When sampling alone explains more than this share, there was too little to say anything.
 const LITTLE_NOISE_MAX: f64 = 0.1;
 /// Standard deviations that sampling is granted.
@@ -73,8 +75,8 @@ mod tests {
     fn times_written_down_wrong_break_the_law_and_chance_does_not() {
         let right = Duration::from_millis(40);
         assert_eq!(little(right, 5.0, 0.0).holds(LITTLE_ERROR_MAX), Some(true));
-        assert_eq!(little(right * 11 / 10, 5.0, 0.0).holds(LITTLE_ERROR_MAX), Some(false));
-        assert_eq!(little(right * 9 / 10, 5.0, 0.0).holds(LITTLE_ERROR_MAX), Some(false));
+        assert_eq!(little(right * 5 / 4, 5.0, 0.0).holds(LITTLE_ERROR_MAX), Some(false));
+        assert_eq!(little(right * 4 / 5, 5.0, 0.0).holds(LITTLE_ERROR_MAX), Some(false));
         assert_eq!(little(right, 5.3, 0.01).holds(LITTLE_ERROR_MAX), Some(true), "chance");
         assert_eq!(little(right, 5.3, 0.1).holds(LITTLE_ERROR_MAX), None, "too little seen");
         assert_eq!(Little::new(&Health::default(), &Timings::default(), 1.0), None);

@@ -2,7 +2,7 @@
 
 use super::super::CalibrateError;
 use super::super::generator;
-use super::super::lab::Lab;
+use super::super::lab::{BUSY, Lab};
 use super::super::report::Row;
 use super::super::title::Title;
 use super::{all_classes, ms, quantile};
@@ -19,8 +19,6 @@ const SHARES: [f64; 5] = [0.9, 0.8, 0.7, 0.6, 0.5];
 /// "Offered within 0.1 % of intended" (RFC 9971 calls that load Max Load).
 const OFFERED_LEAST: f64 = 0.999;
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// A thread that worked for this part of the time was what limited.
-const BUSY: f64 = 0.9;
 
 /// One row for the smallest segments, one for those of the default size.
 pub(super) fn rows(lab: &mut Lab<'_>) -> Result<Vec<Row>, CalibrateError> {
