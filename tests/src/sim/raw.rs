@@ -22,7 +22,8 @@ pub struct RawClient {
     config: ClientConfig,
     /// The client's direction, once open.
     pub sealer: Option<Sealer>,
-    opener: Option<Opener>,
+    /// Its receiving direction, once there is a session.
+    pub opener: Option<Opener>,
     server: ReceiverIndex,
     /// The code of the WELCOME that came.
     pub code: Option<Code>,

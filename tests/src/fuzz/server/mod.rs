@@ -10,6 +10,7 @@ pub use seeds::seeds;
 use super::cast::{keyring, wait};
 use super::script::Script;
 use super::shelf::{OBJECTS, State};
+use segcast_proto::crypto::Opener;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::server::SendFailure;
 use segcast_proto::wire::{
@@ -138,11 +139,14 @@ fn step(world: &mut World, script: &mut Script<'_>) {
         Op::Move | Op::Epoch | Op::Skip => {
             let number = script.choose(world.viewers.len());
             let Some(viewer) = world.viewers.get_mut(number) else { return };
+            let heard = viewer.client.opener.as_ref().map_or(0, Opener::epoch);
             match (op, &mut viewer.client.sealer) {
                 (Op::Move, _) => viewer.address = script.choose(ADDRESSES),
                 (Op::Epoch, Some(sealer)) => {
-                    let ahead = 1 + u64::from(script.byte() % 2);
-                    sealer.on_peer_epoch(world.now, sealer.epoch() + ahead);
+                    let epoch = sealer.epoch() + 1 + u64::from(script.byte() % 2);
+                    // Who keeps to the protocol leads by one epoch at most.
+                    viewer.rushed |= epoch > heard + 1;
+                    sealer.on_peer_epoch(world.now, epoch);
                 }
                 (_, Some(sealer)) => {
                     for _ in 0..script.number() % 1024 {
