@@ -148,7 +148,8 @@ impl Objects {
         let Some(stop) = start.checked_add(size).filter(|&stop| stop <= limit) else {
             return Taken::default();
         };
-        if object.bytes.len() < stop {
+        // Nothing far out is no byte of the object: its length may turn out to be less.
+        if size > 0 && object.bytes.len() < stop {
             object.bytes.resize(stop, 0);
         }
         let early = usize::from(start > 0 && planted(Fault::OffsetWrong));
@@ -238,6 +239,14 @@ mod tests {
         let done = objects.take(Instant::ZERO, &KEY, 9, &[9], true).complete.expect("all of it");
         assert_eq!(done.bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
         assert_eq!(done.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn an_empty_datagram_far_out_makes_an_object_no_longer() {
+        let mut objects = begun(KEY, None);
+        assert!(objects.take(Instant::ZERO, &KEY, 500, &[], false).complete.is_none());
+        let done = objects.take(Instant::ZERO, &KEY, 0, &[1; 10], true).complete;
+        assert_eq!(done.expect("all of it").bytes, [1; 10]);
     }
 
     #[test]
