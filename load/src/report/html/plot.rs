@@ -107,7 +107,8 @@ impl Ranged for Axis {
     type ValueType = f64;
 
     fn map(&self, value: &f64, (first, last): (i32, i32)) -> i32 {
-        let part = (value - self.from) / (self.to - self.from);
+        // A stored result may say anything; what is off the axis is drawn at its end.
+        let part = ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0);
         first + (part * f64::from(last - first)).round() as i32
     }
 

@@ -79,7 +79,9 @@ pub(super) fn seconds(result: &LoadResult) -> Markup {
         line("intended", Role::Intended, &|s| number(s.intended)),
         line("complete", Role::Complete, &|s| number(s.complete)),
         line("late", Role::Late, &|s| number(s.late)),
-        line("refused, failed, lost", Role::Refused, &|s| number(s.refused + s.failed + s.lost)),
+        line("refused, failed, lost", Role::Refused, &|s| {
+            number(s.refused.saturating_add(s.failed).saturating_add(s.lost))
+        }),
     ];
     let goodput = vec![line("goodput", Role::Complete, &|s| Some(s.data_bytes as f64 * 8.0))];
     let times = vec![
