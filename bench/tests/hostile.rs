@@ -38,7 +38,7 @@ fn hostile(arguments: &[&str]) -> (bool, String, String) {
 const EXPECTED: [(&str, &str); 7] = [
     ("random", "malformed"),
     ("mutated", "unauthentic"),
-    ("replayed-hello", "answered again"),
+    ("replayed-hello", "handshake_failed"),
     ("spoofed-hello", "refused: TOKEN_INVALID"),
     ("replayed-data", "replayed"),
     ("oversized", "too_large"),

@@ -115,10 +115,13 @@ impl Endpoint {
         self.dropped(DropReason::HandshakeOverload)
     }
 
-    /// The same WELCOME again for a HELLO that is pending already; none for any other.
+    /// The same WELCOME again for a HELLO that is pending already, at the same address; none for any other.
     fn answer_again(&mut self, path: Path, hello_hash: &[u8; 32]) -> Option<Disposition> {
         let pending = self.table.pending_for(hello_hash)?;
-        pending.repeat(path);
+        if !pending.was_welcomed_at(path) {
+            return Some(self.dropped(DropReason::HandshakeFailed));
+        }
+        pending.repeated = true;
         let answer = Answer::new(path, &pending.welcome);
         self.counters.repeats += 1;
         Some(self.answer(answer))
@@ -169,7 +172,6 @@ impl Endpoint {
         let pending = Pending {
             hello_hash,
             path,
-            repeated_to: None,
             client_index,
             client_public,
             sealer: Sealer::new(suite, to_client, now)

@@ -13,9 +13,6 @@ pub(super) struct Pending {
     pub(super) hello_hash: [u8; 32],
     /// Where the first WELCOME went.
     pub(super) path: Path,
-    /// Where the last repeated one went, if elsewhere: the client moved, or someone replays its HELLO. The first
-    /// address stays valid, so that the latter does no harm.
-    pub(super) repeated_to: Option<Path>,
     pub(super) client_index: u32,
     pub(super) client_public: [u8; 32],
     pub(super) sealer: Sealer,
@@ -30,17 +27,10 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Notes that WELCOME goes out once more, to `path`.
-    pub(super) fn repeat(&mut self, path: Path) {
-        self.repeated = true;
-        if path != self.path {
-            self.repeated_to = Some(path);
-        }
-    }
-
-    /// Whether `path` was sent a WELCOME, so that a sealed packet from there proves it.
+    /// Whether WELCOME went to `path`, so that a sealed packet from there proves it. It goes to one address only: sent to
+    /// two, it would prove neither, as who reads it at one of them can use the other's name.
     pub(super) fn was_welcomed_at(&self, path: Path) -> bool {
-        self.path == path || self.repeated_to == Some(path)
+        self.path == path
     }
 }
 
