@@ -121,7 +121,26 @@ impl<'a> HelloView<'a> {
     ///
     /// [`HelloError`]; such a HELLO is dropped without an answer.
     pub fn read(datagram: &'a [u8]) -> Result<Self, HelloError> {
-        read(datagram)
+        let hello: &[u8; HELLO_LEN] =
+            datagram.try_into().map_err(|_| HelloError::Length(datagram.len()))?;
+        let header = ClearHeader::decode(hello)?;
+        if header.packet_type != PacketType::Hello || header.extension_words != 0 {
+            return Err(HelloError::NotHello);
+        }
+        let suite = Suite::try_from(header.epoch)?;
+        let len = usize::from(u16::from_be_bytes(field(hello, CLEAR_HEADER + 4)));
+        if !(noise::MESSAGE_1 + PARAMS..=noise::MESSAGE_1 + PARAMS + TOKEN_MAX).contains(&len) {
+            return Err(HelloError::NoiseLength(len));
+        }
+        Ok(Self {
+            sender_index: u32::from_be_bytes(field(hello, CLEAR_HEADER)),
+            suite,
+            hello_hash: sha256(&[&hello[..COOKIE]]),
+            mac1: field(hello, MAC1),
+            covered: &hello[..MAC1],
+            cookie: field(hello, COOKIE),
+            message: &hello[NOISE..NOISE + len],
+        })
     }
 
     /// Checks mac1, by another hash. A HELLO whose cookie is right had it checked when the cookie was made: the cookie
@@ -134,29 +153,6 @@ impl<'a> HelloView<'a> {
         let right = identity.mac1_key.tag16(&[self.covered]);
         if constant_time_eq(&right, &self.mac1) { Ok(()) } else { Err(HelloError::Mac1) }
     }
-}
-
-fn read(datagram: &[u8]) -> Result<HelloView<'_>, HelloError> {
-    let hello: &[u8; HELLO_LEN] =
-        datagram.try_into().map_err(|_| HelloError::Length(datagram.len()))?;
-    let header = ClearHeader::decode(hello)?;
-    if header.packet_type != PacketType::Hello || header.extension_words != 0 {
-        return Err(HelloError::NotHello);
-    }
-    let suite = Suite::try_from(header.epoch)?;
-    let len = usize::from(u16::from_be_bytes(field(hello, CLEAR_HEADER + 4)));
-    if !(noise::MESSAGE_1 + PARAMS..=noise::MESSAGE_1 + PARAMS + TOKEN_MAX).contains(&len) {
-        return Err(HelloError::NoiseLength(len));
-    }
-    Ok(HelloView {
-        sender_index: u32::from_be_bytes(field(hello, CLEAR_HEADER)),
-        suite,
-        hello_hash: sha256(&[&hello[..COOKIE]]),
-        mac1: field(hello, MAC1),
-        covered: &hello[..MAC1],
-        cookie: field(hello, COOKIE),
-        message: &hello[NOISE..NOISE + len],
-    })
 }
 
 /// The HELLO around a Noise message 1 of `len` bytes that `write` puts in its place, without a cookie.
