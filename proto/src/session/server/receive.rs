@@ -51,7 +51,7 @@ impl Endpoint {
             Ok(opened) => opened,
             Err(reason) => return self.dropped(reason),
         };
-        if let Some(code) = self.promote(now, index, path, source) {
+        if let Some(code) = self.promote(now, index, source) {
             self.close_session(now, index.slot(), code.into());
             return Disposition::Done;
         }
@@ -97,11 +97,9 @@ impl Endpoint {
         &mut self,
         now: Instant,
         index: ReceiverIndex,
-        path: Path,
         source: &S,
     ) -> Option<Code> {
-        let mut pending = self.table.take_pending(index.slot())?;
-        pending.path = path;
+        let pending = self.table.take_pending(index.slot())?;
         let over = self.limit(&pending.client_public, &pending.claims);
         if over.is_some() {
             self.clients.refused(&pending.client_public, now);

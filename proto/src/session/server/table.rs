@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// A handshake that was answered and waits for its first sealed packet.
 pub(super) struct Pending {
     pub(super) hello_hash: [u8; 32],
-    /// Where the first WELCOME went.
+    /// Where WELCOME went.
     pub(super) path: Path,
     pub(super) client_index: u32,
     pub(super) client_public: [u8; 32],
