@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use segcast_tests::needs::{self, Need, trial};
+use segcast_kit::needs::{self, Need, trial};
 use serde_json::Value;
 
 const ON_LOOPBACK: [Need; 1] = [two_cores];

@@ -53,7 +53,7 @@ impl Setup {
     fn result(&self, name: &str) -> Value {
         let text = fs::read_to_string(self.world.path(name)).expect("the result");
         let value: Value = serde_json::from_str(&text).expect("JSON");
-        let schema = include_str!("../../load/schema/segcast-load-1.schema.json");
+        let schema = include_str!("../../client/load/schema/segcast-load-1.schema.json");
         let schema = serde_json::from_str(schema).expect("JSON");
         let validator = jsonschema::validator_for(&schema).expect("it is a schema");
         let errors: Vec<_> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
@@ -171,7 +171,7 @@ fn wrong_arguments_are_known_before_the_run() {
     fail(&mut setup.light(&["--json", "/nonexistent/r.json"]), 3);
     fail(segcast().args(["load", "report", "/nonexistent/r.json"]), 3);
     let schema = succeed(segcast().args(["load", "report", "--schema"]));
-    assert_eq!(schema, include_str!("../../load/schema/segcast-load-1.schema.json"));
+    assert_eq!(schema, include_str!("../../client/load/schema/segcast-load-1.schema.json"));
 }
 
 #[test]

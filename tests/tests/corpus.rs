@@ -1,9 +1,9 @@
-//! Every input of `fuzz/corpus` through its target, and the seeds among them as the generator writes them.
+//! Every input of `tests/fuzz/corpus` through its target, and the seeds among them as the generator writes them.
 //!
 //! `SEGCAST_BLESS=1` writes the seeds anew: when a format or a target has changed.
 #![forbid(unsafe_code)]
 
-use segcast_tests::fuzz::{TARGETS, Target};
+use segcast_kit::fuzz::{TARGETS, Target};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const CORPORA_MAX: u64 = 300_000;
 const SEED: &str = "seed-";
 
 fn fuzz() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
 }
 
 fn folder(target: &Target) -> PathBuf {
@@ -84,7 +84,7 @@ fn corpora_are_small() {
     assert!(sum <= CORPORA_MAX, "{sum} bytes of corpora, at most {CORPORA_MAX}");
 }
 
-/// The binaries and the corpora of `fuzz/` are those of the list, no more and no fewer.
+/// The binaries and the corpora of `tests/fuzz/` are those of the list, no more and no fewer.
 #[test]
 fn every_target_has_its_binary() {
     let manifest = std::fs::read_to_string(fuzz().join("Cargo.toml")).expect("fuzz has a manifest");

@@ -14,7 +14,7 @@ use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_proto::session::server::Transmit;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::PacketType;
-use segcast_tests::sim::raw::RawClient;
+use segcast_kit::sim::raw::RawClient;
 use std::collections::VecDeque;
 
 const SESSIONS: u32 = 1000;

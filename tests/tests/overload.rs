@@ -4,7 +4,7 @@
 
 use segcast_proto::time::Duration;
 use segcast_proto::wire::Code;
-use segcast_tests::sim::crowd::{Crowd, CrowdConfig, CrowdReport, Limit};
+use segcast_kit::sim::crowd::{Crowd, CrowdConfig, CrowdReport, Limit};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The measured time begins when the queues have their length, and ends with the overload.

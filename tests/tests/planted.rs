@@ -5,7 +5,7 @@
 //! `SEGCAST_SIM_SEED=s` sets the first seed (default 0).
 
 use segcast_proto::faults::{Fault, plant};
-use segcast_tests::sim::{Outcome, Scenario, World, run_many};
+use segcast_kit::sim::{Outcome, Scenario, World, run_many};
 
 /// Seeds in which a fault must be found.
 const SEEDS: u64 = 1000;

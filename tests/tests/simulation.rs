@@ -4,7 +4,7 @@
 //! seed (default 0; `clock`: one that nobody has seen); a failing seed is printed and
 //! `SEGCAST_SIM_ONE=s` repeats it alone.
 
-use segcast_tests::sim::{Outcome, Scenario, World, run_many};
+use segcast_kit::sim::{Outcome, Scenario, World, run_many};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn number(name: &str) -> Option<u64> {

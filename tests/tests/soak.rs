@@ -11,9 +11,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_center::keys::KeyDir;
 use segcast_proto::time::Duration;
-use segcast_tests::churn::{Churn, Shared};
-use segcast_tests::needs::segcast_binary;
-use segcast_tests::process::{Edge, run};
+use segcast_kit::churn::{Churn, Shared};
+use segcast_kit::needs::segcast_binary;
+use segcast_kit::process::{Edge, run};
 use std::error::Error;
 use std::process::Command;
 

@@ -2,8 +2,8 @@
 //!
 //! Some 60 MiB; with `SEGCAST_FULL=1` some 400 MiB.
 
-use segcast_tests::needs::{self, segcast_binary, trial};
-use segcast_tests::process::{Edge, run};
+use segcast_kit::needs::{self, segcast_binary, trial};
+use segcast_kit::process::{Edge, run};
 use std::path::Path;
 use std::process::Command;
 

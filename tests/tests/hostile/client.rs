@@ -11,7 +11,7 @@ use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{Code, FLAG_END, FrameHeader, PacketType};
-use segcast_tests::sim::raw::EMPTY_FRAME;
+use segcast_kit::sim::raw::EMPTY_FRAME;
 
 /// Datagrams that changed nothing, for whatever reason.
 fn dropped(session: &ClientSession) -> u64 {

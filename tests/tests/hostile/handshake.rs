@@ -11,7 +11,7 @@ use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, mint};
 use segcast_proto::wire::Code;
-use segcast_tests::sim::raw::RawClient;
+use segcast_kit::sim::raw::RawClient;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 

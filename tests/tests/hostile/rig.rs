@@ -14,8 +14,8 @@ use segcast_proto::session::server::{
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, Keyring, mint};
 use segcast_proto::wire::Code;
-use segcast_tests::sim::raw::{RawClient, RawPacket};
-use segcast_tests::sim::source::{MemorySource, content, set_id};
+use segcast_kit::sim::raw::{RawClient, RawPacket};
+use segcast_kit::sim::source::{MemorySource, content, set_id};
 use std::net::SocketAddr;
 use std::sync::Arc;
 

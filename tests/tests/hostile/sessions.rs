@@ -7,7 +7,7 @@ use segcast_proto::session::server::{Disposition, DropReason, Path};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::refuse::Refuse;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
-use segcast_tests::sim::raw::{EMPTY_FRAME, RawClient, RawPacket};
+use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient, RawPacket};
 
 #[test]
 fn a_transfer_completes_among_100_000_random_and_mutated_datagrams() {

@@ -6,7 +6,7 @@ use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Duration;
 use segcast_proto::token::mint;
 use segcast_proto::wire::{Code, PacketType};
-use segcast_tests::sim::raw::{EMPTY_FRAME, RawClient};
+use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient};
 use std::net::SocketAddr;
 
 /// The token's cap, and the same in bytes per second.

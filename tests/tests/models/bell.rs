@@ -10,7 +10,7 @@ use std::sync::Arc;
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 }
-#[path = "../../../sysio/src/sleepers.rs"]
+#[path = "../../../crates/sysio/src/sleepers.rs"]
 mod sleepers;
 
 /// `populate::Queue`: work, a stop, and the bell.

@@ -66,7 +66,7 @@ fn source_files_follow_the_rules() {
     assert!(sources.len() > 20, "the walk found only {} files", sources.len());
     let mut found = Vec::new();
     for path in sources {
-        let may_be_unsafe = path.starts_with(root().join("sysio"));
+        let may_be_unsafe = path.starts_with(root().join("crates/sysio"));
         let broken = source_rules::violations(&manifests::read(&path), may_be_unsafe);
         found.extend(in_file(&path, broken));
     }
@@ -75,7 +75,7 @@ fn source_files_follow_the_rules() {
 
 #[test]
 fn proto_is_pure() {
-    let sources = files(&root().join("proto/src"), "rs");
+    let sources = files(&root().join("crates/proto/src"), "rs");
     let mut of_tests = Vec::new();
     for path in &sources {
         of_tests.extend(purity::test_modules(path, &manifests::read(path)));

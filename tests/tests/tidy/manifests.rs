@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Package, and the workspace packages that it may depend on (tests of it may use more).
-const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("segcast-proto", &[]),
     ("segcast-sysio", &[]),
     ("segcast-store", &["segcast-proto", "segcast-sysio"]),
@@ -19,6 +19,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
     ("segcast", ALL.split_last().expect("libraries and the binary").1),
     ("segcast-bench", &ALL),
     ("segcast-tuning", &[]),
+    ("segcast-kit", &ALL),
     ("segcast-tests", &ALL),
 ];
 

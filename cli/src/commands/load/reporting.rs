@@ -26,7 +26,7 @@ pub(super) struct ReportArgs {
     /// What has to be reached, such as ttfb.p99<=20ms, steady:loss<=0.1% or goodput>=2Gbit/s; repeatable. A metric without samples is not reached
     #[arg(long, value_name = "OBJECTIVE")]
     slo: Vec<Slo>,
-    /// Store the result, from which all reports can be made again (schema: load/schema)
+    /// Store the result, from which all reports can be made again (schema: client/load/schema)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write every second's histograms as an HDR interval log

@@ -33,7 +33,7 @@ fn cipher() -> SegmentCipher {
 
 /// Compares `vectors` with the stored file, or writes it.
 fn check(file: &str, vectors: &[Value]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(file);
     let ours = Value::Array(vectors.to_vec());
     if std::env::var_os("SEGCAST_BLESS").is_some() {
         let text = serde_json::to_string_pretty(&ours).unwrap();

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// A result as it is stored.
 const EXAMPLE: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../load/schema/example.json"));
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../client/load/schema/example.json"));
 /// Changes of the example in one input.
 const CHANGES: usize = 8;
 /// How deep a change may lie.

@@ -57,7 +57,7 @@ impl Vector {
 
 /// Compares what this code makes with the stored file, or writes it; returns what is stored.
 fn check(file: &str, ours: Vec<Vector>) -> Vec<Vector> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(file);
     let ours = Value::Array(ours.into_iter().map(|vector| Value::Object(vector.0)).collect());
     let text = serde_json::to_string_pretty(&ours).unwrap() + "\n";
     if std::env::var_os("SEGCAST_BLESS").is_some() {

@@ -1,7 +1,7 @@
 //! What is fuzzed: every parser, and operation sequences on both session state machines.
 //!
-//! Each target takes any bytes and panics where the product breaks a promise. `fuzz/` runs them under libFuzzer;
-//! `cargo test -p segcast-tests --test corpus` replays the corpora of `fuzz/corpus`, whose seeds are written here.
+//! Each target takes any bytes and panics where the product breaks a promise. `tests/fuzz/` runs them under libFuzzer;
+//! `cargo test -p segcast-tests --test corpus` replays the corpora of `tests/fuzz/corpus`, whose seeds are written here.
 
 /// Who takes part in a session.
 pub mod cast;
@@ -40,7 +40,7 @@ use seed::Seed;
 
 /// One fuzz target.
 pub struct Target {
-    /// Its binary in `fuzz/`, and its folder in `fuzz/corpus`.
+    /// Its binary in `tests/fuzz/`, and its folder in `tests/fuzz/corpus`.
     pub name: &'static str,
     /// Takes any bytes; panics where a promise is broken.
     pub run: fn(&[u8]),
