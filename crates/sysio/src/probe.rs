@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::driver::ring_setup;
+use crate::driver::ring::setup;
 use crate::error::SysError;
 use crate::udp::set_option;
 
@@ -62,16 +62,16 @@ impl IoKind {
 /// # Errors
 /// What is missing, with a hint: a sysctl, a seccomp profile, a newer kernel.
 pub fn ring() -> Result<(), SysError> {
-    ring_setup::probe()
+    setup::probe()
 }
 
 /// Whether a driver that wraps an executor works here.
 fn runtime(kind: IoKind) -> Result<(), SysError> {
     match kind {
         #[cfg(feature = "tokio-uring")]
-        IoKind::TokioUring => crate::driver::on_tokio_uring::probe(),
+        IoKind::TokioUring => crate::driver::runtimes::on_tokio_uring::probe(),
         #[cfg(feature = "glommio")]
-        IoKind::Glommio => crate::driver::on_glommio::probe(),
+        IoKind::Glommio => crate::driver::runtimes::on_glommio::probe(),
         other => Err(other.not_built()),
     }
 }
@@ -117,7 +117,7 @@ pub fn udp_offload() -> UdpOffload {
 mod tests {
     use super::*;
     use crate::driver::{Driver, DriverConfig};
-    use ring_setup::hint_for;
+    use setup::hint_for;
 
     #[test]
     fn what_is_asked_for_is_chosen_and_a_reason_is_given() {

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::driver::arena::{Arena, SendBuffer};
 use crate::driver::inbox::Inbox;
-use crate::driver::outbox::Outbox;
 use crate::driver::stats::DriverStats;
+use crate::driver::trains::arena::{Arena, SendBuffer};
+use crate::driver::trains::outbox::Outbox;
+use crate::driver::trains::zero_copy::{Choice, ZeroCopy};
 use crate::driver::waker::Waker;
-use crate::driver::zero_copy::{Choice, ZeroCopy};
 use crate::driver::{DriverConfig, SendFailure};
 use crate::error::SysError;
 use crate::udp::UdpSocket;

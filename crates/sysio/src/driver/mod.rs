@@ -1,54 +1,37 @@
 //! Datagram I/O of one thread: receive, send trains, wait, be woken. Two drivers of one shape:
 //! [`ring`] (io_uring) and [`mmsg`] (epoll, recvmmsg, sendmmsg) for kernels or containers without.
-//! Two more wrap an executor, behind features and for comparison: `on_tokio_uring`, `on_glommio`.
+//! Two more wrap an executor, behind features and for comparison: `runtimes`.
 //!
 //! How to drive it: fill a buffer from [`Driver::send_buffer`], [`Driver::send`] it, and call
 //! [`Driver::turn`]; what was queued goes out at the beginning of the turn. After a turn, empty
 //! [`Driver::take_failure`]. No turn is unbounded, and nothing here allocates after construction, but for the executors.
 
-pub(crate) mod arena;
 mod base;
-pub(crate) mod failure;
 mod inbox;
 pub mod mmsg;
-mod mmsg_receive;
-#[cfg(feature = "glommio")]
-pub mod on_glommio;
-#[cfg(feature = "tokio-uring")]
-pub mod on_tokio_uring;
-mod outbox;
-mod pages;
 pub mod ring;
-mod ring_buffers;
-mod ring_door;
-mod ring_sends;
-pub(crate) mod ring_setup;
-mod ring_sizes;
-mod ring_wires;
-mod route;
-mod stats;
 #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
-mod tasks;
+pub mod runtimes;
+mod stats;
 #[cfg(test)]
 mod tests;
+mod trains;
 mod waker;
-mod wire;
-mod zero_copy;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use arena::SendBuffer;
-pub use failure::{FailureKind, SendFailure};
 pub use mmsg::MmsgDriver;
-#[cfg(feature = "glommio")]
-pub use on_glommio::GlommioDriver;
-#[cfg(feature = "tokio-uring")]
-pub use on_tokio_uring::TokioUringDriver;
 pub use ring::RingDriver;
+#[cfg(feature = "glommio")]
+pub use runtimes::on_glommio::GlommioDriver;
+#[cfg(feature = "tokio-uring")]
+pub use runtimes::on_tokio_uring::TokioUringDriver;
 pub use stats::DriverStats;
+pub use trains::arena::SendBuffer;
+pub use trains::failure::{FailureKind, SendFailure};
+pub use trains::zero_copy::ZeroCopy;
 pub use waker::Waker;
-pub use zero_copy::ZeroCopy;
 
 use crate::driver::base::Base;
 use crate::error::SysError;

@@ -304,8 +304,8 @@ fn failures(way: Way) {
         queue(&mut sender, &pattern(65_510), 65_510, to);
         send_all(&mut sender, 1);
     }
-    assert_eq!(std::iter::from_fn(|| sender.take_failure()).count(), failure::MAX_FAILURES);
-    assert_eq!(sender.stats().failures_dropped, 300 - failure::MAX_FAILURES as u64);
+    assert_eq!(std::iter::from_fn(|| sender.take_failure()).count(), trains::failure::MAX_FAILURES);
+    assert_eq!(sender.stats().failures_dropped, 300 - trains::failure::MAX_FAILURES as u64);
 }
 
 fn closed_ports(way: Way) {

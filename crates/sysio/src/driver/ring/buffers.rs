@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::{IoUring, types::BufRingEntry};
 
-use crate::driver::pages::Pages;
+use crate::driver::trains::pages::Pages;
 use crate::error::SysError;
 
 /// The only buffer group of a driver's ring.

@@ -35,11 +35,11 @@ use tokio_uring::buf::IoBuf;
 use tokio_uring::net::UdpSocket as Async;
 use tokio_uring::{OneshotOutputTransform, Runtime, UnsubmittedOneshot};
 
-use crate::driver::arena::Lent;
 use crate::driver::base::Base;
-use crate::driver::outbox::Piece;
-use crate::driver::ring_setup::cannot_open;
-use crate::driver::tasks::{Board, buffers_each, let_others_run};
+use crate::driver::ring::setup::cannot_open;
+use crate::driver::runtimes::tasks::{Board, buffers_each, let_others_run};
+use crate::driver::trains::arena::Lent;
+use crate::driver::trains::outbox::Piece;
 use crate::driver::{DriverConfig, Received, Turn, Waker, ZeroCopy};
 use crate::error::SysError;
 use crate::udp::control::{SEND_BYTES, SendControl};
@@ -57,7 +57,7 @@ const MOST_ENTRIES: usize = 32_768;
 
 /// See [`crate::driver::Driver`].
 pub struct TokioUringDriver {
-    pub(super) base: Base,
+    pub(in crate::driver) base: Base,
     runtime: ManuallyDrop<Runtime>,
     board: Rc<Board>,
     sockets: Vec<Rc<Async>>,
@@ -392,7 +392,7 @@ impl fmt::Debug for TokioUringDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::tasks::two_sockets;
+    use crate::driver::runtimes::tasks::two_sockets;
 
     /// A driver with two sockets, whose receives the kernel has.
     fn listening() -> Option<TokioUringDriver> {

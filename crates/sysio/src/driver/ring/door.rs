@@ -106,7 +106,7 @@ fn register(ring: RawFd, operation: u32, update: &mut Update) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::ring_setup;
+    use crate::driver::ring::setup;
 
     #[test]
     fn a_thread_that_has_no_number_left_still_gets_in() {
@@ -114,7 +114,7 @@ mod tests {
             assert!(std::env::var_os("SEGCAST_REQUIRE_ALL").is_none_or(|all| all != "1"));
             return println!("not tested: no ring here");
         }
-        let rings: Vec<IoUring> = (0..18).map(|_| ring_setup::open(8, 32).unwrap()).collect();
+        let rings: Vec<IoUring> = (0..18).map(|_| setup::open(8, 32).unwrap()).collect();
         let doors: Vec<Door> = rings.iter().map(Door::new).collect();
         assert!(doors[0].number.is_some() && doors[17].number.is_none());
         for door in &doors {

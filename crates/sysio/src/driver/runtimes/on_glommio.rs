@@ -35,9 +35,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
 
 use crate::driver::base::Base;
-use crate::driver::outbox::After;
-use crate::driver::ring_setup::cannot_open;
-use crate::driver::tasks::{Board, let_others_run};
+use crate::driver::ring::setup::cannot_open;
+use crate::driver::runtimes::tasks::{Board, let_others_run};
+use crate::driver::trains::outbox::After;
 use crate::driver::{DriverConfig, DriverStats, Received, Turn, Waker, ZeroCopy};
 use crate::error::SysError;
 use crate::rlimit::{Limit, soft};
@@ -56,7 +56,7 @@ const IO_MEMORY: usize = 64 << 10;
 
 /// See [`crate::driver::Driver`].
 pub struct GlommioDriver {
-    pub(super) base: Base,
+    pub(in crate::driver) base: Base,
     executor: ManuallyDrop<LocalExecutor>,
     board: Rc<Board>,
     outlets: Vec<Outlet>,
@@ -82,7 +82,7 @@ struct Outlet {
 pub(crate) fn probe() -> Result<(), SysError> {
     enough_locked_memory(soft(Limit::LockedMemory))?;
     // Without rings glommio panics, and with a kernel that is too old it ends the process: 6.1 has all that it uses.
-    crate::driver::ring_setup::open(8, 32).map(drop).map_err(cannot_open)
+    crate::driver::ring::setup::open(8, 32).map(drop).map_err(cannot_open)
 }
 
 /// glommio compares the limit itself, also where a capability lifts it.
@@ -355,7 +355,7 @@ impl fmt::Debug for GlommioDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::tasks::two_sockets;
+    use crate::driver::runtimes::tasks::two_sockets;
 
     /// A driver with two sockets, whose receives the kernel has.
     fn listening() -> Option<GlommioDriver> {

@@ -3,8 +3,8 @@
 
 use std::cell::UnsafeCell;
 
-use crate::driver::outbox::{Piece, Train};
-use crate::driver::wire::{Parts, empty_header};
+use crate::driver::trains::outbox::{Piece, Train};
+use crate::driver::trains::wire::{Parts, empty_header};
 
 /// One header and its parts.
 struct Wire {

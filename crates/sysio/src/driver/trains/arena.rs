@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use crate::driver::pages::Pages;
+use crate::driver::trains::pages::Pages;
 use crate::error::SysError;
 use crate::mapped::page_bytes;
 

@@ -3,6 +3,8 @@
 //! Sockets stay in blocking mode; every call says `MSG_DONTWAIT`. A socket whose send buffer is
 //! full keeps its queue and is polled for writing until it has gone out.
 
+mod receive;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -10,9 +12,9 @@ use std::ptr;
 use std::time::Duration;
 
 use crate::driver::base::Base;
-use crate::driver::mmsg_receive::ReceiveBatch;
-use crate::driver::outbox::{After, Piece};
-use crate::driver::wire::{Parts, empty_header};
+use crate::driver::mmsg::receive::ReceiveBatch;
+use crate::driver::trains::outbox::{After, Piece};
+use crate::driver::trains::wire::{Parts, empty_header};
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
 use crate::error::SysError;
 use crate::udp::UdpSocket;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::driver::base::Base;
 use crate::driver::mmsg::is_fatal;
-use crate::driver::outbox::{After, Piece};
+use crate::driver::trains::outbox::{After, Piece};
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received};
 use crate::error::SysError;
 

@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::SockAddr;
 
-use crate::driver::arena::SendBuffer;
-use crate::driver::failure::{FailureKind, Failures, SendFailure};
-use crate::driver::route::RouteTable;
 use crate::driver::stats::DriverStats;
-use crate::driver::zero_copy::Choice;
+use crate::driver::trains::arena::SendBuffer;
+use crate::driver::trains::failure::{FailureKind, Failures, SendFailure};
+use crate::driver::trains::route::RouteTable;
+use crate::driver::trains::zero_copy::Choice;
 use crate::udp::{MAX_SEND_BYTES, MAX_TRAIN_DATAGRAMS};
 
 /// How a train goes out.
@@ -67,7 +67,7 @@ impl Train {
 
     /// The bytes of a piece, for an operation of a runtime to read.
     #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
-    pub(crate) fn lend(&self, piece: &Piece) -> crate::driver::arena::Lent {
+    pub(crate) fn lend(&self, piece: &Piece) -> crate::driver::trains::arena::Lent {
         self.buffer.lend(piece.start..piece.start + piece.len)
     }
 
@@ -328,8 +328,8 @@ fn may_pass_copied(errno: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::arena::Arena;
-    use crate::driver::zero_copy::ZeroCopy;
+    use crate::driver::trains::arena::Arena;
+    use crate::driver::trains::zero_copy::ZeroCopy;
 
     const TO: &str = "192.0.2.1:9";
 

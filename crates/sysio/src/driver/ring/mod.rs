@@ -10,6 +10,13 @@
 //! All of it lives in `KernelMemory` and in the outbox's trains, which are freed only once every
 //! operation has completed, and leaked if that cannot be reached.
 
+mod buffers;
+mod door;
+mod sends;
+pub(crate) mod setup;
+mod sizes;
+mod wires;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -22,11 +29,10 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use crate::driver::base::Base;
 use crate::driver::inbox::Message;
 use crate::driver::mmsg::is_fatal;
-use crate::driver::ring_buffers::{GROUP, ReceiveBuffers};
-use crate::driver::ring_door::Door;
-use crate::driver::ring_sends::Sends;
-use crate::driver::ring_setup;
-use crate::driver::wire::empty_header;
+use crate::driver::ring::buffers::{GROUP, ReceiveBuffers};
+use crate::driver::ring::door::Door;
+use crate::driver::ring::sends::Sends;
+use crate::driver::trains::wire::empty_header;
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
 use crate::error::SysError;
 use crate::udp::control::RECEIVE_BYTES;
@@ -79,7 +85,7 @@ impl RingDriver {
         // At most one entry for each wire and socket, and one for the waker.
         let submissions = u32::from(wires) + sockets.len() as u32 + 1;
         let in_flight = submissions + u32::from(config.receive_buffers);
-        let ring = ring_setup::open(submissions, 4 * in_flight).map_err(ring_setup::cannot_open)?;
+        let ring = setup::open(submissions, 4 * in_flight).map_err(setup::cannot_open)?;
         let mut base = Base::new(sockets, config)?;
         let mut files: Vec<i32> = base.sockets.iter().map(UdpSocket::raw).collect();
         files.push(base.waker.raw());
@@ -88,7 +94,7 @@ impl RingDriver {
                 .with_hint("raise the limit of open files: ulimit -n")
         })?;
         if config.gso && config.zero_copy != ZeroCopy::Never {
-            base.choose_zero_copy(config.zero_copy, ring_setup::register_arena(&ring, &base.arena));
+            base.choose_zero_copy(config.zero_copy, setup::register_arena(&ring, &base.arena));
         }
         let buffer_bytes = PAYLOAD_OFFSET + config.receive_buffer_bytes as usize;
         let mut receive_header = Box::new(empty_header());

@@ -5,7 +5,7 @@ use std::ptr;
 
 use socket2::{SockAddr, SockAddrStorage};
 
-use crate::driver::outbox::{Piece, Train};
+use crate::driver::trains::outbox::{Piece, Train};
 use crate::udp::control::{SEND_BYTES, SendControl};
 
 /// What a message header points to.

@@ -5,9 +5,9 @@ use std::io;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use crate::driver::arena::Arena;
-use crate::driver::pages::Pages;
-use crate::driver::ring_buffers::GROUP;
+use crate::driver::ring::buffers::GROUP;
+use crate::driver::trains::arena::Arena;
+use crate::driver::trains::pages::Pages;
 use crate::error::SysError;
 
 /// Most entries of a submission queue; a completion queue may have twice as many (io_uring_setup(2)).

@@ -11,9 +11,9 @@ use io_uring::types::Fixed;
 use io_uring::{cqueue, opcode, squeue};
 
 use crate::driver::base::Base;
-use crate::driver::outbox::{After, Piece, Train};
-use crate::driver::ring_sizes::Sizes;
-use crate::driver::ring_wires::Wires;
+use crate::driver::ring::sizes::Sizes;
+use crate::driver::ring::wires::Wires;
+use crate::driver::trains::outbox::{After, Piece, Train};
 
 /// `IORING_SEND_ZC_REPORT_USAGE` (linux/io_uring.h, Linux 6.2): the notification says whether data
 /// was copied.
