@@ -9,12 +9,12 @@
 mod rig;
 
 use rig::{Rig, SEGMENT_BYTES, SEGMENTS, address};
+use segcast_kit::sim::raw::RawClient;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_proto::session::server::Transmit;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::PacketType;
-use segcast_kit::sim::raw::RawClient;
 use std::collections::VecDeque;
 
 const SESSIONS: u32 = 1000;

@@ -2,9 +2,9 @@
 //!
 //! Virtual time, production code of both ends; `SEGCAST_CROWD_SEED=s` runs another seed than 1.
 
+use segcast_kit::sim::crowd::{Crowd, CrowdConfig, CrowdReport, Limit};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::Code;
-use segcast_kit::sim::crowd::{Crowd, CrowdConfig, CrowdReport, Limit};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The measured time begins when the queues have their length, and ends with the overload.

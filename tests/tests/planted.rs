@@ -4,8 +4,8 @@
 //! `cargo test -p segcast-tests --features planted-faults --test planted -- --nocapture` says after how many.
 //! `SEGCAST_SIM_SEED=s` sets the first seed (default 0).
 
-use segcast_proto::faults::{Fault, plant};
 use segcast_kit::sim::{Outcome, Scenario, World, run_many};
+use segcast_proto::faults::{Fault, plant};
 
 /// Seeds in which a fault must be found.
 const SEEDS: u64 = 1000;

@@ -10,10 +10,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_center::keys::KeyDir;
-use segcast_proto::time::Duration;
 use segcast_kit::churn::{Churn, Shared};
 use segcast_kit::needs::segcast_binary;
 use segcast_kit::process::{Edge, run};
+use segcast_proto::time::Duration;
 use std::error::Error;
 use std::process::Command;
 

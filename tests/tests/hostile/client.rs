@@ -2,6 +2,7 @@
 
 use super::rig::{MS, Rig, SEGMENT_BYTES, address};
 use rand_core::RngCore;
+use segcast_kit::sim::raw::EMPTY_FRAME;
 use segcast_proto::crypto::{Sealer, Suite};
 use segcast_proto::handshake::{
     EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload, check_hello,
@@ -11,7 +12,6 @@ use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{Code, FLAG_END, FrameHeader, PacketType};
-use segcast_kit::sim::raw::EMPTY_FRAME;
 
 /// Datagrams that changed nothing, for whatever reason.
 fn dropped(session: &ClientSession) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::rig::{MS, Rig, UNIX, address};
 use rand_core::RngCore;
+use segcast_kit::sim::raw::RawClient;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{Defer, check_hello};
 use segcast_proto::ids::ObjectNumber;
@@ -11,7 +12,6 @@ use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, mint};
 use segcast_proto::wire::Code;
-use segcast_kit::sim::raw::RawClient;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -2,6 +2,8 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
+use segcast_kit::sim::raw::{RawClient, RawPacket};
+use segcast_kit::sim::source::{MemorySource, content, set_id};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
@@ -14,8 +16,6 @@ use segcast_proto::session::server::{
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, Keyring, mint};
 use segcast_proto::wire::Code;
-use segcast_kit::sim::raw::{RawClient, RawPacket};
-use segcast_kit::sim::source::{MemorySource, content, set_id};
 use std::net::SocketAddr;
 use std::sync::Arc;
 

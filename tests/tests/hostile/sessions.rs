@@ -2,12 +2,12 @@
 
 use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, UNIX, address};
 use rand_core::RngCore;
+use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient, RawPacket};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::server::{Disposition, DropReason, Path};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::refuse::Refuse;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
-use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient, RawPacket};
 
 #[test]
 fn a_transfer_completes_among_100_000_random_and_mutated_datagrams() {

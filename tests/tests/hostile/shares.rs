@@ -1,12 +1,12 @@
 //! What a client's sessions share, and what a client that vanished holds up.
 
 use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
+use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Duration;
 use segcast_proto::token::mint;
 use segcast_proto::wire::{Code, PacketType};
-use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient};
 use std::net::SocketAddr;
 
 /// The token's cap, and the same in bytes per second.
