@@ -4,31 +4,15 @@
 //! each session its turn; [`Endpoint::poll_transmit`] seals one train straight from the source's bytes into
 //! the caller's buffer. Nothing is kept of what was sent: a repair is sealed again.
 
-mod admission;
-mod ahead;
-mod answers;
-mod challenge;
 mod config;
 mod counters;
-mod egress;
+mod door;
 mod event;
-mod hello;
-mod hellos;
-mod messages;
-mod notices;
-mod promise;
 mod receive;
-mod requests;
-mod schedule;
+mod send;
 mod session;
-mod sets;
-mod size;
 mod source;
-mod table;
-mod train;
-mod transmit;
 mod upkeep;
-mod wheel;
 
 pub use config::EndpointConfig;
 pub use counters::{ByCode, Counters, Gauges};
@@ -44,17 +28,17 @@ use crate::ids::ObjectNumber;
 use crate::time::Instant;
 use crate::token::Keyring;
 use crate::wire::{ClearHeader, PacketType};
-use admission::{ClientCounts, HandshakeBudget};
-use answers::Answers;
-use egress::Egress;
-use hellos::HelloPace;
-use promise::Promise;
+use door::admission::{ClientCounts, HandshakeBudget};
+use door::answers::Answers;
+use door::flood::HelloPace;
+use door::table::Table;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use schedule::Schedule;
+use send::egress::Egress;
+use send::overload::Promise;
+use send::schedule::Schedule;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use table::Table;
 
 /// The server's replay window, packets (section 4).
 const SERVER_WINDOW: usize = 512;

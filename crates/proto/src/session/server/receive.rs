@@ -1,12 +1,13 @@
 //! Sealed packets: which session, is it authentic, what does it ask for.
 
-use super::challenge::Challenge;
+use super::Endpoint;
+use super::door::table::Slot;
 use super::event::{Disposition, DropReason, Path, ServerEvent};
-use super::session::{NO_SET, Session};
-use super::sets::Sets;
+use super::session::challenge::Challenge;
+use super::session::messages;
+use super::session::sets::Sets;
+use super::session::state::{NO_SET, Session};
 use super::source::SegmentSource;
-use super::table::Slot;
-use super::{Endpoint, messages};
 use crate::crypto::{OpenError, Opened};
 use crate::faults::{Fault, planted};
 use crate::ids::ReceiverIndex;

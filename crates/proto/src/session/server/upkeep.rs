@@ -1,10 +1,11 @@
 //! Time and trouble: timers, idle sessions, drain, objects that become ready or fail, sends that failed.
 
 use super::Endpoint;
+use super::counters;
 use super::event::{SendFailure, SendTicket};
-use super::promise::Owed;
-use super::session::{DOUBT_AFTER, REST_AFTER, Refusal};
-use super::{counters, messages};
+use super::send::overload::Owed;
+use super::session::messages;
+use super::session::state::{DOUBT_AFTER, REST_AFTER, Refusal};
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};

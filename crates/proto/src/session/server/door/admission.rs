@@ -14,7 +14,7 @@ const WANTED_FOR: Duration = Duration::from_secs(10);
 
 /// What to do with a HELLO whose mac1 is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HelloVerdict {
+pub(in crate::session::server) enum HelloVerdict {
     /// Work on it.
     Work,
     /// Work on it only with a valid cookie.
@@ -25,7 +25,7 @@ pub(super) enum HelloVerdict {
 
 /// Two allowances of handshakes that refill with time: one without cookies, one with.
 #[derive(Debug)]
-pub(super) struct HandshakeBudget {
+pub(in crate::session::server) struct HandshakeBudget {
     /// Time between two handshakes at the most.
     pace: Duration,
     free: Allowance,
@@ -36,14 +36,14 @@ pub(super) struct HandshakeBudget {
 
 impl HandshakeBudget {
     /// A full budget for so many handshakes a second.
-    pub(super) fn new(per_second: u32, now: Instant) -> Self {
+    pub(in crate::session::server) fn new(per_second: u32, now: Instant) -> Self {
         let pace = (Duration::from_secs(1) / per_second.max(1)).max(Duration::from_nanos(1));
         let (free, hard) = (Allowance::new(pace * COOKIE_PART, now), Allowance::new(pace, now));
         Self { pace, free, hard, booked: now }
     }
 
     /// Says what to do with a HELLO now.
-    pub(super) fn verdict(&mut self, now: Instant) -> HelloVerdict {
+    pub(in crate::session::server) fn verdict(&mut self, now: Instant) -> HelloVerdict {
         if !self.hard.has(now) {
             HelloVerdict::Later
         } else if self.free.has(now) {
@@ -54,13 +54,13 @@ impl HandshakeBudget {
     }
 
     /// Notes that a handshake was worked on.
-    pub(super) fn spend(&mut self) {
+    pub(in crate::session::server) fn spend(&mut self) {
         self.free.spend();
         self.hard.spend();
     }
 
     /// When a client that is put off now should come again: after those who were put off before.
-    pub(super) fn put_off(&mut self, now: Instant) -> Duration {
+    pub(in crate::session::server) fn put_off(&mut self, now: Instant) -> Duration {
         let turn = (self.booked.max(now) + self.pace).min(now + PUT_OFF_MAX);
         self.booked = turn;
         turn.saturating_since(now)
@@ -94,7 +94,7 @@ impl Allowance {
 
 /// Names a client while it has sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientId(u32);
+pub(in crate::session::server) struct ClientId(u32);
 
 /// What is known of one client while it has sessions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,7 +106,7 @@ struct Client {
 
 /// Open sessions by client. A session finds its client by key once, when it opens, and by number from then on.
 #[derive(Debug, Default)]
-pub(super) struct ClientCounts {
+pub(in crate::session::server) struct ClientCounts {
     by_key: BTreeMap<[u8; 32], ClientId>,
     clients: Vec<Client>,
     free: Vec<ClientId>,
@@ -114,28 +114,28 @@ pub(super) struct ClientCounts {
 
 impl ClientCounts {
     /// How many sessions `client` has.
-    pub(super) fn of(&self, client: &[u8; 32]) -> u16 {
+    pub(in crate::session::server) fn of(&self, client: &[u8; 32]) -> u16 {
         self.by_key.get(client).map_or(0, |id| self.sharing(*id))
     }
 
     /// How many sessions share what this client was granted; at least 1.
-    pub(super) fn sharing(&self, client: ClientId) -> u16 {
+    pub(in crate::session::server) fn sharing(&self, client: ClientId) -> u16 {
         self.clients.get(client.0 as usize).map_or(1, |client| client.open.max(1))
     }
 
     /// `client` was refused one more session, as it has too many.
-    pub(super) fn refused(&mut self, client: &[u8; 32], now: Instant) {
+    pub(in crate::session::server) fn refused(&mut self, client: &[u8; 32], now: Instant) {
         let Some(id) = self.by_key.get(client) else { return };
         self.clients[id.0 as usize].wants_more_until = now + WANTED_FOR;
     }
 
     /// Whether this client was refused one more session lately: then those of its sessions count that still live.
-    pub(super) fn wants_more(&self, client: ClientId, now: Instant) -> bool {
+    pub(in crate::session::server) fn wants_more(&self, client: ClientId, now: Instant) -> bool {
         self.clients.get(client.0 as usize).is_some_and(|client| now < client.wants_more_until)
     }
 
     /// One more session of `client`.
-    pub(super) fn add(&mut self, client: &[u8; 32]) -> ClientId {
+    pub(in crate::session::server) fn add(&mut self, client: &[u8; 32]) -> ClientId {
         let next = ClientId(self.clients.len() as u32);
         let id = *self.by_key.entry(*client).or_insert_with(|| self.free.pop().unwrap_or(next));
         if id == next {
@@ -147,7 +147,7 @@ impl ClientCounts {
     }
 
     /// One session less.
-    pub(super) fn remove(&mut self, client: &[u8; 32]) {
+    pub(in crate::session::server) fn remove(&mut self, client: &[u8; 32]) {
         let Some(&id) = self.by_key.get(client) else { return };
         let known = &mut self.clients[id.0 as usize];
         known.open -= 1;
@@ -161,7 +161,7 @@ impl ClientCounts {
 
 /// Whether a session asks too fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(in crate::session::server) enum Pace {
     /// It does not.
     Right,
     /// It does; so long until it may ask again.
@@ -172,19 +172,19 @@ pub(super) enum Pace {
 
 /// Requests a session may make: a bucket of one second's worth, and as much debt.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RequestBucket {
+pub(in crate::session::server) struct RequestBucket {
     /// Below 0: debt.
     tokens: i64,
     at: Instant,
 }
 
 impl RequestBucket {
-    pub(super) fn new(per_second: u32, now: Instant) -> Self {
+    pub(in crate::session::server) fn new(per_second: u32, now: Instant) -> Self {
         Self { tokens: i64::from(per_second), at: now }
     }
 
     /// Takes one token, on credit when there is none.
-    pub(super) fn take(&mut self, per_second: u32, now: Instant) -> Pace {
+    pub(in crate::session::server) fn take(&mut self, per_second: u32, now: Instant) -> Pace {
         let most = i64::from(per_second);
         let nanos = now.saturating_since(self.at).as_nanos().min(2_000_000_000) as u64;
         let earned = (nanos * u64::from(per_second) / 1_000_000_000) as i64;

@@ -27,7 +27,7 @@ const NETWORK_PART: u64 = 16;
 
 /// The allowances of a shard.
 #[derive(Clone, Debug)]
-pub(super) struct HelloPace {
+pub(in crate::session::server) struct HelloPace {
     strangers: Allowance,
     returning: Allowance,
     networks: Box<[Allowance; NETWORKS]>,
@@ -37,7 +37,11 @@ pub(super) struct HelloPace {
 
 impl HelloPace {
     /// For a shard that may work on so many handshakes a second. `random`: 64 random bits.
-    pub(super) fn new(handshakes_per_second: u32, random: u64, now: Instant) -> Self {
+    pub(in crate::session::server) fn new(
+        handshakes_per_second: u32,
+        random: u64,
+        now: Instant,
+    ) -> Self {
         let wanted = |each: u64, least: u64| (u64::from(handshakes_per_second) * each).max(least);
         let strangers = wanted(STRANGERS_FOR_A_HANDSHAKE, STRANGERS_MIN);
         let returning = wanted(RETURNING_FOR_A_HANDSHAKE, RETURNING_MIN);
@@ -51,7 +55,7 @@ impl HelloPace {
     }
 
     /// Whether a HELLO without a cookie, from this address, may be looked at.
-    pub(super) fn take_stranger(&mut self, now: Instant, from: IpAddr) -> bool {
+    pub(in crate::session::server) fn take_stranger(&mut self, now: Instant, from: IpAddr) -> bool {
         let network = (network(from).wrapping_mul(self.multiplier) >> 56) as usize % NETWORKS;
         self.strangers.refill(now);
         let plenty = self.strangers.saved > self.strangers.burst / 2;
@@ -60,7 +64,7 @@ impl HelloPace {
     }
 
     /// Whether a HELLO with a cookie may be looked at.
-    pub(super) fn take_returning(&mut self, now: Instant) -> bool {
+    pub(in crate::session::server) fn take_returning(&mut self, now: Instant) -> bool {
         self.returning.take(now)
     }
 }

@@ -2,9 +2,7 @@
 
 use super::admission::HelloVerdict;
 use super::answers::{ANSWER_MAX, Answer};
-use super::event::{Disposition, DropReason, Path};
 use super::table::Pending;
-use super::{Endpoint, Handoff, SERVER_WINDOW};
 use crate::crypto::{Opener, Sealer, hash};
 use crate::faults::{Fault, planted};
 use crate::handshake::{
@@ -12,6 +10,8 @@ use crate::handshake::{
 };
 use crate::ids::ReceiverIndex;
 use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
+use crate::session::server::event::{Disposition, DropReason, Path};
+use crate::session::server::{Endpoint, Handoff, SERVER_WINDOW};
 use crate::time::{Duration, Instant};
 use crate::token::{self, Claims};
 use crate::wire::code::Code;
@@ -21,7 +21,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Endpoint {
     /// A datagram of type HELLO.
-    pub(super) fn handle_hello(
+    pub(in crate::session::server) fn handle_hello(
         &mut self,
         now: Instant,
         unix_time: u64,
@@ -137,7 +137,7 @@ impl Endpoint {
     }
 
     /// Answers a HELLO that Noise accepted.
-    pub(super) fn welcome(
+    pub(in crate::session::server) fn welcome(
         &mut self,
         now: Instant,
         unix_time: u64,
@@ -206,7 +206,11 @@ impl Endpoint {
     }
 
     /// The limit that one more session of this client would break.
-    pub(super) fn limit(&self, client_public: &[u8; 32], claims: &Claims) -> Option<Code> {
+    pub(in crate::session::server) fn limit(
+        &self,
+        client_public: &[u8; 32],
+        claims: &Claims,
+    ) -> Option<Code> {
         let allowed = claims.sessions.unwrap_or(self.config.sessions_per_client);
         (self.clients.of(client_public) >= allowed).then_some(Code::TooManySessions)
     }

@@ -1,48 +1,48 @@
 //! The slots of a shard: pending handshakes and open sessions, by receiver index.
 
-use super::event::Path;
-use super::session::Session;
 use crate::crypto::{Opener, Sealer};
 use crate::limits::PENDING_TIME;
+use crate::session::server::event::Path;
+use crate::session::server::session::state::Session;
 use crate::time::Instant;
 use crate::token::Claims;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A handshake that was answered and waits for its first sealed packet.
-pub(super) struct Pending {
-    pub(super) hello_hash: [u8; 32],
+pub(in crate::session::server) struct Pending {
+    pub(in crate::session::server) hello_hash: [u8; 32],
     /// Where WELCOME went.
-    pub(super) path: Path,
-    pub(super) client_index: u32,
-    pub(super) client_public: [u8; 32],
-    pub(super) sealer: Sealer,
-    pub(super) opener: Opener,
-    pub(super) claims: Claims,
-    pub(super) datagram_max: usize,
-    pub(super) room: u64,
-    pub(super) welcome: Box<[u8]>,
-    pub(super) welcomed: Instant,
+    pub(in crate::session::server) path: Path,
+    pub(in crate::session::server) client_index: u32,
+    pub(in crate::session::server) client_public: [u8; 32],
+    pub(in crate::session::server) sealer: Sealer,
+    pub(in crate::session::server) opener: Opener,
+    pub(in crate::session::server) claims: Claims,
+    pub(in crate::session::server) datagram_max: usize,
+    pub(in crate::session::server) room: u64,
+    pub(in crate::session::server) welcome: Box<[u8]>,
+    pub(in crate::session::server) welcomed: Instant,
     /// Answered more than once: the round trip cannot be told.
-    pub(super) repeated: bool,
+    pub(in crate::session::server) repeated: bool,
 }
 
 impl Pending {
     /// Whether WELCOME went to `path`, so that a sealed packet from there proves it. It goes to one address only: sent to
     /// two, it would prove neither, as who reads it at one of them can use the other's name.
-    pub(super) fn was_welcomed_at(&self, path: Path) -> bool {
+    pub(in crate::session::server) fn was_welcomed_at(&self, path: Path) -> bool {
         self.path == path
     }
 }
 
 /// One slot.
-pub(super) enum Slot {
+pub(in crate::session::server) enum Slot {
     Free,
     Pending(Box<Pending>),
     Open(Box<Session>),
 }
 
 /// All slots of a shard, with both bounds.
-pub(super) struct Table {
+pub(in crate::session::server) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     pending_by_hello: BTreeMap<[u8; 32], u32>,
@@ -53,7 +53,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(pending_max: u32) -> Self {
+    pub(in crate::session::server) fn new(pending_max: u32) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
@@ -65,31 +65,31 @@ impl Table {
     }
 
     /// Open sessions.
-    pub(super) fn sessions(&self) -> usize {
+    pub(in crate::session::server) fn sessions(&self) -> usize {
         self.sessions
     }
 
     /// Pending handshakes.
-    pub(super) fn pending(&self) -> usize {
+    pub(in crate::session::server) fn pending(&self) -> usize {
         self.pending_by_hello.len()
     }
 
     /// Whether there is no room for one more of them.
-    pub(super) fn pending_is_full(&self) -> bool {
+    pub(in crate::session::server) fn pending_is_full(&self) -> bool {
         self.pending() >= self.pending_max
     }
 
     /// How many slots there are, free ones included.
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::session::server) fn len(&self) -> u32 {
         self.slots.len() as u32
     }
 
-    pub(super) fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+    pub(in crate::session::server) fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(slot as usize)
     }
 
     /// The session in `slot`, if one is open there.
-    pub(super) fn session(&self, slot: u32) -> Option<&Session> {
+    pub(in crate::session::server) fn session(&self, slot: u32) -> Option<&Session> {
         match self.slots.get(slot as usize) {
             Some(Slot::Open(session)) => Some(session),
             _ => None,
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// The same, to change it.
-    pub(super) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
+    pub(in crate::session::server) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Open(session)) => Some(session),
             _ => None,
@@ -105,7 +105,10 @@ impl Table {
     }
 
     /// The pending handshake of a HELLO seen before.
-    pub(super) fn pending_for(&mut self, hello_hash: &[u8; 32]) -> Option<&mut Pending> {
+    pub(in crate::session::server) fn pending_for(
+        &mut self,
+        hello_hash: &[u8; 32],
+    ) -> Option<&mut Pending> {
         let slot = *self.pending_by_hello.get(hello_hash)?;
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Pending(pending)) => Some(pending),
@@ -114,7 +117,7 @@ impl Table {
     }
 
     /// A slot for one more pending handshake; `None`: the pending table is full.
-    pub(super) fn reserve(&mut self) -> Option<u32> {
+    pub(in crate::session::server) fn reserve(&mut self) -> Option<u32> {
         if self.pending_is_full() {
             return None;
         }
@@ -130,12 +133,12 @@ impl Table {
     }
 
     /// Gives a reserved slot back unused.
-    pub(super) fn unreserve(&mut self, slot: u32) {
+    pub(in crate::session::server) fn unreserve(&mut self, slot: u32) {
         self.free.push(slot);
     }
 
     /// Fills a reserved slot.
-    pub(super) fn insert_pending(&mut self, slot: u32, pending: Pending) {
+    pub(in crate::session::server) fn insert_pending(&mut self, slot: u32, pending: Pending) {
         self.pending_by_hello.insert(pending.hello_hash, slot);
         let end = pending.welcomed + PENDING_TIME;
         self.pending_ends.push_back((end, slot, pending.hello_hash));
@@ -143,7 +146,7 @@ impl Table {
     }
 
     /// Takes a pending handshake out to make it a session.
-    pub(super) fn take_pending(&mut self, slot: u32) -> Option<Box<Pending>> {
+    pub(in crate::session::server) fn take_pending(&mut self, slot: u32) -> Option<Box<Pending>> {
         let entry = self.slots.get_mut(slot as usize)?;
         if !matches!(entry, Slot::Pending(_)) {
             return None;
@@ -156,13 +159,13 @@ impl Table {
     }
 
     /// Opens a session in the slot its pending handshake had.
-    pub(super) fn open(&mut self, slot: u32, session: Session) {
+    pub(in crate::session::server) fn open(&mut self, slot: u32, session: Session) {
         self.slots[slot as usize] = Slot::Open(Box::new(session));
         self.sessions += 1;
     }
 
     /// Takes an open session out and frees its slot.
-    pub(super) fn close(&mut self, slot: u32) -> Option<Box<Session>> {
+    pub(in crate::session::server) fn close(&mut self, slot: u32) -> Option<Box<Session>> {
         let entry = self.slots.get_mut(slot as usize)?;
         if !matches!(entry, Slot::Open(_)) {
             return None;
@@ -176,7 +179,7 @@ impl Table {
     }
 
     /// Ends pending handshakes whose time is over.
-    pub(super) fn expire_pending(&mut self, now: Instant) {
+    pub(in crate::session::server) fn expire_pending(&mut self, now: Instant) {
         while let Some(&(end, slot, hello_hash)) = self.pending_ends.front() {
             if end > now {
                 break;
@@ -190,7 +193,7 @@ impl Table {
     }
 
     /// When the next pending handshake ends.
-    pub(super) fn next_pending_end(&self) -> Option<Instant> {
+    pub(in crate::session::server) fn next_pending_end(&self) -> Option<Instant> {
         self.pending_ends.front().map(|(end, ..)| *end)
     }
 }

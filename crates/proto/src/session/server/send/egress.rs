@@ -11,7 +11,7 @@ const CATCH_UP: Duration = Duration::from_millis(1);
 
 /// Paces DATA below a cap and measures the rate.
 #[derive(Debug)]
-pub(super) struct Egress {
+pub(in crate::session::server) struct Egress {
     /// Bytes per second.
     cap: Option<u64>,
     free_at: Instant,
@@ -22,18 +22,18 @@ pub(super) struct Egress {
 }
 
 impl Egress {
-    pub(super) fn new(cap: Option<u64>) -> Self {
+    pub(in crate::session::server) fn new(cap: Option<u64>) -> Self {
         let zero = Instant::ZERO;
         Self { cap, free_at: zero, window_start: zero, window_bytes: 0, rate: 0 }
     }
 
     /// When DATA may go next; at most `now`: at once.
-    pub(super) fn free_at(&self) -> Instant {
+    pub(in crate::session::server) fn free_at(&self) -> Instant {
         self.free_at
     }
 
     /// Notes bytes that were sent.
-    pub(super) fn sent(&mut self, now: Instant, bytes: u64) {
+    pub(in crate::session::server) fn sent(&mut self, now: Instant, bytes: u64) {
         self.roll(now);
         self.window_bytes += bytes;
         if let Some(cap) = self.cap {
@@ -43,14 +43,14 @@ impl Egress {
     }
 
     /// Share of the cap in use, of 10 000; 0 without a cap.
-    pub(super) fn load(&mut self, now: Instant) -> u16 {
+    pub(in crate::session::server) fn load(&mut self, now: Instant) -> u16 {
         self.roll(now);
         let Some(cap) = self.cap else { return 0 };
         (self.rate.saturating_mul(10_000) / cap.max(1)).min(10_000) as u16
     }
 
     /// How long DATA asked for now would wait for the cap, milliseconds.
-    pub(super) fn queue_ms(&self, now: Instant) -> u32 {
+    pub(in crate::session::server) fn queue_ms(&self, now: Instant) -> u32 {
         let wait = self.free_at.saturating_since(now).as_millis();
         u32::try_from(wait).unwrap_or(u32::MAX)
     }

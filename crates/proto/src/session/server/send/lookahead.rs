@@ -3,16 +3,16 @@
 //! Each step finds the address of the next one, so a session is looked at four times, a turn apart: where it lies, what
 //! it has to do, the cipher's context and the request, and the first bytes to seal.
 
-use super::Endpoint;
-use super::session::Session;
-use super::source::{Object, SegmentSource};
+use crate::session::server::Endpoint;
+use crate::session::server::session::state::Session;
+use crate::session::server::source::{Object, SegmentSource};
 
 /// As many datagrams' plaintext as a train cannot ask for itself.
 const DATAGRAMS: usize = 2;
 
 impl Endpoint {
     /// Looks ahead; nothing that is found here is relied on.
-    pub(super) fn look_ahead<S: SegmentSource>(&self, source: &S) {
+    pub(in crate::session::server) fn look_ahead<S: SegmentSource>(&self, source: &S) {
         let [fourth, third, second, next] = [3, 2, 1, 0].map(|turns| self.upcoming(turns));
         if let Some(session) = fourth {
             source.prefetch_value(session);

@@ -23,28 +23,28 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// What one session has to be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Owed {
+pub(in crate::session::server) struct Owed {
     /// Bytes of it that can leave within the bound, as far as the session's path is concerned.
-    pub(super) bytes: u64,
-    pub(super) requests: u32,
+    pub(in crate::session::server) bytes: u64,
+    pub(in crate::session::server) requests: u32,
 }
 
 /// A request that asks to be taken in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
+pub(in crate::session::server) struct Candidate {
     /// Bytes that it wants.
-    pub(super) bytes: u64,
+    pub(in crate::session::server) bytes: u64,
     /// When the client needs them, from now; zero: as soon as possible.
-    pub(super) deadline: Duration,
+    pub(in crate::session::server) deadline: Duration,
     /// Its session waits for others already.
-    pub(super) further: bool,
+    pub(in crate::session::server) further: bool,
     /// It asks again for a part of what was sent and lost: refusing it would waste the rest.
-    pub(super) repair: bool,
+    pub(in crate::session::server) repair: bool,
 }
 
 /// The queues of all sessions together, and the rate at which they empty.
 #[derive(Debug)]
-pub(super) struct Promise {
+pub(in crate::session::server) struct Promise {
     /// The longest wait that is promised.
     bound: Duration,
     requests_max: u32,
@@ -66,7 +66,11 @@ pub(super) struct Promise {
 
 impl Promise {
     /// Nothing promised. `rate`: what the shard may send, bytes per second, where that is known.
-    pub(super) fn new(bound: Duration, requests_max: u32, rate: Option<u64>) -> Self {
+    pub(in crate::session::server) fn new(
+        bound: Duration,
+        requests_max: u32,
+        rate: Option<u64>,
+    ) -> Self {
         Self {
             bound,
             requests_max,
@@ -83,23 +87,23 @@ impl Promise {
     }
 
     /// The longest wait that is promised.
-    pub(super) fn bound(&self) -> Duration {
+    pub(in crate::session::server) fn bound(&self) -> Duration {
         self.bound
     }
 
     /// A session that owed `before` owes `after` now.
-    pub(super) fn recount(&mut self, before: Owed, after: Owed) {
+    pub(in crate::session::server) fn recount(&mut self, before: Owed, after: Owed) {
         self.bytes = (self.bytes + after.bytes).saturating_sub(before.bytes);
         self.requests = (self.requests + after.requests).saturating_sub(before.requests);
     }
 
     /// What all sessions owe.
-    pub(super) fn owed(&self) -> Owed {
+    pub(in crate::session::server) fn owed(&self) -> Owed {
         Owed { bytes: self.bytes, requests: self.requests }
     }
 
     /// A train is ready to leave and has to wait for its turn.
-    pub(super) fn train_waits(&mut self, now: Instant) {
+    pub(in crate::session::server) fn train_waits(&mut self, now: Instant) {
         if self.backlog.is_none() {
             self.backlog = Some(now);
             if !self.pressed {
@@ -109,14 +113,14 @@ impl Promise {
     }
 
     /// No train waits for its turn.
-    pub(super) fn nothing_waits(&mut self) {
+    pub(in crate::session::server) fn nothing_waits(&mut self) {
         if self.backlog.take().is_some() && !self.pressed {
             self.sample_whole = false;
         }
     }
 
     /// Whether the shard's thread has had no time to spare lately.
-    pub(super) fn set_pressed(&mut self, now: Instant, pressed: bool) {
+    pub(in crate::session::server) fn set_pressed(&mut self, now: Instant, pressed: bool) {
         if pressed != self.pressed {
             self.pressed = pressed;
             self.begin_sample(now, pressed || self.backlog.is_some());
@@ -124,7 +128,7 @@ impl Promise {
     }
 
     /// Payload bytes of DATA left.
-    pub(super) fn sent(&mut self, now: Instant, bytes: u64) {
+    pub(in crate::session::server) fn sent(&mut self, now: Instant, bytes: u64) {
         self.sample_bytes += bytes;
         let passed = now.saturating_since(self.sample_from);
         let enough = passed >= SAMPLE_MIN && self.sample_bytes >= SAMPLE_BYTES;
@@ -144,13 +148,13 @@ impl Promise {
     }
 
     /// Whether the shard, not the paths of its sessions, decides how fast they are served.
-    pub(super) fn is_saturated(&self, now: Instant) -> bool {
+    pub(in crate::session::server) fn is_saturated(&self, now: Instant) -> bool {
         let waiting = |since: Instant| now.saturating_since(since) >= SATURATED_AFTER;
         self.pressed || self.backlog.is_some_and(waiting)
     }
 
     /// How long what is promised takes to send; zero while the shard keeps up.
-    pub(super) fn wait(&self, now: Instant) -> Duration {
+    pub(in crate::session::server) fn wait(&self, now: Instant) -> Duration {
         if !self.is_saturated(now) {
             return Duration::ZERO;
         }
@@ -173,7 +177,11 @@ impl Promise {
     ///
     /// # Errors
     /// When to come again: when the queue will have room, after those who were refused before.
-    pub(super) fn admit(&mut self, now: Instant, candidate: Candidate) -> Result<(), Duration> {
+    pub(in crate::session::server) fn admit(
+        &mut self,
+        now: Instant,
+        candidate: Candidate,
+    ) -> Result<(), Duration> {
         let full = self.requests >= self.requests_max;
         let (wait, allowed) = (self.wait(now), self.allowed(candidate));
         if !full && (candidate.repair || wait <= allowed) {

@@ -1,14 +1,14 @@
 //! One train: what the most urgent request wants next, as much as the rate model allows, sealed from the source.
 
-use super::Endpoint;
-use super::event::ServerEvent;
-use super::messages;
-use super::notices::seal_ending;
-use super::receive::Ending;
-use super::session::{Refusal, Session};
-use super::source::{Object, SegmentSource};
 use super::transmit::{Step, Written};
 use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
+use crate::session::server::Endpoint;
+use crate::session::server::event::ServerEvent;
+use crate::session::server::receive::Ending;
+use crate::session::server::session::messages;
+use crate::session::server::session::notices::seal_ending;
+use crate::session::server::session::state::{Refusal, Session};
+use crate::session::server::source::{Object, SegmentSource};
 use crate::time::Instant;
 use crate::wire::code::Code;
 use crate::wire::{FLAG_END, FrameHeader, PacketType};
@@ -23,7 +23,7 @@ const PREFETCH_MAX: usize = 4096;
 
 impl Endpoint {
     /// One train of the most urgent request.
-    pub(super) fn train<S: SegmentSource>(
+    pub(in crate::session::server) fn train<S: SegmentSource>(
         &mut self,
         now: Instant,
         slot: u32,

@@ -1,15 +1,15 @@
 //! Sending: answers, and by turns with them messages and each session's trains.
 
-use super::Endpoint;
-use super::answers::{self, ANSWER_MAX};
-use super::event::{SendTicket, ServerEvent, Transmit};
-use super::notices::{self, EMPTY_FRAME, Notice, seal};
-use super::promise::Owed;
-use super::receive::Ending;
+use super::overload::Owed;
 use super::schedule::Turn;
-use super::source::SegmentSource;
 use crate::ids::ObjectNumber;
 use crate::limits::OVERHEAD;
+use crate::session::server::Endpoint;
+use crate::session::server::door::answers::{self, ANSWER_MAX};
+use crate::session::server::event::{Path, SendTicket, ServerEvent, SessionRecord, Transmit};
+use crate::session::server::receive::Ending;
+use crate::session::server::session::notices::{self, EMPTY_FRAME, Notice, seal};
+use crate::session::server::source::SegmentSource;
 use crate::time::{Duration, Instant};
 use crate::wire::PacketType;
 
@@ -19,16 +19,16 @@ const TIMER_MIN: Duration = Duration::from_micros(50);
 /// client wakes it.
 const TURNS_MAX: usize = 1024;
 /// The outcome of one step: written, nothing to do, or the session ends.
-pub(super) type Step = Result<Option<Written>, Ending>;
+pub(in crate::session::server) type Step = Result<Option<Written>, Ending>;
 
 /// What a step wrote.
-pub(super) struct Written {
-    pub(super) len: usize,
-    pub(super) datagram_bytes: usize,
-    pub(super) datagrams: usize,
-    pub(super) data: Option<(u32, ObjectNumber)>,
+pub(in crate::session::server) struct Written {
+    pub(in crate::session::server) len: usize,
+    pub(in crate::session::server) datagram_bytes: usize,
+    pub(in crate::session::server) datagrams: usize,
+    pub(in crate::session::server) data: Option<(u32, ObjectNumber)>,
     /// Set when it goes elsewhere than to the session's path.
-    pub(super) path: Option<super::Path>,
+    pub(in crate::session::server) path: Option<Path>,
 }
 
 impl Written {
@@ -171,7 +171,7 @@ impl Endpoint {
 
     /// Puts a session where it belongs after anything that happened to it: into the lists what it can send after
     /// `pause`, and into the wheel when it comes back otherwise.
-    pub(super) fn plan(&mut self, now: Instant, slot: u32, pause: Duration) {
+    pub(in crate::session::server) fn plan(&mut self, now: Instant, slot: u32, pause: Duration) {
         self.recount(slot);
         let Some(session) = self.table.session_mut(slot) else { return };
         let mut timer = session.timer();
@@ -195,7 +195,7 @@ impl Endpoint {
     }
 
     /// Tells the shard's promise what a session owes now.
-    pub(super) fn recount(&mut self, slot: u32) {
+    pub(in crate::session::server) fn recount(&mut self, slot: u32) {
         let Some(session) = self.table.session_mut(slot) else { return };
         let owes = session.owes(self.promise.bound());
         if let Some(work) = &mut session.work {
@@ -204,7 +204,12 @@ impl Endpoint {
     }
 
     /// Ends a session: CLOSE goes out (unless the client began), the slot is free, the record is an event.
-    pub(super) fn close_session(&mut self, now: Instant, slot: u32, ending: Ending) {
+    pub(in crate::session::server) fn close_session(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        ending: Ending,
+    ) {
         let Some(mut session) = self.table.close(slot) else { return };
         self.schedule.close(slot);
         self.promise.recount(session.owed(), Owed::default());
@@ -216,7 +221,7 @@ impl Endpoint {
         }
         self.clients.remove(&session.client_public);
         self.counters.sessions_closed += 1;
-        let record = super::SessionRecord {
+        let record = SessionRecord {
             index: session.index,
             token_id: session.token_id,
             remote: session.path.remote,

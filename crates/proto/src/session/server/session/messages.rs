@@ -1,18 +1,18 @@
 //! What each authentic message does to its session (section 7).
 
-use super::admission::Pace;
-use super::counters::Counters;
-use super::event::Path;
-use super::promise::{Candidate, Promise};
-use super::receive::Ending;
 use super::requests::{Admission, Queued};
-use super::session::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
 use super::size::SizeChange;
-use super::source::{Object, SegmentSource};
+use super::state::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
 use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
 use crate::faults::{Fault, planted};
 use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
+use crate::session::server::counters::Counters;
+use crate::session::server::door::admission::Pace;
+use crate::session::server::event::Path;
+use crate::session::server::receive::Ending;
+use crate::session::server::send::overload::{Candidate, Promise};
+use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
@@ -24,12 +24,12 @@ use crate::wire::request::{FLAG_REPAIR, Request};
 const STATUS_DELAY: Duration = Duration::from_millis(1);
 
 /// What a message handler needs beyond its session.
-pub(super) struct Context<'a> {
-    pub(super) now: Instant,
-    pub(super) unix_time: u64,
-    pub(super) requests_per_second: u32,
-    pub(super) counters: &'a mut Counters,
-    pub(super) promise: &'a mut Promise,
+pub(in crate::session::server) struct Context<'a> {
+    pub(in crate::session::server) now: Instant,
+    pub(in crate::session::server) unix_time: u64,
+    pub(in crate::session::server) requests_per_second: u32,
+    pub(in crate::session::server) counters: &'a mut Counters,
+    pub(in crate::session::server) promise: &'a mut Promise,
 }
 
 /// Why a request is not taken in, and when to come again; zero: not said.
@@ -38,7 +38,7 @@ type Refused = (Code, Duration);
 /// Any packet but a REPORT: sending that had stopped for want of reports begins again. Every train of a second was
 /// lost then; where datagrams are larger than the base they may be the reason, so they become small again. Says
 /// whether they did.
-pub(super) fn on_life(session: &mut Session, now: Instant) -> bool {
+pub(in crate::session::server) fn on_life(session: &mut Session, now: Instant) -> bool {
     let Some(sender) = session.work.as_mut().and_then(|work| work.sender.as_mut()) else {
         return false;
     };
@@ -51,7 +51,7 @@ pub(super) fn on_life(session: &mut Session, now: Instant) -> bool {
 }
 
 /// REQUEST: queues work, or refuses it.
-pub(super) fn on_request<S: SegmentSource>(
+pub(in crate::session::server) fn on_request<S: SegmentSource>(
     session: &mut Session,
     opened: &Opened<'_>,
     source: &S,
@@ -142,7 +142,11 @@ fn refuse(session: &mut Session, now: Instant, frame: &FrameHeader, (code, wait)
 }
 
 /// Queues a REFUSE. A client that does not take them in loses the surplus: STATUS still says `finished`.
-pub(super) fn push_refusal(session: &mut Session, now: Instant, refusal: Refusal) {
+pub(in crate::session::server) fn push_refusal(
+    session: &mut Session,
+    now: Instant,
+    refusal: Refusal,
+) {
     session.window.finish(refusal.id);
     let work = session.work(now);
     if work.refusals.len() < REQUESTS_MAX && !planted(Fault::RefusalDropped) {
@@ -152,7 +156,7 @@ pub(super) fn push_refusal(session: &mut Session, now: Instant, refusal: Refusal
 }
 
 /// REPORT: feeds the rate model, and closes the session of a liar.
-pub(super) fn on_report(
+pub(in crate::session::server) fn on_report(
     session: &mut Session,
     opened: &Opened<'_>,
     context: Context<'_>,
@@ -209,7 +213,11 @@ pub(super) fn on_report(
 }
 
 /// PULSE: queues its answer.
-pub(super) fn on_pulse(session: &mut Session, now: Instant, frame: &FrameHeader) {
+pub(in crate::session::server) fn on_pulse(
+    session: &mut Session,
+    now: Instant,
+    frame: &FrameHeader,
+) {
     let asked = PulseAsked {
         handle: frame.set_handle,
         object: frame.object,
@@ -223,7 +231,7 @@ pub(super) fn on_pulse(session: &mut Session, now: Instant, frame: &FrameHeader)
 }
 
 /// CANCEL: the request is finished, also one that comes later because it was overtaken.
-pub(super) fn on_cancel(session: &mut Session, now: Instant, id: u32) {
+pub(in crate::session::server) fn on_cancel(session: &mut Session, now: Instant, id: u32) {
     session.window.cancel(id);
     let work = session.work(now);
     work.queue.cancel(id);
@@ -231,14 +239,18 @@ pub(super) fn on_cancel(session: &mut Session, now: Instant, id: u32) {
 }
 
 /// Whether a PATH_RESPONSE from `path` proves it.
-pub(super) fn answers_challenge(session: &Session, path: Path, payload: &[u8]) -> bool {
+pub(in crate::session::server) fn answers_challenge(
+    session: &Session,
+    path: Path,
+    payload: &[u8],
+) -> bool {
     let Some(challenge) = &session.challenge else { return false };
     let response = payload.get(..challenge.secret.len()).unwrap_or(&[]);
     challenge.path == path && hash::constant_time_eq(response, &challenge.secret)
 }
 
 /// CLOSE: the client is gone. One that cannot be read still ends the session: it was authentic.
-pub(super) fn on_close(payload: &[u8]) -> Ending {
+pub(in crate::session::server) fn on_close(payload: &[u8]) -> Ending {
     let code = Close::decode(payload).map_or(Code::ClientDone, |close| close.code);
     Ending { code, by_client: true }
 }

@@ -2,15 +2,15 @@
 //!
 //! Each is made as a [`Notice`] and sealed by one function; what a message needs to say is decided here only.
 
-use super::egress::Egress;
-use super::event::Path;
-use super::promise::Promise;
-use super::receive::Ending;
-use super::session::{PulseAsked, Refusal, Session};
-use super::source::{Object, SegmentSource};
+use super::state::{PulseAsked, Refusal, Session};
 use crate::crypto::SealError;
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
+use crate::session::server::event::Path;
+use crate::session::server::receive::Ending;
+use crate::session::server::send::egress::Egress;
+use crate::session::server::send::overload::Promise;
+use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
@@ -21,15 +21,15 @@ use crate::wire::{EncodeError, FrameHeader, PacketType};
 
 /// The longest payload of a message: a CLOSE with its reason.
 const PAYLOAD_MAX: usize = Close::LEN_MAX;
-pub(super) const EMPTY_FRAME: FrameHeader =
+pub(in crate::session::server) const EMPTY_FRAME: FrameHeader =
     FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
 
 /// One message that is about to be sealed.
-pub(super) struct Notice {
-    pub(super) packet_type: PacketType,
+pub(in crate::session::server) struct Notice {
+    pub(in crate::session::server) packet_type: PacketType,
     frame: FrameHeader,
     /// Where it goes, if not to the session's path.
-    pub(super) path: Option<Path>,
+    pub(in crate::session::server) path: Option<Path>,
     payload: [u8; PAYLOAD_MAX],
     len: usize,
 }
@@ -46,12 +46,12 @@ impl Notice {
     }
 
     /// CLOSE.
-    pub(super) fn close(code: Code) -> Self {
+    pub(in crate::session::server) fn close(code: Code) -> Self {
         Self::new(PacketType::Close, EMPTY_FRAME, |buf| Close::new(code).encode(buf))
     }
 
     /// Seals it; gives its length.
-    pub(super) fn seal(
+    pub(in crate::session::server) fn seal(
         &self,
         session: &mut Session,
         now: Instant,
@@ -62,7 +62,7 @@ impl Notice {
 }
 
 /// Seals one message of a session, tells the rate model of its number, and gives its length.
-pub(super) fn seal(
+pub(in crate::session::server) fn seal(
     session: &mut Session,
     now: Instant,
     packet_type: PacketType,
@@ -81,7 +81,7 @@ pub(super) fn seal(
     Ok(len)
 }
 
-pub(super) fn seal_ending(error: SealError) -> Ending {
+pub(in crate::session::server) fn seal_ending(error: SealError) -> Ending {
     match error {
         SealError::Exhausted => Code::KeyExhausted.into(),
         SealError::NoRoom { .. } => unreachable!("the caller's buffer holds a train"),
@@ -89,7 +89,7 @@ pub(super) fn seal_ending(error: SealError) -> Ending {
 }
 
 /// The most pressing message of a session, if it has one.
-pub(super) fn next<S: SegmentSource>(
+pub(in crate::session::server) fn next<S: SegmentSource>(
     session: &mut Session,
     now: Instant,
     source: &S,

@@ -8,18 +8,18 @@ use core::ops::Range;
 
 /// Which request ids were received and which are finished: STATUS (section 7.3).
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RequestWindow {
+pub(in crate::session::server) struct RequestWindow {
     /// Highest id received; 0: none.
-    pub(super) highest: u32,
+    pub(in crate::session::server) highest: u32,
     /// Bit i: id `highest − i` was received.
-    pub(super) received: u64,
+    pub(in crate::session::server) received: u64,
     /// Bit i: id `highest − i` is finished.
-    pub(super) finished: u64,
+    pub(in crate::session::server) finished: u64,
 }
 
 /// Whether a REQUEST is work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(in crate::session::server) enum Admission {
     New,
     Repeated,
     /// Below the window: long finished.
@@ -28,7 +28,7 @@ pub(super) enum Admission {
 
 impl RequestWindow {
     /// Takes in a request id.
-    pub(super) fn receive(&mut self, id: u32) -> Admission {
+    pub(in crate::session::server) fn receive(&mut self, id: u32) -> Admission {
         if id > self.highest {
             let step = id - self.highest;
             let shift = |map: u64| if step < 64 { map << step } else { 0 };
@@ -47,14 +47,14 @@ impl RequestWindow {
     }
 
     /// Marks a request finished.
-    pub(super) fn finish(&mut self, id: u32) {
+    pub(in crate::session::server) fn finish(&mut self, id: u32) {
         if let Some(bit) = self.bit(id) {
             self.finished |= bit;
         }
     }
 
     /// Marks a request received and finished, whether it came or not. 0 is no id.
-    pub(super) fn cancel(&mut self, id: u32) {
+    pub(in crate::session::server) fn cancel(&mut self, id: u32) {
         if id > 0 {
             self.receive(id);
             self.finish(id);
@@ -62,7 +62,7 @@ impl RequestWindow {
     }
 
     /// The lowest id in the window.
-    pub(super) fn lowest(&self) -> u32 {
+    pub(in crate::session::server) fn lowest(&self) -> u32 {
         self.highest.saturating_sub(REQUESTS_MAX as u32 - 1)
     }
 
@@ -74,17 +74,17 @@ impl RequestWindow {
 
 /// One request's remaining work; the ranges that it wants are with the [`RequestQueue`].
 #[derive(Debug)]
-pub(super) struct Queued {
-    pub(super) id: u32,
-    pub(super) handle: u32,
+pub(in crate::session::server) struct Queued {
+    pub(in crate::session::server) id: u32,
+    pub(in crate::session::server) handle: u32,
     /// The source's index of the set.
-    pub(super) set: u32,
-    pub(super) object: ObjectNumber,
-    pub(super) deadline: Instant,
+    pub(in crate::session::server) set: u32,
+    pub(in crate::session::server) object: ObjectNumber,
+    pub(in crate::session::server) deadline: Instant,
     /// Asks again for what was sent before.
-    pub(super) repair: bool,
+    pub(in crate::session::server) repair: bool,
     /// Waits for `object_ready`.
-    pub(super) waiting: bool,
+    pub(in crate::session::server) waiting: bool,
     /// Ranges not yet sent.
     pieces: usize,
     /// Bytes not yet sent, as far as the object reaches.
@@ -93,7 +93,7 @@ pub(super) struct Queued {
 
 impl Queued {
     /// A request for an object; what it wants of it is said when it is queued.
-    pub(super) fn new(
+    pub(in crate::session::server) fn new(
         (id, handle, set): (u32, u32, u32),
         object: ObjectNumber,
         deadline: Instant,
@@ -108,7 +108,7 @@ impl Queued {
 /// Both lists take all their room, some 8 KiB, at the first request: however badly a path loses, repairs then allocate
 /// nothing. The lists go when the session rests.
 #[derive(Debug, Default)]
-pub(super) struct RequestQueue {
+pub(in crate::session::server) struct RequestQueue {
     queue: Vec<Queued>,
     /// What is still to be sent for each request, in the order of `queue`; a request's ranges ascend, and its first
     /// one shrinks as it is sent.
@@ -120,7 +120,7 @@ pub(super) struct RequestQueue {
 impl RequestQueue {
     /// Takes in a request for `ranges`, or for the whole object of `len` bytes when there is none; false: the queue is
     /// full.
-    pub(super) fn push(
+    pub(in crate::session::server) fn push(
         &mut self,
         mut request: Queued,
         ranges: impl ExactSizeIterator<Item = Range<u32>>,
@@ -151,7 +151,11 @@ impl RequestQueue {
     }
 
     /// The next range to send for the request at `at` from an object of `len` bytes; `None`: finished.
-    pub(super) fn next_range(&mut self, at: usize, len: u32) -> Option<Range<u32>> {
+    pub(in crate::session::server) fn next_range(
+        &mut self,
+        at: usize,
+        len: u32,
+    ) -> Option<Range<u32>> {
         let start = self.start(at);
         while self.queue.get(at)?.pieces > 0 {
             let range = self.ranges.get(start)?;
@@ -167,17 +171,17 @@ impl RequestQueue {
     }
 
     /// The request at `at` and the first of its ranges, as they stand.
-    pub(super) fn peek(&self, at: usize) -> Option<(&Queued, &Range<u32>)> {
+    pub(in crate::session::server) fn peek(&self, at: usize) -> Option<(&Queued, &Range<u32>)> {
         self.queue.get(at).zip(self.ranges.get(self.start(at)))
     }
 
     /// The oldest request.
-    pub(super) fn front(&self) -> Option<&Queued> {
+    pub(in crate::session::server) fn front(&self) -> Option<&Queued> {
         self.queue.first()
     }
 
     /// Notes that the next range of the request at `at` was sent up to `end`.
-    pub(super) fn sent_to(&mut self, at: usize, end: u32) {
+    pub(in crate::session::server) fn sent_to(&mut self, at: usize, end: u32) {
         let start = self.start(at);
         if let (Some(range), Some(request)) = (self.ranges.get_mut(start), self.queue.get_mut(at)) {
             let sent = u64::from(end.saturating_sub(range.start)).min(request.left);
@@ -187,17 +191,17 @@ impl RequestQueue {
     }
 
     /// Position of the request with the earliest deadline that does not wait; among equals the oldest.
-    pub(super) fn most_urgent(&self) -> Option<usize> {
+    pub(in crate::session::server) fn most_urgent(&self) -> Option<usize> {
         let ready = self.queue.iter().enumerate().filter(|(_, r)| !r.waiting);
         ready.min_by_key(|(_, r)| (r.deadline, r.id)).map(|(at, _)| at)
     }
 
-    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Queued> {
+    pub(in crate::session::server) fn get_mut(&mut self, at: usize) -> Option<&mut Queued> {
         self.queue.get_mut(at)
     }
 
     /// Takes the request at `at` out.
-    pub(super) fn remove(&mut self, at: usize) -> Queued {
+    pub(in crate::session::server) fn remove(&mut self, at: usize) -> Queued {
         let start = self.start(at);
         let request = self.queue.remove(at);
         self.ranges.drain(start..start + request.pieces);
@@ -206,19 +210,19 @@ impl RequestQueue {
     }
 
     /// Takes the request with `id` out.
-    pub(super) fn cancel(&mut self, id: u32) -> Option<Queued> {
+    pub(in crate::session::server) fn cancel(&mut self, id: u32) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.id == id)?;
         Some(self.remove(at))
     }
 
     /// Takes out a request whose id fell below the window, if there is one.
-    pub(super) fn expire(&mut self, lowest: u32) -> Option<Queued> {
+    pub(in crate::session::server) fn expire(&mut self, lowest: u32) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.id < lowest)?;
         Some(self.remove(at))
     }
 
     /// Wakes the requests that wait for an object; says whether there was one.
-    pub(super) fn wake(&mut self, set: u32, object: ObjectNumber) -> bool {
+    pub(in crate::session::server) fn wake(&mut self, set: u32, object: ObjectNumber) -> bool {
         let mut woken = false;
         for request in self.queue.iter_mut().filter(|r| r.set == set && r.object == object) {
             woken |= core::mem::take(&mut request.waiting);
@@ -227,32 +231,36 @@ impl RequestQueue {
     }
 
     /// Takes out one request for an object, if there is one.
-    pub(super) fn take_for(&mut self, set: u32, object: ObjectNumber) -> Option<Queued> {
+    pub(in crate::session::server) fn take_for(
+        &mut self,
+        set: u32,
+        object: ObjectNumber,
+    ) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.set == set && r.object == object)?;
         Some(self.remove(at))
     }
 
     /// The ids of all requests.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(in crate::session::server) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.queue.iter().map(|r| r.id)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::session::server) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// How many requests there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::session::server) fn len(&self) -> usize {
         self.queue.len()
     }
 
     /// Bytes not yet sent.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::session::server) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether some request could be served now.
-    pub(super) fn has_work(&self) -> bool {
+    pub(in crate::session::server) fn has_work(&self) -> bool {
         self.queue.iter().any(|r| !r.waiting)
     }
 }

@@ -2,14 +2,14 @@
 
 /// The source's index for each set handle. Most tokens name one set, which needs no memory of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sets {
+pub(in crate::session::server) enum Sets {
     One(u32),
     Many(Box<[u32]>),
 }
 
 impl Sets {
     /// The index of the set with this handle.
-    pub(super) fn get(&self, handle: u32) -> Option<u32> {
+    pub(in crate::session::server) fn get(&self, handle: u32) -> Option<u32> {
         match self {
             Self::One(index) => (handle == 0).then_some(*index),
             Self::Many(indexes) => indexes.get(handle as usize).copied(),

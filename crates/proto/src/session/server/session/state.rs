@@ -3,131 +3,131 @@
 //! An idle session is this struct alone, with hibernating keys: at most 1 KiB with its share of the tables
 //! (DESIGN.md section 5). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
 
-use super::admission::{ClientId, RequestBucket};
 use super::challenge::Challenge;
-use super::config::EndpointConfig;
-use super::event::Path;
-use super::promise::Owed;
 use super::requests::{RequestQueue, RequestWindow};
 use super::sets::Sets;
 use super::size::SizeSearch;
-use super::table::Pending;
 use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
 use crate::ids::{ObjectNumber, ReceiverIndex};
 use crate::limits::TRAIN_MAX;
+use crate::session::server::config::EndpointConfig;
+use crate::session::server::door::admission::{ClientId, RequestBucket};
+use crate::session::server::door::table::Pending;
+use crate::session::server::event::Path;
+use crate::session::server::send::overload::Owed;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use std::collections::VecDeque;
 
 /// A session that is silent for this long drops its cipher contexts (some 600 bytes each, 120 ns to build again),
 /// and its queue where no rate model lies beside it. Soon, so that a stream of short visits does not hold much.
-pub(super) const REST_AFTER: Duration = Duration::from_secs(1);
+pub(in crate::session::server) const REST_AFTER: Duration = Duration::from_secs(1);
 /// A session without work for this long also drops its rate model.
-pub(super) const IDLE_AFTER: Duration = Duration::from_secs(5);
+pub(in crate::session::server) const IDLE_AFTER: Duration = Duration::from_secs(5);
 /// A session that is silent for this long may be dead: a client that waits for something asks at least every 2 s …
-pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(2);
+pub(in crate::session::server) const DOUBT_AFTER: Duration = Duration::from_secs(2);
 /// … and it is, when it has not answered for so long, asked about once a second.
 const DEAD_AFTER: Duration = Duration::from_secs(3);
 /// Pulses that wait for their answer; more are dropped (the client asks again).
-pub(super) const PULSES_MAX: usize = 4;
+pub(in crate::session::server) const PULSES_MAX: usize = 4;
 /// Set index of a set that the edge did not have when the session began.
-pub(super) const NO_SET: u32 = u32::MAX;
+pub(in crate::session::server) const NO_SET: u32 = u32::MAX;
 
 /// One open session.
-pub(super) struct Session {
-    pub(super) index: ReceiverIndex,
+pub(in crate::session::server) struct Session {
+    pub(in crate::session::server) index: ReceiverIndex,
     /// The client's own index for the session.
-    pub(super) client_index: ReceiverIndex,
-    pub(super) sealer: Sealer,
-    pub(super) opener: Opener,
-    pub(super) path: Path,
-    pub(super) client_public: [u8; 32],
-    pub(super) client: ClientId,
-    pub(super) token_id: [u8; 8],
+    pub(in crate::session::server) client_index: ReceiverIndex,
+    pub(in crate::session::server) sealer: Sealer,
+    pub(in crate::session::server) opener: Opener,
+    pub(in crate::session::server) path: Path,
+    pub(in crate::session::server) client_public: [u8; 32],
+    pub(in crate::session::server) client: ClientId,
+    pub(in crate::session::server) token_id: [u8; 8],
     /// Unix time, seconds.
-    pub(super) expires: u64,
-    pub(super) sets: Sets,
+    pub(in crate::session::server) expires: u64,
+    pub(in crate::session::server) sets: Sets,
     /// Bytes per second.
-    pub(super) rate_cap: Option<u64>,
-    pub(super) window: RequestWindow,
-    pub(super) size: SizeSearch,
-    pub(super) datagram_max: u16,
+    pub(in crate::session::server) rate_cap: Option<u64>,
+    pub(in crate::session::server) window: RequestWindow,
+    pub(in crate::session::server) size: SizeSearch,
+    pub(in crate::session::server) datagram_max: u16,
     /// What the client can take, bytes.
-    pub(super) room: u64,
-    pub(super) rtt: Option<Duration>,
-    pub(super) bucket: RequestBucket,
-    pub(super) opened: Instant,
-    pub(super) heard: Instant,
+    pub(in crate::session::server) room: u64,
+    pub(in crate::session::server) rtt: Option<Duration>,
+    pub(in crate::session::server) bucket: RequestBucket,
+    pub(in crate::session::server) opened: Instant,
+    pub(in crate::session::server) heard: Instant,
     /// Since when it is asked whether its client lives; nothing since it was heard last.
     doubted: Instant,
-    pub(super) totals: Totals,
-    pub(super) work: Option<Box<Work>>,
-    pub(super) challenge: Option<Box<Challenge>>,
+    pub(in crate::session::server) totals: Totals,
+    pub(in crate::session::server) work: Option<Box<Work>>,
+    pub(in crate::session::server) challenge: Option<Box<Challenge>>,
 }
 
 /// What the session's record will say.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Totals {
-    pub(super) bytes: u64,
-    pub(super) repaired: u64,
-    pub(super) datagrams: u64,
-    pub(super) requests: u64,
+pub(in crate::session::server) struct Totals {
+    pub(in crate::session::server) bytes: u64,
+    pub(in crate::session::server) repaired: u64,
+    pub(in crate::session::server) datagrams: u64,
+    pub(in crate::session::server) requests: u64,
 }
 
 /// What only a session with something to do needs.
-pub(super) struct Work {
-    pub(super) queue: RequestQueue,
-    pub(super) refusals: VecDeque<Refusal>,
-    pub(super) pulses: VecDeque<PulseAsked>,
-    pub(super) status: StatusTimer,
+pub(in crate::session::server) struct Work {
+    pub(in crate::session::server) queue: RequestQueue,
+    pub(in crate::session::server) refusals: VecDeque<Refusal>,
+    pub(in crate::session::server) pulses: VecDeque<PulseAsked>,
+    pub(in crate::session::server) status: StatusTimer,
     /// Made with the first DATA.
-    pub(super) sender: Option<Sender>,
+    pub(in crate::session::server) sender: Option<Sender>,
     /// First sequence number the sender knows.
-    pub(super) sender_base: u64,
+    pub(in crate::session::server) sender_base: u64,
     /// Number of the newest REPORT; older ones that arrive late say nothing new.
-    pub(super) last_report: u32,
-    pub(super) used: Instant,
+    pub(in crate::session::server) last_report: u32,
+    pub(in crate::session::server) used: Instant,
     /// What the shard's promise holds for the session.
-    pub(super) owed: Owed,
+    pub(in crate::session::server) owed: Owed,
 }
 
 /// A REFUSE to be sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
-    pub(super) id: u32,
-    pub(super) handle: u32,
-    pub(super) object: ObjectNumber,
-    pub(super) code: Code,
-    pub(super) retry_after_ms: u32,
+pub(in crate::session::server) struct Refusal {
+    pub(in crate::session::server) id: u32,
+    pub(in crate::session::server) handle: u32,
+    pub(in crate::session::server) object: ObjectNumber,
+    pub(in crate::session::server) code: Code,
+    pub(in crate::session::server) retry_after_ms: u32,
 }
 
 /// A PULSE to be answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PulseAsked {
-    pub(super) handle: u32,
-    pub(super) object: ObjectNumber,
-    pub(super) number: u32,
-    pub(super) echo: u32,
+pub(in crate::session::server) struct PulseAsked {
+    pub(in crate::session::server) handle: u32,
+    pub(in crate::session::server) object: ObjectNumber,
+    pub(in crate::session::server) number: u32,
+    pub(in crate::session::server) echo: u32,
 }
 
 /// When STATUS is due, and how often it will be repeated (section 9).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StatusTimer {
-    pub(super) due: Option<Instant>,
-    pub(super) repeats: u8,
+pub(in crate::session::server) struct StatusTimer {
+    pub(in crate::session::server) due: Option<Instant>,
+    pub(in crate::session::server) repeats: u8,
 }
 
 impl StatusTimer {
     /// STATUS is due at `at` or earlier.
-    pub(super) fn by(&mut self, at: Instant) {
+    pub(in crate::session::server) fn by(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 }
 
 impl Session {
     /// The session that a pending handshake becomes with its first sealed packet, which proved `path`.
-    pub(super) fn new(
+    pub(in crate::session::server) fn new(
         config: &EndpointConfig,
         index: ReceiverIndex,
         client: ClientId,
@@ -165,14 +165,18 @@ impl Session {
     }
 
     /// The working part, made when it is not there.
-    pub(super) fn work(&mut self, now: Instant) -> &mut Work {
+    pub(in crate::session::server) fn work(&mut self, now: Instant) -> &mut Work {
         let work = self.work.get_or_insert_with(|| Box::new(Work::new(now)));
         work.used = now;
         work
     }
 
     /// The rate model, made with the first DATA.
-    pub(super) fn sender(&mut self, now: Instant, skip_key: impl FnOnce() -> [u8; 16]) {
+    pub(in crate::session::server) fn sender(
+        &mut self,
+        now: Instant,
+        skip_key: impl FnOnce() -> [u8; 16],
+    ) {
         let (datagram_bytes, next) = (self.size.current(), self.sealer.next_sequence());
         let (initial_rtt, rate_cap, room) = (self.rtt, self.rate_cap, self.room);
         let work = self.work(now);
@@ -190,7 +194,7 @@ impl Session {
     ///
     /// A client that waits for something asks at least every 2 s (section 14). One that has been silent for
     /// [`IDLE_AFTER`] is gone: its requests count as finished, and should it come back, it asks anew for what is missing.
-    pub(super) fn rest(&mut self, now: Instant) {
+    pub(in crate::session::server) fn rest(&mut self, now: Instant) {
         if now.saturating_since(self.heard) >= IDLE_AFTER
             && let Some(mut work) = self.work.take()
         {
@@ -210,7 +214,7 @@ impl Session {
     }
 
     /// Asks its client whether it lives, with `secret`; false: it was asked long enough.
-    pub(super) fn doubt(&mut self, now: Instant, secret: [u8; 8]) -> bool {
+    pub(in crate::session::server) fn doubt(&mut self, now: Instant, secret: [u8; 8]) -> bool {
         if self.doubted <= self.heard {
             self.doubted = now;
         } else if now.saturating_since(self.doubted) >= DEAD_AFTER {
@@ -221,12 +225,12 @@ impl Session {
     }
 
     /// What the shard's promise holds for it.
-    pub(super) fn owed(&self) -> Owed {
+    pub(in crate::session::server) fn owed(&self) -> Owed {
         self.work.as_ref().map_or_else(Owed::default, |work| work.owed)
     }
 
     /// What it is to be sent: of its bytes those that its path can carry within `bound`, where the path is known.
-    pub(super) fn owes(&self, bound: Duration) -> Owed {
+    pub(in crate::session::server) fn owes(&self, bound: Duration) -> Owed {
         let Some(work) = &self.work else { return Owed::default() };
         let known = work.sender.as_ref().filter(|sender| sender.phase() != Phase::Startup);
         let path = known.map_or(u64::MAX, Sender::rate).min(self.rate_cap.unwrap_or(u64::MAX));
@@ -237,7 +241,7 @@ impl Session {
     }
 
     /// Whether there is a message to send now, or a probe of the datagram size.
-    pub(super) fn has_notice(&self, now: Instant) -> bool {
+    pub(in crate::session::server) fn has_notice(&self, now: Instant) -> bool {
         let Some(work) = &self.work else {
             return self.challenge.as_ref().is_some_and(|challenge| challenge.is_due(now));
         };
@@ -249,13 +253,13 @@ impl Session {
     }
 
     /// When the next train may leave; `None` while there is nothing to send or only a report can allow it.
-    pub(super) fn train_due(&self, now: Instant) -> Option<Instant> {
+    pub(in crate::session::server) fn train_due(&self, now: Instant) -> Option<Instant> {
         let work = self.work.as_ref().filter(|work| work.queue.has_work())?;
         work.sender.as_ref().map_or(Some(now), Sender::next_send_time)
     }
 
     /// When something is due that needs no packet from the client: STATUS, or a timeout of the rate model.
-    pub(super) fn timer(&self) -> Instant {
+    pub(in crate::session::server) fn timer(&self) -> Instant {
         let Some(work) = &self.work else { return Instant::FAR_FUTURE };
         let silence = work.sender.as_ref().and_then(Sender::next_timeout);
         let times = [work.status.due, silence];
@@ -263,13 +267,13 @@ impl Session {
     }
 
     /// The round trip for timers that need one before it is known.
-    pub(super) fn rtt_or_default(&self) -> Duration {
+    pub(in crate::session::server) fn rtt_or_default(&self) -> Duration {
         let measured = self.work.as_ref().and_then(|w| w.sender.as_ref()).map(Sender::rtt);
         measured.or(self.rtt).unwrap_or(Duration::from_millis(100))
     }
 
     /// Starts anew on a proven new address.
-    pub(super) fn move_to(&mut self, now: Instant, path: Path) {
+    pub(in crate::session::server) fn move_to(&mut self, now: Instant, path: Path) {
         self.path = path;
         self.rtt = None;
         self.size = SizeSearch::new(usize::from(self.datagram_max));

@@ -1,0 +1,12 @@
+//! One open session: what it knows, what its client's messages do to it, and what it has to say.
+//!
+//! Nothing here knows the other sessions of the shard. The endpoint opens packets and hands them in; what leaves is
+//! work in the session's queue, and messages that the sending side asks for when it is the session's turn.
+
+pub(super) mod challenge;
+pub(super) mod messages;
+pub(super) mod notices;
+pub(super) mod requests;
+pub(super) mod sets;
+pub(super) mod size;
+pub(super) mod state;
