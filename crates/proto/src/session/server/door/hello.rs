@@ -1,7 +1,7 @@
 //! HELLO to WELCOME (section 5): the checks in the order of their cost.
 
-use super::admission::HelloVerdict;
 use super::answers::{ANSWER_MAX, Answer};
+use super::budget::HelloVerdict;
 use super::table::Pending;
 use crate::crypto::{Opener, Sealer, hash};
 use crate::faults::{Fault, planted};

@@ -4,8 +4,9 @@
 //! that another shard has read. What leaves is an answer in the queue (COOKIE, DEFER, WELCOME) and a pending handshake
 //! in the table, which becomes a session with its first sealed packet.
 
-pub(super) mod admission;
 pub(super) mod answers;
+pub(super) mod budget;
+pub(super) mod clients;
 pub(super) mod flood;
 mod hello;
 pub(super) mod table;

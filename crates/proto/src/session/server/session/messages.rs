@@ -1,5 +1,6 @@
 //! What each authentic message does to its session (section 7).
 
+use super::pace::Pace;
 use super::requests::{Admission, Queued};
 use super::size::SizeChange;
 use super::state::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
@@ -8,7 +9,6 @@ use crate::crypto::{Opened, hash};
 use crate::faults::{Fault, planted};
 use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
 use crate::session::server::counters::Counters;
-use crate::session::server::door::admission::Pace;
 use crate::session::server::event::Path;
 use crate::session::server::receive::Ending;
 use crate::session::server::send::overload::{Candidate, Promise};

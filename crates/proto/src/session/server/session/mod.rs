@@ -6,6 +6,7 @@
 pub(super) mod challenge;
 pub(super) mod messages;
 pub(super) mod notices;
+pub(super) mod pace;
 pub(super) mod requests;
 pub(super) mod sets;
 pub(super) mod size;

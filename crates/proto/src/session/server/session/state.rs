@@ -4,6 +4,7 @@
 //! (DESIGN.md section 5). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
 
 use super::challenge::Challenge;
+use super::pace::RequestBucket;
 use super::requests::{RequestQueue, RequestWindow};
 use super::sets::Sets;
 use super::size::SizeSearch;
@@ -12,7 +13,7 @@ use crate::crypto::{Opener, Sealer};
 use crate::ids::{ObjectNumber, ReceiverIndex};
 use crate::limits::TRAIN_MAX;
 use crate::session::server::config::EndpointConfig;
-use crate::session::server::door::admission::{ClientId, RequestBucket};
+use crate::session::server::door::clients::ClientId;
 use crate::session::server::door::table::Pending;
 use crate::session::server::event::Path;
 use crate::session::server::send::overload::Owed;

@@ -1,0 +1,130 @@
+//! How many handshakes a shard works on in a second.
+
+use crate::time::{Duration, Instant};
+
+/// From this part of the handshakes allowed in a second on cookies are demanded (section 5).
+const COOKIE_PART: u32 = 10;
+/// How long a quiet shard may save up its share.
+const SAVING: Duration = Duration::from_millis(500);
+/// What a client that was put off is told to wait, at most: its patience is 10 s.
+const PUT_OFF_MAX: Duration = Duration::from_secs(2);
+
+/// What to do with a HELLO whose mac1 is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session::server) enum HelloVerdict {
+    /// Work on it.
+    Work,
+    /// Work on it only with a valid cookie.
+    WithCookie,
+    /// Too many: later, cookie or not.
+    Later,
+}
+
+/// Two allowances of handshakes that refill with time: one without cookies, one with.
+#[derive(Debug)]
+pub(in crate::session::server) struct HandshakeBudget {
+    /// Time between two handshakes at the most.
+    pace: Duration,
+    free: Allowance,
+    hard: Allowance,
+    /// Up to when those who were put off have been told to come again, one after the other.
+    booked: Instant,
+}
+
+impl HandshakeBudget {
+    /// A full budget for so many handshakes a second.
+    pub(in crate::session::server) fn new(per_second: u32, now: Instant) -> Self {
+        let pace = (Duration::from_secs(1) / per_second.max(1)).max(Duration::from_nanos(1));
+        let (free, hard) = (Allowance::new(pace * COOKIE_PART, now), Allowance::new(pace, now));
+        Self { pace, free, hard, booked: now }
+    }
+
+    /// Says what to do with a HELLO now.
+    pub(in crate::session::server) fn verdict(&mut self, now: Instant) -> HelloVerdict {
+        if !self.hard.has(now) {
+            HelloVerdict::Later
+        } else if self.free.has(now) {
+            HelloVerdict::Work
+        } else {
+            HelloVerdict::WithCookie
+        }
+    }
+
+    /// Notes that a handshake was worked on.
+    pub(in crate::session::server) fn spend(&mut self) {
+        self.free.spend();
+        self.hard.spend();
+    }
+
+    /// When a client that is put off now should come again: after those who were put off before.
+    pub(in crate::session::server) fn put_off(&mut self, now: Instant) -> Duration {
+        let turn = (self.booked.max(now) + self.pace).min(now + PUT_OFF_MAX);
+        self.booked = turn;
+        turn.saturating_since(now)
+    }
+}
+
+/// Handshakes saved up, as the time in which they are earned; at least one.
+#[derive(Debug)]
+struct Allowance {
+    pace: Duration,
+    saved: Duration,
+    at: Instant,
+}
+
+impl Allowance {
+    fn new(pace: Duration, now: Instant) -> Self {
+        Self { pace, saved: SAVING.max(pace), at: now }
+    }
+
+    fn has(&mut self, now: Instant) -> bool {
+        let earned = now.saturating_since(self.at);
+        self.saved = (self.saved + earned).min(SAVING.max(self.pace));
+        self.at = self.at.max(now);
+        self.saved >= self.pace
+    }
+
+    fn spend(&mut self) {
+        self.saved = self.saved.saturating_sub(self.pace);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_begin_at_a_tenth_and_beyond_the_whole_it_is_later() {
+        let now = Instant::ZERO;
+        let mut budget = HandshakeBudget::new(500, now);
+        let mut verdicts = [0; 3];
+        for _ in 0..400 {
+            let verdict = budget.verdict(now);
+            verdicts[verdict as usize] += 1;
+            if verdict != HelloVerdict::Later {
+                budget.spend();
+            }
+        }
+        assert_eq!(verdicts, [25, 225, 150]);
+        assert_eq!(budget.verdict(now + Duration::from_secs(1)), HelloVerdict::Work);
+    }
+
+    #[test]
+    fn an_edge_of_one_handshake_a_minute_still_does_one() {
+        let mut budget = HandshakeBudget::new(0, Instant::ZERO);
+        assert_eq!(budget.verdict(Instant::ZERO), HelloVerdict::Work);
+        budget.spend();
+        assert_eq!(budget.verdict(Instant::ZERO), HelloVerdict::Later);
+    }
+
+    #[test]
+    fn those_who_are_put_off_come_one_after_the_other() {
+        let mut budget = HandshakeBudget::new(10, Instant::ZERO);
+        let waits = [0; 3].map(|_| budget.put_off(Instant::ZERO).as_millis());
+        assert_eq!(waits, [100, 200, 300]);
+        let last = (0..100).map(|_| budget.put_off(Instant::ZERO)).last();
+        assert_eq!(last, Some(PUT_OFF_MAX));
+        let later = Instant::ZERO + Duration::from_secs(10);
+        assert_eq!(budget.put_off(later).as_millis(), 100);
+    }
+}
