@@ -12,7 +12,7 @@ pub const SHARDS_MAX: u16 = u8::MAX as u16;
 pub const SESSIONS_MAX: u32 = ReceiverIndex::SLOTS;
 /// Unfinished handshakes over all shards, at about 2 KiB each: 2 GiB.
 pub const PENDING_MAX: u32 = 1 << 20;
-/// What an idle session may hold (DESIGN.md section 5).
+/// What an idle session may hold (`docs/internals/invariants.md`).
 pub const SESSION_BYTES: u64 = 1024;
 /// What a pending handshake may hold: a HELLO, its WELCOME, keys.
 pub const PENDING_BYTES: u64 = 2048;

@@ -1,4 +1,4 @@
-//! What an idle session costs an edge, in resident memory (DESIGN.md section 5: at most 1 KiB).
+//! What an idle session costs an edge, in resident memory: at most 1 KiB (`docs/internals/invariants.md`).
 //!
 //! The shipped binary serves in its own process; a swarm of clients opens sessions, each with a key of its own,
 //! and then says nothing. This counts what `session_memory` cannot see: the allocator's waste, the process's other

@@ -1,5 +1,5 @@
-//! What an idle open session costs an endpoint, in heap: at most 1 KiB, with its share of every table (DESIGN.md
-//! section 5). Exact, alike in every run and in virtual time, so it shows what `memory`, which weighs a whole
+//! What an idle open session costs an endpoint, in heap: at most 1 KiB, with its share of every table
+//! (`docs/internals/invariants.md`). Exact, alike in every run and in virtual time, so it shows what `memory`, which weighs a whole
 //! process, cannot: that every byte a session took for its work is given back, at the worst size of every table.
 #![forbid(unsafe_code)]
 

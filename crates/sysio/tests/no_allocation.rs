@@ -1,5 +1,5 @@
 //! Neither shipped driver allocates once it is made (the two on runtimes do, for each operation): receiving, sending, failing and waking are all done in
-//! memory of the construction (DESIGN.md section 10, rule 3).
+//! memory of the construction (`docs/internals/invariants.md`).
 
 use std::net::SocketAddr;
 use std::time::Duration;

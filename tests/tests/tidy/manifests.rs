@@ -1,6 +1,6 @@
 //! Cargo manifests: which crate may depend on which, where versions stand, lints taken over.
 //!
-//! The table is DESIGN.md section 2; to change a row is to change the design, so say why there.
+//! docs/internals/map.md says why; to change a row is to change the design, so say why there.
 
 use std::path::Path;
 
@@ -76,7 +76,7 @@ pub(crate) fn direction_violations(packages: &[Value]) -> Vec<String> {
     for package in packages {
         let name = package["name"].as_str().expect("a package has a name");
         let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(row, _)| *row == name) else {
-            found.push(format!("{name}: not in the dependency table of DESIGN.md section 2"));
+            found.push(format!("{name}: not in the table of dependencies"));
             continue;
         };
         for dependency in dependencies(package).iter().filter(|dependency| !dependency.is_dev) {

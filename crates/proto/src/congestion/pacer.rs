@@ -5,7 +5,7 @@ use crate::limits::{TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use crate::time::{Duration, Instant};
 
 /// A train carries at most what the rate carries in a quarter of the round trip, within these bounds: at most
-/// 1 ms (DESIGN.md section 5), so that a train is a small part of what a short path and its queue can hold; at least
+/// 1 ms, so that a train is a small part of what a short path and its queue can hold; at least
 /// 250 µs, so that GSO pays: from 2.1 Gbit/s on, trains are full on any path.
 const TRAIN_TIME: (Duration, Duration) = (Duration::from_micros(250), Duration::from_millis(1));
 /// Where the least round trip is below this, a train may be full at any rate: one machine or one rack, whose queues take

@@ -455,7 +455,7 @@ fn hibernation_changes_nothing_but_the_size() {
     }
 }
 
-/// DESIGN.md section 5 allows an idle session 1 KiB; packet protection takes about a third of it.
+/// An idle session may hold 1 KiB; packet protection takes about a third of it.
 #[test]
 fn a_hibernating_session_is_small() {
     const WINDOW_HEAP: usize = 512 / 8;

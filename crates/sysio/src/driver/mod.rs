@@ -60,8 +60,8 @@ pub struct DriverConfig {
 }
 
 impl DriverConfig {
-    /// For a shard of an edge: 1024 × 2 KiB to receive, 16 × 64 KiB to send (the 1 MiB slab of
-    /// DESIGN.md section 3).
+    /// For a shard of an edge: 1024 × 2 KiB to receive, 16 × 64 KiB to send (a slab of 1 MiB,
+    /// `docs/internals/trains.md`).
     pub const EDGE: DriverConfig = DriverConfig {
         receive_buffers: 1024,
         receive_buffer_bytes: 2048,

@@ -1,7 +1,7 @@
 //! One open session: its keys, its address, and, only while it works, its queue and its rate model.
 //!
 //! An idle session is this struct alone, with hibernating keys: at most 1 KiB with its share of the tables
-//! (DESIGN.md section 5). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
+//! (`docs/internals/invariants.md`). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
 
 use super::challenge::Challenge;
 use super::pace::RequestBucket;
