@@ -4,7 +4,6 @@
 //! send them and the time it took to have them reported: reports that come in a burst, or lie about when data
 //! came, cannot make it higher than the rate at which the data was sent.
 
-use super::model::SlowData;
 use super::trains::{Snapshot, Train};
 use super::units::rate_of;
 use crate::time::{Duration, Instant};
@@ -24,6 +23,13 @@ pub(super) struct RateSample {
     pub(super) in_flight: u64,
     /// The rate may be lower than the path's for want of data.
     pub(super) app_limited: bool,
+}
+
+/// What became of data sent slower than the estimated rate, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SlowData {
+    pub(super) delivered: u64,
+    pub(super) lost: u64,
 }
 
 /// The connection's counters (`C.*`).

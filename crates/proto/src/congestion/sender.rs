@@ -3,9 +3,9 @@
 mod settle;
 
 use super::missing::Missing;
-use super::model::{Model, Phase, Report, SlowData};
+use super::model::{Model, Phase, Report};
 use super::pacer::{CATCH_UP, Pacer, on_a_short_path, train_bytes};
-use super::rate_sample::{Delivery, RateSample};
+use super::rate_sample::{Delivery, RateSample, SlowData};
 use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
 use super::rtt::{DEFAULT_RTT, Rtt};
 use super::silence::Silence;

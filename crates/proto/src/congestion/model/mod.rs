@@ -14,14 +14,13 @@ mod startup;
 
 use super::filters::MaxRate;
 use super::pacer::{on_a_short_path, train_bytes};
-use super::rate_sample::RateSample;
+use super::rate_sample::{RateSample, SlowData};
 use super::units::{bytes_in, scale};
 use crate::limits::{REPORT_DATA_MAX, REPORT_DELAY_MAX, REPORT_DELAY_MIN};
 use crate::time::{Duration, Instant};
 use aggregation::Aggregation;
 use loss_bound::LossBound;
 use own_loss::OwnLoss;
-pub(super) use own_loss::SlowData;
 use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN};
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;

@@ -5,14 +5,8 @@
 //! for both. Here the threshold is for what is lost beyond the path's own share.
 
 use super::params::{OWN_LOSS_MAX, OWN_LOSS_PRIOR, OWN_LOSS_WINDOW, UNQUEUED};
+use crate::congestion::rate_sample::SlowData;
 use crate::time::Duration;
-
-/// What became of data sent slower than the estimated rate, bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::congestion) struct SlowData {
-    pub(in crate::congestion) delivered: u64,
-    pub(in crate::congestion) lost: u64,
-}
 
 /// An estimate of the share that the path loses by itself.
 #[derive(Clone, Copy, Debug, Default)]
