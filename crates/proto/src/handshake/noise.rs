@@ -8,13 +8,11 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error, HandshakeState};
 
 use super::identity::{EdgeIdentity, StaticSecret, edge_id};
-use super::x25519::KeyPair;
+use super::x25519::{KEY, KeyPair};
 use crate::crypto::{Secret, Suite};
 
 /// The protocol's name in Noise.
 const PATTERN: &str = "Noise_IK_25519_AESGCM_SHA256";
-/// A public key.
-pub(super) const KEY: usize = 32;
 /// A tag inside Noise messages.
 const TAG: usize = 16;
 /// Message 1 without its payload: `e`, the encrypted `s`, and the payload's tag.

@@ -5,7 +5,8 @@ use snow::Error;
 use snow::types::{Dh, Random};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::noise::KEY;
+/// A private key, a public key, and the secret that two of them share, bytes (RFC 7748).
+pub(super) const KEY: usize = 32;
 
 /// One key pair of a handshake, empty until it is set or generated.
 #[derive(Default, Zeroize, ZeroizeOnDrop)]
