@@ -21,6 +21,10 @@ pub mod ids;
 pub mod keytext;
 /// Every bound of the protocol, with its unit and the arithmetic behind it.
 pub mod limits;
+/// Spacing of trains.
+mod pacer;
+/// Bytes per second.
+pub mod rate;
 /// Segment geometry, encryption, leaves and parity, manifest.
 pub mod segment;
 /// Server and client session state machines.

@@ -7,15 +7,14 @@
 mod filters;
 mod missing;
 mod model;
-mod pacer;
 mod rate_sample;
 mod report;
 mod rtt;
 mod sender;
 mod silence;
 mod skip;
+mod train_size;
 mod trains;
-mod units;
 
 pub use model::Phase;
 pub use report::{FeedbackView, Lie, ReportOutcome};

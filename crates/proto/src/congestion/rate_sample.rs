@@ -5,14 +5,14 @@
 //! came, cannot make it higher than the rate at which the data was sent.
 
 use super::trains::{Snapshot, Train};
-use super::units::rate_of;
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
 /// What one report says about the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct RateSample {
-    /// Bytes/s; `None` when the interval is too short to tell.
-    pub(super) rate: Option<u64>,
+    /// `None` when the interval is too short to tell.
+    pub(super) rate: Option<Rate>,
     /// Bytes delivered in the interval.
     pub(super) delivered: u64,
     /// Bytes that had been delivered when the newest delivered train was sent: counts round trips.
@@ -133,7 +133,7 @@ impl Delivery {
         let interval = send_time.max(report_time);
         let delivered = self.delivered.saturating_sub(then.delivered);
         RateSample {
-            rate: (interval >= shortest).then(|| rate_of(delivered, interval)).flatten(),
+            rate: (interval >= shortest).then(|| Rate::of(delivered, interval)).flatten(),
             delivered,
             prior_delivered: then.delivered,
             lost: self.lost.saturating_sub(then.lost),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     /// Ten trains of 10 000 bytes, 1 ms apart; `reported` gives when each is reported.
-    fn rate_of_last(reported: impl Fn(u64) -> u64) -> Option<u64> {
+    fn rate_of_last(reported: impl Fn(u64) -> u64) -> Option<Rate> {
         let mut trains = Trains::new(1000);
         let mut delivery = Delivery::new(at(0));
         let mut last = None;
@@ -177,13 +177,13 @@ mod tests {
     fn a_slow_path_shows_its_own_rate() {
         // 10 kB each 2 ms; all were sent before the first report, 20 ms after the start.
         let rate = rate_of_last(|n| 20 + 2 * n).unwrap();
-        assert_eq!(rate, 100_000 * 1000 / 38);
+        assert_eq!(rate, Rate::new(100_000 * 1000 / 38));
     }
 
     #[test]
     fn reports_in_a_burst_show_no_more_than_the_sending_rate() {
         let rate = rate_of_last(|_| 11).unwrap();
-        assert!(rate <= 10_000_000, "{rate}");
+        assert!(rate <= Rate::new(10_000_000), "{rate:?}");
     }
 
     #[test]

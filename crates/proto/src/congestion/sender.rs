@@ -4,13 +4,15 @@ mod settle;
 
 use super::missing::Missing;
 use super::model::{Model, Phase, Report};
-use super::pacer::{CATCH_UP, Pacer, on_a_short_path, train_bytes};
 use super::rate_sample::{Delivery, RateSample, SlowData};
 use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
 use super::rtt::{DEFAULT_RTT, Rtt};
 use super::silence::Silence;
 use super::skip::Skips;
+use super::train_size::{CATCH_UP, made_good, on_a_short_path, train_bytes};
 use super::trains::Trains;
+use crate::pacer::Pacer;
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
 /// The reordering window is a quarter of the round trip, at least this: less is noise of clocks and batching.
@@ -23,8 +25,8 @@ pub struct SenderConfig {
     pub initial_rtt: Option<Duration>,
     /// UDP payload of a full datagram, bytes.
     pub datagram_bytes: usize,
-    /// Upper bound of the rate, bytes/s: of the token and of the edge.
-    pub rate_cap: Option<u64>,
+    /// Upper bound of the rate: of the token and of the edge.
+    pub rate_cap: Option<Rate>,
     /// Secret of the session that decides which sequence numbers are skipped. Never known to the client.
     pub skip_key: [u8; 16],
 }
@@ -41,7 +43,7 @@ pub struct Sender {
     skips: Skips,
     silence: Silence,
     datagram: usize,
-    rate_cap: Option<u64>,
+    rate_cap: Option<Rate>,
     room: u64,
     /// The first number not sent.
     next_sequence: u64,
@@ -102,7 +104,7 @@ impl Sender {
             return None;
         }
         let datagram = self.datagram as u64;
-        let late = self.pacer.late(now, self.waited);
+        let late = self.pacer.late(now, made_good(self.waited));
         let room = self.room.saturating_sub(self.delivery.in_flight);
         let window = if self.window_is_open() { self.window_left() } else { 0 };
         let mut bytes = self.train_bytes(late).min(room).min(window);
@@ -163,7 +165,7 @@ impl Sender {
         if !self.window_is_open() {
             self.model.on_window_limited();
         }
-        self.pacer.on_sent(now, bytes, rate, self.waited);
+        self.pacer.on_sent(now, rate.time_for(bytes), made_good(self.waited));
         self.waited = Duration::ZERO;
         self.silence.on_sent(now, self.rtt.probe_timeout());
         self.probe = false;
@@ -285,8 +287,8 @@ impl Sender {
         self.trains.watch(self.datagram);
     }
 
-    /// Upper bound of the rate, bytes/s, from now on.
-    pub fn set_rate_cap(&mut self, cap: Option<u64>) {
+    /// Upper bound of the rate from now on.
+    pub fn set_rate_cap(&mut self, cap: Option<Rate>) {
         self.rate_cap = cap;
     }
 
@@ -314,16 +316,17 @@ impl Sender {
         self.model.min_rtt()
     }
 
-    /// Bytes/s at which trains leave now.
+    /// At which trains leave now.
     #[must_use]
-    pub fn pacing_rate(&self) -> u64 {
-        let rate = self.rate_cap.map_or(u64::MAX, |cap| cap.max(1)).min(self.model.pacing_rate());
+    pub fn pacing_rate(&self) -> Rate {
+        let cap = self.rate_cap.map_or(Rate::MAX, |cap| cap.max(Rate::LEAST));
+        let rate = cap.min(self.model.pacing_rate());
         self.silence.slowed(rate)
     }
 
-    /// Bytes/s that the path was found to carry; 0 before the first sample.
+    /// What the path was found to carry; [`Rate::ZERO`] before the first sample.
     #[must_use]
-    pub fn rate(&self) -> u64 {
+    pub fn rate(&self) -> Rate {
         self.model.rate()
     }
 

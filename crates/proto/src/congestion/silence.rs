@@ -1,6 +1,7 @@
 //! What happens when reports stay away: the rate halves for each probe timeout, and sending stops after a second
 //! (PROTOCOL.md section 14; the spirit of RFC 8085, section 3.1.1, and RFC 3448, section 4.4).
 
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
 /// Sending stops when nothing was heard for this long.
@@ -64,8 +65,8 @@ impl Silence {
     }
 
     /// `rate` after the halvings.
-    pub(super) fn slowed(&self, rate: u64) -> u64 {
-        rate >> self.timeouts.min(HALVINGS_MAX)
+    pub(super) fn slowed(&self, rate: Rate) -> Rate {
+        rate.halved(self.timeouts.min(HALVINGS_MAX))
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
         assert!(!silence.on_timer(at(299), TIMEOUT));
         for (ms, rate) in [(300, 500), (600, 250), (900, 125)] {
             assert!(silence.on_timer(at(ms), TIMEOUT));
-            assert_eq!(silence.slowed(1000), rate);
+            assert_eq!(silence.slowed(Rate::new(1000)), Rate::new(rate));
             assert!(!silence.stopped());
         }
         assert_eq!(silence.deadline(), Some(at(1000)));
@@ -104,8 +105,8 @@ mod tests {
         silence.on_timer(at(1000), TIMEOUT);
         silence.on_report(at(1001), TIMEOUT, false);
         assert_eq!(
-            (silence.slowed(1000), silence.stopped(), silence.deadline()),
-            (1000, false, None)
+            (silence.slowed(Rate::new(1000)), silence.stopped(), silence.deadline()),
+            (Rate::new(1000), false, None)
         );
         silence.on_report(at(1001), TIMEOUT, true);
         assert_eq!(silence.deadline(), Some(at(1301)));

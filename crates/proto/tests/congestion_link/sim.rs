@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use segcast_proto::congestion::{FeedbackView, Sender, SenderConfig};
+use segcast_proto::rate::Rate;
 use segcast_proto::time::{Duration, Instant};
 
 use super::cubic::{Cubic, PACKET};
@@ -40,7 +41,7 @@ impl Flow {
         let config = SenderConfig {
             initial_rtt: Some(Duration::from_nanos(rtt)),
             datagram_bytes: datagram,
-            rate_cap,
+            rate_cap: rate_cap.map(Rate::new),
             skip_key: [seed; 16],
         };
         Self::Segcast(Box::new(Segcast {

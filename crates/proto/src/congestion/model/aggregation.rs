@@ -3,7 +3,7 @@
 //! A busy client or a batching link holds reports back for longer than the least round trip shows. The window
 //! must cover that data too, or it throttles the rate, which lowers the window in turn.
 
-use crate::congestion::units::bytes_in;
+use crate::rate::Rate;
 use crate::time::Instant;
 
 /// Reports in a window of the maximum filter; two windows are kept.
@@ -24,9 +24,9 @@ impl Aggregation {
         self.this.max(self.last)
     }
 
-    /// `delivered` bytes were reported at `now`; `rate` is the estimate (bytes/s) before this report.
-    pub(super) fn on_report(&mut self, now: Instant, delivered: u64, rate: u64, new_round: bool) {
-        let expected = self.since.map_or(0, |since| bytes_in(rate, now.saturating_since(since)));
+    /// `delivered` bytes were reported at `now`; `rate` is the estimate before this report.
+    pub(super) fn on_report(&mut self, now: Instant, delivered: u64, rate: Rate, new_round: bool) {
+        let expected = self.since.map_or(0, |since| rate.bytes_in(now.saturating_since(since)));
         let begins = self.since.is_none() || self.delivered <= expected;
         if begins {
             self.since = Some(now);
@@ -46,19 +46,21 @@ impl Aggregation {
 mod tests {
     use super::*;
 
+    const RATE: Rate = Rate::new(1_000_000);
+
     #[test]
     fn steady_reports_add_one_report_and_bursts_add_themselves() {
         let mut aggregation = Aggregation::default();
         for ms in 1..100 {
-            aggregation.on_report(Instant::from_nanos(ms * 1_000_000), 1000, 1_000_000, true);
+            aggregation.on_report(Instant::from_nanos(ms * 1_000_000), 1000, RATE, true);
         }
         assert_eq!(aggregation.get(), 1000);
         for _ in 0..5 {
-            aggregation.on_report(Instant::from_nanos(109_000_000), 2000, 1_000_000, false);
+            aggregation.on_report(Instant::from_nanos(109_000_000), 2000, RATE, false);
         }
         assert_eq!(aggregation.get(), 10_000);
         for ms in 110..130 {
-            aggregation.on_report(Instant::from_nanos(ms * 1_000_000), 1000, 1_000_000, true);
+            aggregation.on_report(Instant::from_nanos(ms * 1_000_000), 1000, RATE, true);
         }
         assert_eq!(aggregation.get(), 1000, "forgotten after ten rounds");
     }

@@ -5,23 +5,23 @@
 
 use super::params::{
     BETA, BETA_ECN, BETA_HIGH, LOSS_THRESHOLD, STARTUP_LOST_RANGES, TOLERANCE, UNQUEUED_PROBE_LOSS,
-    UNQUEUED_STARTUP_LOSS,
+    UNQUEUED_STARTUP_LOSS, scale,
 };
 use super::{LostTrain, Model, Phase, Report};
-use crate::congestion::units::scale;
+use crate::rate::Rate;
 use crate::time::Instant;
 
-/// The bounds, and the signals of the round at hand. `u64::MAX` is "no bound".
+/// The bounds, and the signals of the round at hand. [`Rate::MAX`] and `u64::MAX` are "no bound".
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LossBound {
     pub(super) high: u64,
     pub(super) low: u64,
-    pub(super) rate_low: u64,
+    pub(super) rate_low: Rate,
     /// The round of congestion signals ends when so much is delivered.
     ends_at_delivered: u64,
     round_started: bool,
     round: Signals,
-    rate_latest: u64,
+    rate_latest: Rate,
     delivered_latest: u64,
     startup_is_lossy: bool,
 }
@@ -39,11 +39,11 @@ impl Default for LossBound {
         Self {
             high: u64::MAX,
             low: u64::MAX,
-            rate_low: u64::MAX,
+            rate_low: Rate::MAX,
             ends_at_delivered: 0,
             round_started: false,
             round: Signals::default(),
-            rate_latest: 0,
+            rate_latest: Rate::ZERO,
             delivered_latest: 0,
             startup_is_lossy: false,
         }
@@ -71,13 +71,13 @@ impl LossBound {
     /// Lifts the short-term bounds.
     pub(super) fn lift(&mut self) {
         self.low = u64::MAX;
-        self.rate_low = u64::MAX;
+        self.rate_low = Rate::MAX;
     }
 
     /// Begins a new round of signals.
     pub(super) fn restart(&mut self) {
         self.round = Signals::default();
-        self.rate_latest = 0;
+        self.rate_latest = Rate::ZERO;
         self.delivered_latest = 0;
     }
 }
@@ -88,7 +88,7 @@ impl Model {
         let sample = &report.sample;
         let limit = self.loss_limit(sample.in_flight);
         let bound = &mut self.bound;
-        let rate = sample.rate.unwrap_or(0);
+        let rate = sample.rate.unwrap_or_default();
         bound.rate_latest = bound.rate_latest.max(rate);
         bound.delivered_latest = bound.delivered_latest.max(sample.delivered);
         bound.note(report);
@@ -122,10 +122,10 @@ impl Model {
         let (max_rate, window) = (self.max_rate.get(), self.window);
         let tolerance = TOLERANCE / (1.0 - self.own_loss.share());
         let bound = &mut self.bound;
-        let rate = if bound.rate_low == u64::MAX { max_rate } else { bound.rate_low };
+        let rate = if bound.rate_low == Rate::MAX { max_rate } else { bound.rate_low };
         let low = if bound.low == u64::MAX { window } else { bound.low };
-        let arrived = scale(bound.rate_latest, tolerance);
-        bound.rate_low = rate.min(arrived.max(scale(rate, beta)));
+        let arrived = bound.rate_latest.scaled(tolerance);
+        bound.rate_low = rate.min(arrived.max(rate.scaled(beta)));
         let held = scale(bound.delivered_latest, tolerance);
         bound.low = low.min(held.max(scale(low, beta)));
     }

@@ -13,15 +13,15 @@ mod probe_rtt;
 mod startup;
 
 use super::filters::MaxRate;
-use super::pacer::{on_a_short_path, train_bytes};
 use super::rate_sample::{RateSample, SlowData};
-use super::units::{bytes_in, scale};
+use super::train_size::{on_a_short_path, train_bytes};
 use crate::limits::{REPORT_DATA_MAX, REPORT_DELAY_MAX, REPORT_DELAY_MIN};
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 use aggregation::Aggregation;
 use loss_bound::LossBound;
 use own_loss::OwnLoss;
-use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN};
+use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN, scale};
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;
 use startup::FullPipe;
@@ -97,7 +97,7 @@ pub(super) struct Model {
     window: u64,
     /// The window before probing the round trip.
     window_before: u64,
-    pacing_rate: u64,
+    pacing_rate: Rate,
     /// The window held the sender back in this round.
     window_limited: bool,
     /// All bytes delivered so far: the clock of rounds.
@@ -138,7 +138,7 @@ impl Model {
             aggregation: Aggregation::default(),
             window,
             window_before: window,
-            pacing_rate: super::units::rate_of(window, initial_rtt).unwrap_or(u64::MAX),
+            pacing_rate: Rate::of(window, initial_rtt).unwrap_or(Rate::MAX),
             window_limited: false,
             delivered: 0,
         }
@@ -148,8 +148,8 @@ impl Model {
         self.phase
     }
 
-    /// Bytes/s at which to send.
-    pub(super) fn pacing_rate(&self) -> u64 {
+    /// At which to send.
+    pub(super) fn pacing_rate(&self) -> Rate {
         self.pacing_rate
     }
 
@@ -162,8 +162,8 @@ impl Model {
         self.min_rtt.get()
     }
 
-    /// The estimated rate of the path (bytes/s), bounded by congestion; 0 before the first sample.
-    pub(super) fn rate(&self) -> u64 {
+    /// The estimated rate of the path, bounded by congestion; [`Rate::ZERO`] before the first sample.
+    pub(super) fn rate(&self) -> Rate {
         self.max_rate.get().min(self.bound.rate_low)
     }
 
@@ -184,7 +184,7 @@ impl Model {
 
     /// Data that leaves now is sent slower than the path was found to carry.
     pub(super) fn is_slow(&self) -> bool {
-        self.pacing_rate < scale(self.max_rate.get(), params::SLOW)
+        self.pacing_rate < self.max_rate.get().scaled(params::SLOW)
     }
 
     /// Takes in what a train lost tells: called before [`Self::on_report`].
@@ -240,10 +240,10 @@ impl Model {
     /// The bandwidth-delay product, bytes.
     fn bdp(&self) -> u64 {
         let rate = self.rate();
-        if rate == 0 {
+        if rate == Rate::ZERO {
             return INITIAL_WINDOW * self.datagram;
         }
-        bytes_in(rate, self.min_rtt.get())
+        rate.bytes_in(self.min_rtt.get())
     }
 
     /// What must be in flight to keep `gain` × the bandwidth-delay product on the path: reports are sparse, so
@@ -257,8 +257,8 @@ impl Model {
     fn unreported(&self) -> u64 {
         let interval = (self.min_rtt.get() / 4).clamp(REPORT_DELAY_MIN, REPORT_DELAY_MAX);
         let enough = u64::from(REPORT_DATA_MAX) * self.datagram;
-        let planned = bytes_in(self.rate(), interval).min(enough);
-        let most = bytes_in(self.rate(), REPORT_DELAY_MAX);
+        let planned = self.rate().bytes_in(interval).min(enough);
+        let most = self.rate().bytes_in(REPORT_DELAY_MAX);
         self.aggregation.get().min(most).max(planned)
     }
 
@@ -299,20 +299,20 @@ impl Model {
     /// The round trip is known for the first time: one that was assumed longer must not stretch the first window over
     /// its length.
     fn start_pacing(&mut self) {
-        let first = super::units::rate_of(INITIAL_WINDOW * self.datagram, self.min_rtt.get());
+        let first = Rate::of(INITIAL_WINDOW * self.datagram, self.min_rtt.get());
         if self.phase == Phase::Startup {
-            self.pacing_rate = self.pacing_rate.max(first.unwrap_or(0));
+            self.pacing_rate = self.pacing_rate.max(first.unwrap_or_default());
         }
     }
 
     fn set_pacing_rate(&mut self) {
         let rate = self.rate();
-        if rate == 0 {
+        if rate == Rate::ZERO {
             return;
         }
-        let paced = scale(rate, self.pacing_gain() * PACING_MARGIN);
+        let paced = rate.scaled(self.pacing_gain() * PACING_MARGIN);
         if self.full.reached || paced > self.pacing_rate {
-            self.pacing_rate = paced.max(1);
+            self.pacing_rate = paced.max(Rate::LEAST);
         }
     }
 

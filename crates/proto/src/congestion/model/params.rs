@@ -85,3 +85,8 @@ pub(super) const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 /// A minimum is believed for this long.
 pub(super) const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
+
+/// `bytes` times a gain; saturates, so that "no bound" (`u64::MAX`) stays one.
+pub(super) fn scale(bytes: u64, gain: f64) -> u64 {
+    (bytes as f64 * gain) as u64
+}

@@ -2,7 +2,7 @@
 
 use super::params::{PROBE_ROUNDS_MAX, PROBE_WAIT, PROBE_WAIT_RANDOM, UP_GROWTH, UP_IN_FLIGHT};
 use super::{Model, Phase, Report};
-use crate::congestion::units::scale;
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
 /// Which data the reports at hand are about.
@@ -32,10 +32,10 @@ pub(super) struct Cycle {
     up_delivered: u64,
     /// Delivered bytes for each datagram that the bound rises.
     up_step: u64,
-    /// The best rate while probing up; 0 before the first of its data is reported.
-    up_best: u64,
+    /// The best rate while probing up; [`Rate::ZERO`] before the first of its data is reported.
+    up_best: Rate,
     /// The rate before probing up.
-    up_from: u64,
+    up_from: Rate,
     random: u64,
 }
 
@@ -50,8 +50,8 @@ impl Cycle {
             up_rounds: 0,
             up_delivered: 0,
             up_step: u64::MAX,
-            up_best: 0,
-            up_from: 0,
+            up_best: Rate::ZERO,
+            up_from: Rate::ZERO,
             random: seed | 1,
         }
     }
@@ -115,7 +115,7 @@ impl Model {
     pub(super) fn go_down(&mut self, now: Instant) {
         // What probing up reached is the best that the path gives now. The draft keeps the maximum for two cycles more:
         // then a session goes on for seconds at a rate that another one has taken over.
-        if self.phase == Phase::Up && self.cycle.up_best > 0 {
+        if self.phase == Phase::Up && self.cycle.up_best > Rate::ZERO {
             self.max_rate.restart(self.cycle.up_best);
         }
         self.bound.restart();
@@ -152,11 +152,11 @@ impl Model {
 
     fn start_up(&mut self, report: &Report) {
         self.cycle.sampling = true;
-        self.cycle.up_best = 0;
-        self.cycle.up_from = report.sample.rate.unwrap_or(0);
+        self.cycle.up_best = Rate::ZERO;
+        self.cycle.up_from = report.sample.rate.unwrap_or_default();
         self.cycle.feedback = Feedback::ProbeStarting;
         self.start_round();
-        self.full.restart(report.sample.rate.unwrap_or(0));
+        self.full.restart(report.sample.rate.unwrap_or_default());
         self.enter(Phase::Up);
         self.steepen();
     }
@@ -171,14 +171,14 @@ impl Model {
 
     fn is_up_done(&mut self, report: &Report) -> bool {
         if self.cycle.feedback == Feedback::Probe && !report.sample.app_limited {
-            self.cycle.up_best = self.cycle.up_best.max(report.sample.rate.unwrap_or(0));
+            self.cycle.up_best = self.cycle.up_best.max(report.sample.rate.unwrap_or_default());
         }
         if self.window_limited && self.window >= self.bound.high {
             // The bound is what holds the rate: no wonder it does not grow.
-            self.full.restart(report.sample.rate.unwrap_or(0));
+            self.full.restart(report.sample.rate.unwrap_or_default());
             return false;
         }
-        let grew = self.max_rate.get() >= scale(self.cycle.up_from, UP_GROWTH);
+        let grew = self.max_rate.get() >= self.cycle.up_from.scaled(UP_GROWTH);
         let only_queues = self.cycle.feedback == Feedback::Probe
             && !grew
             && report.in_flight >= self.target(UP_IN_FLIGHT);

@@ -2,13 +2,13 @@
 
 use super::params::{FULL_GROWTH, FULL_ROUNDS};
 use super::{Model, Phase, Report};
-use crate::congestion::units::scale;
+use crate::rate::Rate;
 
 /// Detects that the rate no longer grows. Startup uses it, and probing up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FullPipe {
     /// The rate that must be exceeded by [`FULL_GROWTH`] to count as growth.
-    rate: u64,
+    rate: Rate,
     rounds: u32,
     /// Full as of this round.
     pub(super) now: bool,
@@ -18,7 +18,7 @@ pub(super) struct FullPipe {
 
 impl FullPipe {
     /// Looks for growth beyond `rate` anew.
-    pub(super) fn restart(&mut self, rate: u64) {
+    pub(super) fn restart(&mut self, rate: Rate) {
         *self = Self { rate, rounds: 0, now: false, reached: self.reached };
     }
 
@@ -27,11 +27,11 @@ impl FullPipe {
         self.rounds > 0
     }
 
-    fn on_rate(&mut self, rate: u64, round_started: bool) {
+    fn on_rate(&mut self, rate: Rate, round_started: bool) {
         if self.now || !round_started {
             return;
         }
-        if rate >= scale(self.rate, FULL_GROWTH) {
+        if rate >= self.rate.scaled(FULL_GROWTH) {
             self.restart(rate);
             return;
         }
@@ -73,13 +73,13 @@ mod tests {
     fn three_rounds_without_growth_fill_the_pipe() {
         let mut full = FullPipe::default();
         for rate in [100, 200, 240, 245] {
-            full.on_rate(rate, true);
-            full.on_rate(rate, false);
+            full.on_rate(Rate::new(rate), true);
+            full.on_rate(Rate::new(rate), false);
         }
         assert!(!full.now, "two rounds below 250");
-        full.on_rate(249, true);
+        full.on_rate(Rate::new(249), true);
         assert!(full.now && full.reached);
-        full.restart(249);
+        full.restart(Rate::new(249));
         assert!(!full.now && full.reached);
     }
 
@@ -87,10 +87,10 @@ mod tests {
     fn growth_begins_the_count_again() {
         let mut full = FullPipe::default();
         for rate in [100, 110, 120, 125, 130, 140] {
-            full.on_rate(rate, true);
+            full.on_rate(Rate::new(rate), true);
         }
         assert!(!full.now);
-        full.on_rate(150, true);
+        full.on_rate(Rate::new(150), true);
         assert!(full.now);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::transmit::{Step, Written};
 use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
+use crate::rate::Rate;
 use crate::session::server::Endpoint;
 use crate::session::server::event::ServerEvent;
 use crate::session::server::receive::Ending;
@@ -44,7 +45,7 @@ impl Endpoint {
         if let (Some(cap), Some(sender)) = (session.rate_cap, sender) {
             // The cap is the client's: all its sessions live on this shard and share it.
             let sessions = u64::from(self.clients.sharing(session.client));
-            sender.set_rate_cap(Some((cap / sessions).max(1)));
+            sender.set_rate_cap(Some(cap.shared_by(sessions).max(Rate::LEAST)));
         }
         let waited = self.schedule.waited(slot, now);
         let budget = session.work.as_mut().and_then(|work| {

@@ -12,6 +12,7 @@ use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
 use crate::ids::{ObjectNumber, ReceiverIndex};
 use crate::limits::TRAIN_MAX;
+use crate::rate::Rate;
 use crate::session::server::config::EndpointConfig;
 use crate::session::server::door::clients::ClientId;
 use crate::session::server::door::table::Pending;
@@ -49,8 +50,7 @@ pub(in crate::session::server) struct Session {
     /// Unix time, seconds.
     pub(in crate::session::server) expires: u64,
     pub(in crate::session::server) sets: Sets,
-    /// Bytes per second.
-    pub(in crate::session::server) rate_cap: Option<u64>,
+    pub(in crate::session::server) rate_cap: Option<Rate>,
     pub(in crate::session::server) window: RequestWindow,
     pub(in crate::session::server) size: SizeSearch,
     pub(in crate::session::server) datagram_max: u16,
@@ -149,7 +149,7 @@ impl Session {
             token_id: pending.claims.token_id,
             expires: pending.claims.expires,
             sets,
-            rate_cap: pending.claims.rate_cap_kbits.map(|kbits| u64::from(kbits) * 125),
+            rate_cap: pending.claims.rate_cap_kbits.map(Rate::from_kilobits),
             window: RequestWindow::default(),
             size: SizeSearch::new(datagram_max),
             datagram_max: datagram_max as u16,
@@ -234,10 +234,9 @@ impl Session {
     pub(in crate::session::server) fn owes(&self, bound: Duration) -> Owed {
         let Some(work) = &self.work else { return Owed::default() };
         let known = work.sender.as_ref().filter(|sender| sender.phase() != Phase::Startup);
-        let path = known.map_or(u64::MAX, Sender::rate).min(self.rate_cap.unwrap_or(u64::MAX));
-        let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
-        let carried = (u128::from(path) * u128::from(micros) / 1_000_000).max(TRAIN_MAX as u128);
-        let bytes = u64::try_from(carried).unwrap_or(u64::MAX).min(work.queue.bytes());
+        let path = known.map_or(Rate::MAX, Sender::rate).min(self.rate_cap.unwrap_or(Rate::MAX));
+        let carried = path.bytes_in(bound).max(TRAIN_MAX as u64);
+        let bytes = carried.min(work.queue.bytes());
         Owed { bytes, requests: work.queue.len() as u32 }
     }
 

@@ -1,8 +1,8 @@
-//! When the next train may leave, and how long a train may be.
+//! How long a train may be, and how much of its lateness is made good.
 
-use super::units::{bytes_in, time_for};
 use crate::limits::{TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
-use crate::time::{Duration, Instant};
+use crate::rate::Rate;
+use crate::time::Duration;
 
 /// A train carries at most what the rate carries in a quarter of the round trip, within these bounds: at most
 /// 1 ms, so that a train is a small part of what a short path and its queue can hold; at least
@@ -20,39 +20,8 @@ pub(super) const CATCH_UP: Duration = Duration::from_millis(1);
 /// a thousand sessions comes round in some 13 ms, and each of them keeps its rate by longer trains.
 const WAITED_MAX: Duration = Duration::from_millis(16);
 
-/// Spaces trains at a rate.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pacer {
-    next: Instant,
-}
-
-impl Pacer {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { next: now }
-    }
-
-    /// When the next train may leave.
-    pub(super) fn next(&self) -> Instant {
-        self.next
-    }
-
-    /// `bytes` left at `now`, after having `waited` for others, and take their time at `rate` (bytes/s).
-    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64, rate: u64, waited: Duration) {
-        self.next = self.next.max(now - made_good(waited)) + time_for(bytes, rate);
-    }
-
-    /// How late a train is that leaves now after having `waited` for others, as far as that is made good.
-    pub(super) fn late(&self, now: Instant, waited: Duration) -> Duration {
-        now.saturating_since(self.next).min(made_good(waited))
-    }
-
-    /// The rate changed for the better: do not sit out a wait that was set for a lower one.
-    pub(super) fn shorten(&mut self, now: Instant, longest: Duration) {
-        self.next = self.next.min(now + longest);
-    }
-}
-
-fn made_good(waited: Duration) -> Duration {
+/// How much lateness of a train is made good that stood ready for `waited` while others had their turns.
+pub(super) fn made_good(waited: Duration) -> Duration {
     waited.clamp(CATCH_UP, WAITED_MAX)
 }
 
@@ -61,7 +30,7 @@ fn made_good(waited: Duration) -> Duration {
 /// train, not in several that follow each other at once. So a shard that is busy sends fewer and longer trains.
 /// `extra`: what a short path takes on top, of [`on_a_short_path`].
 pub(super) fn train_bytes(
-    rate: u64,
+    rate: Rate,
     rtt: Duration,
     late: Duration,
     extra: u64,
@@ -70,7 +39,7 @@ pub(super) fn train_bytes(
     let by_size = (TRAIN_MAX / datagram).min(TRAIN_DATAGRAMS_MAX) as u64;
     let usual = (rtt / 4).clamp(TRAIN_TIME.0, TRAIN_TIME.1);
     let time = (usual + late).min(TRAIN_TIME.1.max(late));
-    let by_path = bytes_in(rate, time).saturating_add(extra) / datagram as u64;
+    let by_path = rate.bytes_in(time).saturating_add(extra) / datagram as u64;
     by_path.min(by_size).max(1) * datagram as u64
 }
 
@@ -86,7 +55,8 @@ mod tests {
 
     #[test]
     fn trains_are_a_millisecond_of_the_rate_within_the_bounds_of_gso() {
-        let train = |rate, rtt, datagram| train_bytes(rate, rtt, Duration::ZERO, 0, datagram);
+        let train =
+            |rate, rtt, datagram| train_bytes(Rate::new(rate), rtt, Duration::ZERO, 0, datagram);
         let long = Duration::from_millis(40);
         assert_eq!(train(0, long, 1200), 1200);
         assert_eq!(train(12_500_000, long, 1200), 10 * 1200);
@@ -100,7 +70,8 @@ mod tests {
     fn on_a_short_path_trains_are_full_at_any_rate_and_a_quarter_millisecond_more_halves_them() {
         let train = |micros| {
             let rtt = Duration::from_micros(micros);
-            train_bytes(1_000_000, rtt, Duration::ZERO, on_a_short_path(rtt), 1000) / 1000
+            train_bytes(Rate::new(1_000_000), rtt, Duration::ZERO, on_a_short_path(rtt), 1000)
+                / 1000
         };
         assert_eq!([100, 255, 256, 512, 1024].map(train), [64, 64, 33, 16, 4]);
         assert_eq!(on_a_short_path(Duration::from_millis(9)), 0);
@@ -110,7 +81,7 @@ mod tests {
     #[test]
     fn a_late_train_takes_along_what_pacing_makes_good() {
         let (short, half) = (Duration::from_micros(100), Duration::from_micros(500));
-        let train = |rate, late| train_bytes(rate, short, late, 0, 1000);
+        let train = |rate, late| train_bytes(Rate::new(rate), short, late, 0, 1000);
         assert_eq!(train(80_000_000, Duration::ZERO), 20_000);
         assert_eq!(train(80_000_000, half), 60_000);
         assert_eq!(train(80_000_000, half * 2), 64_000);
@@ -119,17 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn lateness_is_made_good_but_idleness_is_not() {
-        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
-        let mut pacer = Pacer::new(at(0));
-        pacer.on_sent(at(0), 10_000, 1_000_000, Duration::ZERO);
-        assert_eq!(pacer.next(), at(10));
-        pacer.on_sent(at(11), 10_000, 1_000_000, Duration::ZERO);
-        assert_eq!(pacer.next(), at(20));
-        pacer.on_sent(at(500), 10_000, 1_000_000, Duration::ZERO);
-        assert_eq!(pacer.next(), at(509));
-        pacer.on_sent(at(600), 10_000, 1_000_000, Duration::from_millis(5));
-        assert_eq!(pacer.next(), at(605));
-        assert_eq!(pacer.late(at(700), Duration::from_millis(90)), WAITED_MAX);
+    fn who_waited_for_others_is_made_good_up_to_a_bound() {
+        let waited = |ms| made_good(Duration::from_millis(ms));
+        assert_eq!([0, 5, 90].map(waited), [CATCH_UP, Duration::from_millis(5), WAITED_MAX]);
     }
 }
