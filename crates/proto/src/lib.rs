@@ -5,6 +5,8 @@
 //! numbers in the docs of this crate are its sections unless another document is named.
 #![forbid(unsafe_code)]
 
+/// Token buckets.
+mod bucket;
 /// The sender's rate model, pacing, and the defence against lying reports.
 pub mod congestion;
 /// AEAD, key schedule, nonces, replay window, signatures.

@@ -1,9 +1,10 @@
 //! How many handshakes a shard works on in a second.
 
+use crate::bucket::{Bucket, Limit};
 use crate::time::{Duration, Instant};
 
 /// From this part of the handshakes allowed in a second on cookies are demanded (section 5).
-const COOKIE_PART: u32 = 10;
+const COOKIE_PART: u64 = 10;
 /// How long a quiet shard may save up its share.
 const SAVING: Duration = Duration::from_millis(500);
 /// What a client that was put off is told to wait, at most: its patience is 10 s.
@@ -20,13 +21,14 @@ pub(in crate::session::server) enum HelloVerdict {
     Later,
 }
 
-/// Two allowances of handshakes that refill with time: one without cookies, one with.
+/// Two buckets of handshakes: one without cookies, one with.
 #[derive(Debug)]
 pub(in crate::session::server) struct HandshakeBudget {
     /// Time between two handshakes at the most.
     pace: Duration,
-    free: Allowance,
-    hard: Allowance,
+    /// Without cookies: of the same tokens a handshake takes [`COOKIE_PART`].
+    free: Bucket,
+    hard: Bucket,
     /// Up to when those who were put off have been told to come again, one after the other.
     booked: Instant,
 }
@@ -35,15 +37,15 @@ impl HandshakeBudget {
     /// A full budget for so many handshakes a second.
     pub(in crate::session::server) fn new(per_second: u32, now: Instant) -> Self {
         let pace = (Duration::from_secs(1) / per_second.max(1)).max(Duration::from_nanos(1));
-        let (free, hard) = (Allowance::new(pace * COOKIE_PART, now), Allowance::new(pace, now));
-        Self { pace, free, hard, booked: now }
+        let full = |take| Bucket::full(Limit::saving(per_second.max(1).into(), SAVING, take), now);
+        Self { pace, free: full(COOKIE_PART), hard: full(1), booked: now }
     }
 
     /// Says what to do with a HELLO now.
     pub(in crate::session::server) fn verdict(&mut self, now: Instant) -> HelloVerdict {
-        if !self.hard.has(now) {
+        if !self.hard.has(now, 1) {
             HelloVerdict::Later
-        } else if self.free.has(now) {
+        } else if self.free.has(now, COOKIE_PART) {
             HelloVerdict::Work
         } else {
             HelloVerdict::WithCookie
@@ -52,8 +54,8 @@ impl HandshakeBudget {
 
     /// Notes that a handshake was worked on.
     pub(in crate::session::server) fn spend(&mut self) {
-        self.free.spend();
-        self.hard.spend();
+        self.free.spend(COOKIE_PART);
+        self.hard.spend(1);
     }
 
     /// When a client that is put off now should come again: after those who were put off before.
@@ -61,31 +63,6 @@ impl HandshakeBudget {
         let turn = (self.booked.max(now) + self.pace).min(now + PUT_OFF_MAX);
         self.booked = turn;
         turn.saturating_since(now)
-    }
-}
-
-/// Handshakes saved up, as the time in which they are earned; at least one.
-#[derive(Debug)]
-struct Allowance {
-    pace: Duration,
-    saved: Duration,
-    at: Instant,
-}
-
-impl Allowance {
-    fn new(pace: Duration, now: Instant) -> Self {
-        Self { pace, saved: SAVING.max(pace), at: now }
-    }
-
-    fn has(&mut self, now: Instant) -> bool {
-        let earned = now.saturating_since(self.at);
-        self.saved = (self.saved + earned).min(SAVING.max(self.pace));
-        self.at = self.at.max(now);
-        self.saved >= self.pace
-    }
-
-    fn spend(&mut self) {
-        self.saved = self.saved.saturating_sub(self.pace);
     }
 }
 

@@ -8,7 +8,8 @@
 
 use core::net::IpAddr;
 
-use crate::time::{Duration, Instant};
+use crate::bucket::{Bucket, Level, Limit};
+use crate::time::Instant;
 
 /// Strangers looked at in a second, at least: at 16 µs a fifteenth of a shard's time.
 const STRANGERS_MIN: u64 = 4_000;
@@ -20,7 +21,7 @@ const RETURNING_MIN: u64 = 16_000;
 const RETURNING_FOR_A_HANDSHAKE: u64 = 8;
 /// Looked at in a burst, when there were few before: this part of a second's worth.
 const BURST_PART: u64 = 10;
-/// Networks that are told apart, 24 bytes each.
+/// Networks that are told apart, 16 bytes each.
 const NETWORKS: usize = 256;
 /// One network may have this part of the strangers' allowance once half of it is used up.
 const NETWORK_PART: u64 = 16;
@@ -28,9 +29,11 @@ const NETWORK_PART: u64 = 16;
 /// The allowances of a shard.
 #[derive(Clone, Debug)]
 pub(in crate::session::server) struct HelloPace {
-    strangers: Allowance,
-    returning: Allowance,
-    networks: Box<[Allowance; NETWORKS]>,
+    strangers: Bucket,
+    returning: Bucket,
+    /// What one network may have of the strangers' bucket, and what each has left of it.
+    share: Limit,
+    networks: Box<[Level; NETWORKS]>,
     /// Secret and odd: multiply-shift hashing (Dietzfelbinger et al. 1997).
     multiplier: u64,
 }
@@ -45,11 +48,12 @@ impl HelloPace {
         let wanted = |each: u64, least: u64| (u64::from(handshakes_per_second) * each).max(least);
         let strangers = wanted(STRANGERS_FOR_A_HANDSHAKE, STRANGERS_MIN);
         let returning = wanted(RETURNING_FOR_A_HANDSHAKE, RETURNING_MIN);
-        let network = Allowance::new(strangers / NETWORK_PART, now);
+        let share = limit(strangers / NETWORK_PART);
         Self {
-            strangers: Allowance::new(strangers, now),
-            returning: Allowance::new(returning, now),
-            networks: Box::new([network; NETWORKS]),
+            strangers: Bucket::full(limit(strangers), now),
+            returning: Bucket::full(limit(returning), now),
+            share,
+            networks: Box::new([Level::full(&share, now); NETWORKS]),
             multiplier: random | 1,
         }
     }
@@ -57,15 +61,14 @@ impl HelloPace {
     /// Whether a HELLO without a cookie, from this address, may be looked at.
     pub(in crate::session::server) fn take_stranger(&mut self, now: Instant, from: IpAddr) -> bool {
         let network = (network(from).wrapping_mul(self.multiplier) >> 56) as usize % NETWORKS;
-        self.strangers.refill(now);
-        let plenty = self.strangers.saved > self.strangers.burst / 2;
-        (plenty || self.strangers.saved > 0 && self.networks[network].take(now))
-            && self.strangers.take(now)
+        let plenty = self.strangers.is_half_full(now);
+        let mut shared = || self.networks[network].take(&self.share, now, 1);
+        self.strangers.has(now, 1) && (plenty || shared()) && self.strangers.take(now, 1)
     }
 
     /// Whether a HELLO with a cookie may be looked at.
     pub(in crate::session::server) fn take_returning(&mut self, now: Instant) -> bool {
-        self.returning.take(now)
+        self.returning.take(now, 1)
     }
 }
 
@@ -77,41 +80,15 @@ fn network(address: IpAddr) -> u64 {
     }
 }
 
-/// A bucket of HELLOs.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    /// Nanoseconds in which one is earned.
-    each: u64,
-    burst: u32,
-    saved: u32,
-    at: Instant,
-}
-
-impl Allowance {
-    fn new(per_second: u64, now: Instant) -> Self {
-        let per_second = per_second.clamp(1, 1_000_000_000);
-        let burst = u32::try_from(per_second / BURST_PART).unwrap_or(u32::MAX).max(1);
-        Self { each: 1_000_000_000 / per_second, burst, saved: burst, at: now }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_since(self.at).as_nanos() as u64;
-        let earned = u32::try_from(passed / self.each).unwrap_or(u32::MAX);
-        self.saved = self.saved.saturating_add(earned).min(self.burst);
-        self.at += Duration::from_nanos(passed - passed % self.each);
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        let may = self.saved > 0;
-        self.saved -= u32::from(may);
-        may
-    }
+/// So many HELLOs a second, and a part of them in a burst.
+fn limit(per_second: u64) -> Limit {
+    Limit::new(per_second, (per_second / BURST_PART).max(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Duration;
 
     const RANDOM: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -127,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_burst_is_looked_at_and_then_the_rate() {
-        let mut pace = Allowance::new(16_000, Instant::ZERO);
-        let mut taken = |at: Instant| (0..5000).filter(|_| pace.take(at)).count();
+        let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
+        let mut taken = |at: Instant| (0..5000).filter(|_| pace.take_returning(at)).count();
         assert_eq!(taken(Instant::ZERO), 1600);
         assert_eq!(taken(Instant::ZERO + Duration::from_millis(10)), 160);
         assert_eq!(taken(Instant::ZERO + Duration::from_secs(60)), 1600);
