@@ -77,6 +77,12 @@ impl Rate {
         Self((self.0 as f64 * gain) as u64)
     }
 
+    /// Half way between two.
+    #[must_use]
+    pub const fn mean(self, other: Self) -> Self {
+        Self(self.0.midpoint(other.0))
+    }
+
     /// Halved so many times.
     #[must_use]
     pub const fn halved(self, times: u32) -> Self {
@@ -129,6 +135,7 @@ mod tests {
         assert_eq!(Rate::LEAST.time_for(u64::MAX), Duration::from_secs(3600));
         assert_eq!(Rate::of(1, Duration::ZERO), None);
         assert_eq!(Rate::MAX.scaled(2.0), Rate::MAX);
+        assert_eq!(Rate::MAX.mean(Rate::MAX), Rate::MAX);
         assert_eq!((Rate::MAX.halved(64), Rate::MAX.shared_by(0)), (Rate::ZERO, Rate::MAX));
     }
 

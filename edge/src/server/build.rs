@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use segcast_proto::handshake::EdgeIdentity;
+use segcast_proto::rate::Rate;
 use segcast_proto::session::server::EndpointConfig;
 use segcast_proto::wire::packet_type::PacketType;
 use segcast_sysio::SysError;
@@ -173,9 +174,11 @@ pub(super) fn endpoint(
         sessions_per_client: config.sessions_per_client,
         idle_timeout: config.idle_timeout,
         datagram_max: usize::try_from(config.datagram_max.0).unwrap_or(usize::MAX),
-        egress_bytes_per_second: match config.egress_max {
+        egress_max: match config.egress_max {
             RateCap::Unlimited => None,
-            RateCap::BitsPerSecond(bits) => Some((bits / 8 / u64::from(shards.max(1))).max(1)),
+            RateCap::BitsPerSecond(bits) => {
+                Some(Rate::new(bits / 8).shared_by(shards.into()).max(Rate::LEAST))
+            }
         },
         egress_queue: config.egress_queue,
         requests_max: part(config.requests_max),
@@ -235,7 +238,7 @@ mod tests {
         };
         let endpoint = endpoint(&config, &identity(), 1, 4);
         assert_eq!((endpoint.sessions_max, endpoint.pending_max), (3, 3));
-        assert_eq!(endpoint.egress_bytes_per_second, Some(250_000));
+        assert_eq!(endpoint.egress_max, Some(Rate::new(250_000)));
         assert_eq!((endpoint.shard, endpoint.shards), (1, 4));
     }
 

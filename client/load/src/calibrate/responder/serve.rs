@@ -5,6 +5,7 @@ use super::{Behaviour, Deeds};
 use crate::calibrate::title::Title;
 use crate::calibrate::{now, thread_cpu};
 use segcast_proto::handshake::EdgeIdentity;
+use segcast_proto::rate::Rate;
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::Keyring;
@@ -74,7 +75,7 @@ impl<'a> Server<'a> {
         let driver = Driver::new(behaviour.io, vec![socket], config)?;
         let mut config = EndpointConfig::new(Arc::new(EdgeIdentity::new(title.edge_secret())));
         config.datagram_max = behaviour.datagram_max;
-        config.egress_bytes_per_second = behaviour.rate;
+        config.egress_max = behaviour.rate.map(Rate::new);
         config.sessions_per_client = u16::MAX;
         config.requests_per_second = NO_LIMIT;
         // Many sessions open at once, and all are welcome.

@@ -2,6 +2,7 @@
 
 use crate::handshake::EdgeIdentity;
 use crate::limits;
+use crate::rate::Rate;
 use crate::time::Duration;
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ pub struct EndpointConfig {
     pub idle_timeout: Duration,
     /// The largest datagram that is sent, bytes of UDP payload.
     pub datagram_max: usize,
-    /// What this shard may send, bytes per second. `None`: no cap.
-    pub egress_bytes_per_second: Option<u64>,
+    /// What this shard may send. `None`: no cap.
+    pub egress_max: Option<Rate>,
     /// How long requests may wait for this shard; those that would wait longer are refused with OVERLOADED.
     pub egress_queue: Duration,
     /// Requests waiting in this shard; more are refused with OVERLOADED.
@@ -55,7 +56,7 @@ impl EndpointConfig {
             sessions_per_client: 16,
             idle_timeout: Duration::from_secs(180),
             datagram_max: limits::DATAGRAM_MAX,
-            egress_bytes_per_second: None,
+            egress_max: None,
             egress_queue: Duration::from_millis(500),
             requests_max: 1_000_000,
             requests_per_second: 10_000,

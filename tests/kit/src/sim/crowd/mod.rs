@@ -11,6 +11,7 @@ use rand_core::{RngCore, SeedableRng};
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
 use segcast_proto::limits::TRAIN_MAX;
+use segcast_proto::rate::Rate;
 use segcast_proto::session::server::{Counters, Endpoint, EndpointConfig, Path};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, Keyring, mint};
@@ -167,7 +168,7 @@ impl Crowd {
         let keyring = Arc::new(Keyring::new([center.public()]));
         let start = Instant::from_nanos(1_000_000_000);
         let mut endpoint = EndpointConfig::new(Arc::clone(&identity));
-        endpoint.egress_bytes_per_second = (config.limit == Limit::Cap).then_some(config.capacity);
+        endpoint.egress_max = (config.limit == Limit::Cap).then(|| Rate::new(config.capacity));
         endpoint.egress_queue = config.egress_queue;
         endpoint.sessions_max = config.sessions_max;
         endpoint.handshakes_per_second = config.handshakes_per_second;

@@ -1,5 +1,7 @@
 //! The shard's own cap on what it sends, and how loaded it says it is.
 
+use crate::pacer::Pacer;
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
 /// Window over which the load is measured.
@@ -12,24 +14,23 @@ const CATCH_UP: Duration = Duration::from_millis(1);
 /// Paces DATA below a cap and measures the rate.
 #[derive(Debug)]
 pub(in crate::session::server) struct Egress {
-    /// Bytes per second.
-    cap: Option<u64>,
-    free_at: Instant,
+    cap: Option<Rate>,
+    pacer: Pacer,
     window_start: Instant,
     window_bytes: u64,
-    /// Bytes per second in the last full window.
-    rate: u64,
+    /// In the last full window.
+    rate: Rate,
 }
 
 impl Egress {
-    pub(in crate::session::server) fn new(cap: Option<u64>) -> Self {
+    pub(in crate::session::server) fn new(cap: Option<Rate>) -> Self {
         let zero = Instant::ZERO;
-        Self { cap, free_at: zero, window_start: zero, window_bytes: 0, rate: 0 }
+        Self { cap, pacer: Pacer::new(zero), window_start: zero, window_bytes: 0, rate: Rate::ZERO }
     }
 
     /// When DATA may go next; at most `now`: at once.
     pub(in crate::session::server) fn free_at(&self) -> Instant {
-        self.free_at
+        self.pacer.next()
     }
 
     /// Notes bytes that were sent.
@@ -37,8 +38,7 @@ impl Egress {
         self.roll(now);
         self.window_bytes += bytes;
         if let Some(cap) = self.cap {
-            let nanos = bytes.saturating_mul(1_000_000_000) / cap.max(1);
-            self.free_at = self.free_at.max(now - CATCH_UP) + Duration::from_nanos(nanos);
+            self.pacer.on_sent(now, cap.time_for(bytes), CATCH_UP);
         }
     }
 
@@ -46,21 +46,20 @@ impl Egress {
     pub(in crate::session::server) fn load(&mut self, now: Instant) -> u16 {
         self.roll(now);
         let Some(cap) = self.cap else { return 0 };
-        (self.rate.saturating_mul(10_000) / cap.max(1)).min(10_000) as u16
+        let cap = cap.bytes_per_second().max(1);
+        (self.rate.bytes_per_second().saturating_mul(10_000) / cap).min(10_000) as u16
     }
 
     /// How long DATA asked for now would wait for the cap, milliseconds.
     pub(in crate::session::server) fn queue_ms(&self, now: Instant) -> u32 {
-        let wait = self.free_at.saturating_since(now).as_millis();
+        let wait = self.free_at().saturating_since(now).as_millis();
         u32::try_from(wait).unwrap_or(u32::MAX)
     }
 
     fn roll(&mut self, now: Instant) {
         let passed = now.saturating_since(self.window_start);
         if passed >= WINDOW {
-            let nanos = passed.as_nanos().max(1);
-            let rate = u128::from(self.window_bytes) * 1_000_000_000 / nanos;
-            self.rate = u64::try_from(rate).unwrap_or(u64::MAX);
+            self.rate = Rate::of(self.window_bytes, passed).unwrap_or_default();
             (self.window_start, self.window_bytes) = (now, 0);
         }
     }
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_cap_spaces_trains_and_shows_as_load() {
-        let mut egress = Egress::new(Some(1_000_000));
+        let mut egress = Egress::new(Some(Rate::new(1_000_000)));
         let mut now = Instant::from_nanos(1_000_000_000);
         egress.sent(now, 0);
         for _ in 0..20 {
@@ -85,7 +84,7 @@ mod tests {
 
     /// Trains of 64 KiB below 500 MB/s, each sent `late` after it may leave: bytes in a second.
     fn sent_in_a_second(late: Duration) -> u64 {
-        let mut egress = Egress::new(Some(500_000_000));
+        let mut egress = Egress::new(Some(Rate::new(500_000_000)));
         let begin = Instant::from_nanos(1_000_000_000);
         let (mut now, mut bytes) = (begin, 0);
         while now.saturating_since(begin) < Duration::from_secs(1) {

@@ -5,6 +5,7 @@
 //! all would be half served when their clients give up. As long as the shard keeps up with the paths of its
 //! sessions nothing is refused: what waits then waits for a path, and another edge would not help.
 
+use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
 /// Trains that have waited for their turn for so long without a pause mean that the shard is the bottleneck.
@@ -54,8 +55,8 @@ pub(in crate::session::server) struct Promise {
     backlog: Option<Instant>,
     /// The caller says that the shard has no time to spare.
     pressed: bool,
-    /// Bytes per second when saturated; 0: not known yet.
-    rate: u64,
+    /// When saturated; `None`: not known yet.
+    rate: Option<Rate>,
     sample_from: Instant,
     sample_bytes: u64,
     /// The shard was saturated or had a backlog since the sample began.
@@ -65,11 +66,11 @@ pub(in crate::session::server) struct Promise {
 }
 
 impl Promise {
-    /// Nothing promised. `rate`: what the shard may send, bytes per second, where that is known.
+    /// Nothing promised. `rate`: what the shard may send, where that is known.
     pub(in crate::session::server) fn new(
         bound: Duration,
         requests_max: u32,
-        rate: Option<u64>,
+        rate: Option<Rate>,
     ) -> Self {
         Self {
             bound,
@@ -78,7 +79,7 @@ impl Promise {
             requests: 0,
             backlog: None,
             pressed: false,
-            rate: rate.unwrap_or(0),
+            rate,
             sample_from: Instant::ZERO,
             sample_bytes: 0,
             sample_whole: false,
@@ -137,8 +138,8 @@ impl Promise {
         }
         let saturated = self.is_saturated(now);
         if saturated && self.sample_whole {
-            let sample = per_second(self.sample_bytes, passed);
-            self.rate = if self.rate == 0 { sample } else { self.rate / 2 + sample / 2 };
+            let sample = measured(self.sample_bytes, passed);
+            self.rate = Some(self.rate.map_or(sample, |rate| rate.mean(sample)));
         }
         self.begin_sample(now, saturated);
     }
@@ -158,18 +159,18 @@ impl Promise {
         if !self.is_saturated(now) {
             return Duration::ZERO;
         }
-        duration(self.bytes, self.rate(now))
+        self.rate(now).time_for(self.bytes)
     }
 
-    /// Bytes per second; `u64::MAX` while nothing was measured.
-    fn rate(&self, now: Instant) -> u64 {
+    /// [`Rate::MAX`] while nothing was measured.
+    fn rate(&self, now: Instant) -> Rate {
         let passed = now.saturating_since(self.sample_from);
         match self.rate {
-            0 if passed >= SATURATED_AFTER && self.sample_bytes > 0 => {
-                per_second(self.sample_bytes, passed)
+            Some(rate) => rate,
+            None if passed >= SATURATED_AFTER && self.sample_bytes > 0 => {
+                measured(self.sample_bytes, passed)
             }
-            0 => u64::MAX,
-            rate => rate,
+            None => Rate::MAX,
         }
     }
 
@@ -189,7 +190,7 @@ impl Promise {
         }
         let room = now + wait.saturating_sub(allowed).max(RETRY_MIN);
         let turn = self.booked.max(room).min(now + RETRY_MAX);
-        self.booked = turn + duration(candidate.bytes, self.rate(now));
+        self.booked = turn + self.rate(now).time_for(candidate.bytes);
         Err(turn.saturating_since(now))
     }
 
@@ -204,14 +205,8 @@ impl Promise {
     }
 }
 
-fn per_second(bytes: u64, time: Duration) -> u64 {
-    let rate = u128::from(bytes) * 1_000_000_000 / time.as_nanos().max(1);
-    u64::try_from(rate).unwrap_or(u64::MAX).max(1)
-}
-
-fn duration(bytes: u64, per_second: u64) -> Duration {
-    let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(per_second.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+fn measured(bytes: u64, time: Duration) -> Rate {
+    Rate::of(bytes, time.max(Duration::from_nanos(1))).unwrap_or_default().max(Rate::LEAST)
 }
 
 #[cfg(test)]
