@@ -96,6 +96,19 @@ impl Level {
         may
     }
 
+    /// When there will be `tokens`, if none is taken meanwhile; [`Instant::FAR_FUTURE`] for more than are ever saved.
+    pub(crate) fn next_at(&self, limit: &Limit, tokens: u64) -> Instant {
+        let wanted = tokens.saturating_mul(PARTS);
+        let missing = wanted.saturating_sub(self.saved);
+        if missing == 0 {
+            return self.at;
+        }
+        if wanted > limit.burst || limit.per_second == 0 {
+            return Instant::FAR_FUTURE;
+        }
+        self.at + Duration::from_nanos(missing.div_ceil(limit.per_second))
+    }
+
     fn spend(&mut self, tokens: u64) {
         self.saved = self.saved.saturating_sub(tokens.saturating_mul(PARTS));
     }
@@ -123,18 +136,22 @@ mod tests {
         let mut level = Level::full(&limit, at(0));
         assert!(level.take(&limit, at(0), 1));
         assert!((1..333_333_334).step_by(999_999).all(|nanos| !level.take(&limit, at(nanos), 1)));
+        assert_eq!(level.next_at(&limit, 1), at(333_333_334));
         assert!(!level.has(&limit, at(333_333_333), 1) && level.take(&limit, at(333_333_334), 1));
     }
 
     #[test]
-    fn extremes_saturate() {
+    fn extremes_saturate_and_what_never_comes_is_far_away() {
         let most = Limit::new(u64::MAX, u64::MAX);
         let mut level = Level::full(&most, at(0));
         level.spend(u64::MAX);
         assert!(level.has(&most, Instant::FAR_FUTURE, u64::MAX / PARTS));
         let none = Limit::new(0, 1);
         let mut empty = Level::full(&none, at(0));
+        assert_eq!(empty.next_at(&none, 1), at(0));
         assert!(empty.take(&none, at(0), 1) && !empty.has(&none, Instant::FAR_FUTURE, 1));
+        assert_eq!(empty.next_at(&none, 1), Instant::FAR_FUTURE);
+        assert_eq!(empty.next_at(&Limit::new(5, 5), 6), Instant::FAR_FUTURE);
         assert_eq!(Limit::saving(1, Duration::from_millis(500), 10), Limit::new(1, 10));
         assert_eq!(Limit::saving(u64::MAX, Duration::MAX, 0), Limit::new(u64::MAX, u64::MAX));
     }
@@ -167,9 +184,15 @@ mod tests {
                 model = (model + u128::from(nanos) * u128::from(per_second)).min(most);
                 level.fill(&limit, at(now));
                 prop_assert_eq!(u128::from(level.saved), model);
+                let next = level.next_at(&limit, tokens);
                 prop_assert_eq!(level.take(&limit, at(now), tokens), model >= wanted);
+                prop_assert_eq!(next == at(now), model >= wanted);
                 if model >= wanted {
                     model -= wanted;
+                } else if next < Instant::FAR_FUTURE {
+                    let [mut then, mut before] = [level; 2];
+                    prop_assert!(then.has(&limit, next, tokens));
+                    prop_assert!(!before.has(&limit, at(next.as_nanos() - 1), tokens));
                 }
             }
         }
