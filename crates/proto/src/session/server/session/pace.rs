@@ -8,7 +8,7 @@ use crate::time::{Duration, Instant};
 pub(in crate::session::server) enum Pace {
     /// It does not.
     Right,
-    /// It does; so long until it may ask again.
+    /// It does; after so long it may ask again, and is served.
     TooFast(Duration),
     /// It does although it was told so as often as it may ask in a second.
     Flood,
@@ -33,7 +33,8 @@ impl RequestBucket {
         if self.0.has(&limit, now, credit) {
             return Pace::Right;
         }
-        Pace::TooFast(self.0.next_at(&limit, credit).saturating_since(now))
+        // The token that it takes then, too: else it would come to pay its debt and be refused for that.
+        Pace::TooFast(self.0.next_at(&limit, credit + 1).saturating_since(now))
     }
 }
 
@@ -53,8 +54,8 @@ mod tests {
         let mut take = |at| bucket.take(10, Instant::ZERO + Duration::from_millis(at));
         let too_fast = |millis| Pace::TooFast(Duration::from_millis(millis));
         assert!((0..10).all(|_| take(0) == Pace::Right));
-        assert_eq!(take(0), too_fast(100));
-        assert_eq!((take(100), take(199)), (too_fast(100), too_fast(101)));
+        assert_eq!(take(0), too_fast(200));
+        assert_eq!((take(100), take(199)), (too_fast(200), too_fast(201)));
         assert_eq!((take(700), take(700)), (Pace::Right, Pace::Right));
     }
 
@@ -64,8 +65,20 @@ mod tests {
         let mut take = |at| bucket.take(10, Instant::ZERO + Duration::from_secs(at));
         assert!((0..20).all(|_| take(0) != Pace::Flood));
         assert_eq!(take(0), Pace::Flood);
-        assert_eq!(take(1), Pace::TooFast(Duration::from_millis(100)), "it pays its debt first");
+        assert_eq!(take(1), Pace::TooFast(Duration::from_millis(200)), "it pays its debt first");
         assert_eq!(take(9), Pace::Right);
+    }
+
+    #[test]
+    fn who_comes_when_it_was_told_is_served() {
+        for too_many in 1..=10 {
+            let mut bucket = RequestBucket::new(10, Instant::ZERO);
+            let last = (0..10 + too_many).map(|_| bucket.take(10, Instant::ZERO)).last();
+            let Some(Pace::TooFast(wait)) = last else { panic!("{last:?} after {too_many}") };
+            let (mut early, then) = (bucket, Instant::ZERO + wait);
+            assert_ne!(early.take(10, then - Duration::from_nanos(1)), Pace::Right);
+            assert_eq!(bucket.take(10, then), Pace::Right);
+        }
     }
 
     /// Requests 11.5 ms apart on average, at random: each earns one token and a seventh, and none of it is lost.
