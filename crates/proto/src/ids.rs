@@ -2,6 +2,11 @@
 
 use core::fmt;
 
+use crate::limits::REQUESTS_MAX;
+
+// A map of the window is a u64.
+const _: () = assert!(REQUESTS_MAX == u64::BITS as usize);
+
 /// One title at one version: 12 random bytes and a version (section 12).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetId(pub [u8; 16]);
@@ -76,6 +81,46 @@ impl ObjectNumber {
     }
 }
 
+/// Names a request within its session: the client counts them from 1 (section 7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+impl RequestId {
+    /// No request, or none yet.
+    pub const NONE: Self = Self(0);
+
+    /// The id after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The lowest id that a window has whose highest is this one.
+    #[must_use]
+    pub const fn window_start(self) -> Self {
+        Self(self.0.saturating_sub(REQUESTS_MAX as u32 - 1))
+    }
+
+    /// The bit of `id` in a map of the window whose highest id is this one: 1 for itself, 2 for the one before (STATUS,
+    /// section 7.3). `None`: it is higher, or below the window.
+    #[must_use]
+    pub const fn bit_of(self, id: Self) -> Option<u64> {
+        match self.0.checked_sub(id.0) {
+            Some(back) if back < REQUESTS_MAX as u32 => Some(1 << back),
+            _ => None,
+        }
+    }
+
+    /// `map`, which counts back from this id, as a map that counts back from the later `id`.
+    #[must_use]
+    pub const fn shift_to(self, id: Self, map: u64) -> u64 {
+        match map.checked_shl(id.0.saturating_sub(self.0)) {
+            Some(map) => map,
+            None => 0,
+        }
+    }
+}
+
 /// Names a session of the receiver: slot in the high 24 bits, shard in the low 8 (section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiverIndex(pub u32);
@@ -114,6 +159,17 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!("xyz".parse::<SetId>().is_err());
         assert!("+".repeat(32).parse::<SetId>().is_err());
+    }
+
+    #[test]
+    fn a_window_of_requests_counts_back_from_its_highest() {
+        let [first, last, far] = [1, 64, 65].map(RequestId);
+        assert_eq!([last.bit_of(last), last.bit_of(first)], [Some(1), Some(1 << 63)]);
+        assert_eq!([far.bit_of(first), first.bit_of(last)], [None, None]);
+        assert_eq!([last, far].map(RequestId::window_start), [1, 2].map(RequestId));
+        assert_eq!(first.window_start(), RequestId::NONE);
+        assert_eq!((first.shift_to(last, 3), first.shift_to(far, 3)), (1 << 63, 0));
+        assert_eq!(RequestId(u32::MAX).next(), RequestId(u32::MAX));
     }
 
     #[test]

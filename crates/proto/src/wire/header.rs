@@ -3,7 +3,7 @@
 
 use super::bytes::Reader;
 use super::{DecodeError, PacketType};
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, RequestId};
 use crate::limits::{CLEAR_HEADER, EXTENSION_MAX, FRAME_HEADER, VERSION};
 
 /// Flag of DATA: its last byte is the last of the object.
@@ -93,6 +93,12 @@ impl FrameHeader {
         out[8..12].copy_from_slice(&self.offset.to_be_bytes());
         out[12..16].copy_from_slice(&self.send_time.to_be_bytes());
         out
+    }
+
+    /// The request that it is about: REQUEST, REFUSE, CANCEL; in STATUS the highest that was received.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        RequestId(self.offset)
     }
 
     /// Reads the header. Any bytes are one.

@@ -6,6 +6,7 @@ use super::requests::{StatusRtt, Waits};
 use super::transport::{Message, Transport};
 use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
 use crate::crypto::{OpenError, Opened};
+use crate::ids::RequestId;
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
@@ -151,7 +152,7 @@ impl ClientSession {
                 let end = opened.header.flags & FLAG_END != 0;
                 self.on_data(now, frame, payload, end);
             }
-            PacketType::Status => self.on_status(now, frame.offset, payload),
+            PacketType::Status => self.on_status(now, frame.request(), payload),
             PacketType::Refuse => self.on_refuse(frame, payload),
             PacketType::PulseReply => self.on_pulse_reply(now, frame, payload),
             PacketType::PathChallenge => {
@@ -202,7 +203,7 @@ impl ClientSession {
         }
     }
 
-    fn on_status(&mut self, now: Instant, highest: u32, payload: &[u8]) {
+    fn on_status(&mut self, now: Instant, highest: RequestId, payload: &[u8]) {
         let Ok(status) = Status::decode(payload) else { return };
         let reordering = self.rtt.reordering(self.reordering);
         let Some(transport) = &mut self.transport else { return };
@@ -218,7 +219,7 @@ impl ClientSession {
         let Ok(refuse) = Refuse::decode(payload) else { return };
         self.stats.refused += 1;
         let Some(transport) = &mut self.transport else { return };
-        let Some(key) = transport.requests.key_of(frame.offset) else { return };
+        let Some(key) = transport.requests.key_of(frame.request()) else { return };
         transport.requests.forget(&key);
         self.objects.remove(&key);
         self.events.push_back(ClientEvent::ObjectRefused {

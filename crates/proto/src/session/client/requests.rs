@@ -2,6 +2,7 @@
 
 use super::objects::Key;
 use crate::faults::{Fault, planted};
+use crate::ids::RequestId;
 use crate::limits::REQUESTS_MAX;
 use crate::time::{Duration, Instant};
 use crate::wire::ranges::ByteRanges;
@@ -10,7 +11,7 @@ use crate::wire::status::Status;
 /// One request.
 #[derive(Debug)]
 pub(super) struct Outstanding {
-    pub(super) id: u32,
+    pub(super) id: RequestId,
     pub(super) key: Key,
     pub(super) ranges: ByteRanges,
     /// Asks again for what was sent before.
@@ -46,13 +47,13 @@ pub(super) struct Waits {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     list: Vec<Outstanding>,
-    last_id: u32,
+    last_id: RequestId,
 }
 
 impl Requests {
     /// Queues a request. The caller keeps to the bound on objects, so that there is a place for each.
     pub(super) fn push(&mut self, key: Key, ranges: ByteRanges, repair: bool, deadline: Instant) {
-        self.last_id += 1;
+        self.last_id = self.last_id.next();
         self.list.push(Outstanding {
             id: self.last_id,
             key,
@@ -72,9 +73,7 @@ impl Requests {
         let oldest = self.list.iter().map(|r| r.id).min()?;
         let repeat_only = under_way >= outstanding_max.clamp(1, REQUESTS_MAX);
         let eligible = |r: &&mut Outstanding| {
-            r.sent.is_none()
-                && (r.sends > 0 || !repeat_only)
-                && ((r.id - oldest) as usize) < REQUESTS_MAX
+            r.sent.is_none() && (r.sends > 0 || !repeat_only) && r.id.window_start() <= oldest
         };
         self.list.iter_mut().filter(eligible).min_by_key(|r| (r.deadline, r.id))
     }
@@ -83,7 +82,7 @@ impl Requests {
     pub(super) fn status(
         &mut self,
         now: Instant,
-        highest: u32,
+        highest: RequestId,
         status: &Status,
         wait: Waits,
     ) -> Option<StatusRtt> {
@@ -93,8 +92,7 @@ impl Requests {
             self.repeat_unseen(now, highest, answer);
         }
         for request in self.list.iter_mut().filter(|r| r.sends > 0 && r.id <= highest) {
-            let back = highest - request.id;
-            let bit = if back < 64 { 1u64 << back } else { 0 };
+            let bit = highest.bit_of(request.id).unwrap_or(0);
             let known = bit == 0 || status.received & bit != 0;
             if known && !request.acknowledged {
                 request.acknowledged = true;
@@ -123,7 +121,7 @@ impl Requests {
 
     /// The server had seen no request above `highest` when it sent a STATUS that came now: one that went out `answer` ago
     /// or longer should have been there before.
-    fn repeat_unseen(&mut self, now: Instant, highest: u32, answer: Duration) {
+    fn repeat_unseen(&mut self, now: Instant, highest: RequestId, answer: Duration) {
         for request in self.list.iter_mut().filter(|r| r.id > highest && !r.acknowledged) {
             if request.sent.is_some_and(|at| now.saturating_since(at) > answer) {
                 request.sent = None;
@@ -164,7 +162,7 @@ impl Requests {
     }
 
     /// Forgets the requests for an object; gives the ids of those that the server may still work on.
-    pub(super) fn forget(&mut self, key: &Key) -> Vec<u32> {
+    pub(super) fn forget(&mut self, key: &Key) -> Vec<RequestId> {
         let open = |r: &&Outstanding| r.key == *key && r.sends > 0 && r.lost_at.is_none();
         let ids = self.list.iter().filter(open).map(|r| r.id).collect();
         self.list.retain(|r| r.key != *key);
@@ -172,7 +170,7 @@ impl Requests {
     }
 
     /// The object of a request.
-    pub(super) fn key_of(&self, id: u32) -> Option<Key> {
+    pub(super) fn key_of(&self, id: RequestId) -> Option<Key> {
         self.list.iter().find(|r| r.id == id).map(|r| r.key)
     }
 
@@ -209,21 +207,21 @@ mod tests {
     fn a_request_that_was_overtaken_goes_again_with_its_id() {
         let mut requests = sent(3);
         let now = Instant::ZERO + MS * 10;
-        let rtt = requests.status(now, 3, &status(0b101, 0), WAITS);
+        let rtt = requests.status(now, RequestId(3), &status(0b101, 0), WAITS);
         assert_eq!(rtt, Some(StatusRtt::Sample(MS * 10)));
-        assert_eq!(requests.next_to_send(64).map(|r| r.id), Some(2));
+        assert_eq!(requests.next_to_send(64).map(|r| r.id), Some(RequestId(2)));
     }
 
     #[test]
     fn requests_that_a_later_status_does_not_know_go_again() {
         let mut requests = sent(3);
-        requests.status(Instant::ZERO + MS * 50, 1, &status(1, 1), WAITS);
+        requests.status(Instant::ZERO + MS * 50, RequestId(1), &status(1, 1), WAITS);
         assert!(requests.next_to_send(64).is_none(), "they may be under way");
-        requests.status(Instant::ZERO + MS * 51, 1, &status(1, 1), WAITS);
+        requests.status(Instant::ZERO + MS * 51, RequestId(1), &status(1, 1), WAITS);
         let again = std::iter::from_fn(|| {
             let request = requests.next_to_send(64)?;
             request.sent = Some(Instant::ZERO);
-            Some(request.id)
+            Some(request.id.0)
         });
         assert_eq!(again.collect::<Vec<_>>(), [2, 3]);
     }
@@ -231,10 +229,10 @@ mod tests {
     #[test]
     fn a_finished_request_counts_as_lost_after_the_reordering_window() {
         let mut requests = sent(1);
-        requests.status(Instant::ZERO, 1, &status(1, 1), WAITS);
+        requests.status(Instant::ZERO, RequestId(1), &status(1, 1), WAITS);
         assert!(requests.take_lost(Instant::ZERO).is_none());
         assert_eq!(requests.next_lost(), Some(Instant::ZERO + MS));
-        assert_eq!(requests.take_lost(Instant::ZERO + MS).map(|r| r.id), Some(1));
+        assert_eq!(requests.take_lost(Instant::ZERO + MS).map(|r| r.id), Some(RequestId(1)));
         assert!(!requests.expects_answer());
     }
 
@@ -247,7 +245,7 @@ mod tests {
         let mut highest = 0;
         while let Some(request) = requests.next_to_send(usize::MAX) {
             (request.sent, request.sends) = (Some(Instant::ZERO), 1);
-            highest = highest.max(request.id);
+            highest = highest.max(request.id.0);
         }
         assert_eq!(highest, 64);
     }

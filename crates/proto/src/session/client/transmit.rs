@@ -61,7 +61,7 @@ impl ClientSession {
                 })
             }
             Message::Cancel(id) => {
-                let frame = FrameHeader { offset: id, ..EMPTY_FRAME };
+                let frame = FrameHeader { offset: id.0, ..EMPTY_FRAME };
                 transport.send(now, PacketType::Cancel, frame, out, |_| Some(0))
             }
             Message::Pulse { handle, object } => {
@@ -94,7 +94,7 @@ impl ClientSession {
             transport.quiet = 0;
         }
         let (handle, object) = request.key;
-        let frame = FrameHeader { set_handle: handle, object, offset: request.id, send_time: 0 };
+        let frame = FrameHeader { set_handle: handle, object, offset: request.id.0, send_time: 0 };
         let deadline = request.deadline.saturating_since(now).as_millis();
         let message = Request {
             deadline_ms: u32::try_from(deadline).unwrap_or(u32::MAX),

@@ -5,7 +5,7 @@ use super::reports::Reports;
 use super::requests::Requests;
 use crate::crypto::{Opener, Sealer};
 use crate::handshake::Welcomed;
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, RequestId};
 use crate::limits::REQUESTS_MAX;
 use crate::time::Instant;
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ pub(super) const MESSAGES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Message {
     PathResponse([u8; 8]),
-    Cancel(u32),
+    Cancel(RequestId),
     Pulse { handle: u32, object: ObjectNumber },
 }
 

@@ -181,7 +181,7 @@ impl Endpoint {
                 Ok(())
             }
             PacketType::Cancel => {
-                messages::on_cancel(session, now, opened.frame.offset);
+                messages::on_cancel(session, now, opened.frame.request());
                 Ok(())
             }
             PacketType::Close => Err(messages::on_close(opened.payload)),

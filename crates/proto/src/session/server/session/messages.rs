@@ -7,6 +7,7 @@ use super::state::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
 use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
 use crate::faults::{Fault, planted};
+use crate::ids::RequestId;
 use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
 use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
@@ -67,10 +68,10 @@ pub(in crate::session::server) fn on_request<S: SegmentSource>(
         return Err(Code::TokenEnded.into());
     }
     let frame = &opened.frame;
-    if frame.offset == 0 {
+    if frame.request() == RequestId::NONE {
         return Err(Code::ProtocolViolation.into());
     }
-    let admission = session.window.receive(frame.offset);
+    let admission = session.window.receive(frame.request());
     if admission != Admission::New {
         session.work(now).status.by(now);
         return Ok(());
@@ -85,7 +86,7 @@ pub(in crate::session::server) fn on_request<S: SegmentSource>(
         context.counters.requests_refused.add(refused.0);
         refuse(session, now, frame, refused);
     }
-    let lowest = session.window.lowest();
+    let lowest = session.window.highest.window_start();
     let work = session.work(now);
     while work.queue.expire(lowest).is_some() {}
     work.status.by(now + STATUS_DELAY);
@@ -116,7 +117,7 @@ fn enqueue<S: SegmentSource>(
     let repair = request.flags & FLAG_REPAIR != 0;
     let candidate = candidate(session, &request, len, deadline);
     promise.admit(now, candidate).map_err(|wait| (Code::Overloaded, wait))?;
-    let names = (frame.offset, frame.set_handle, set);
+    let names = (frame.request(), frame.set_handle, set);
     let queued = Queued::new(names, frame.object, now + deadline, repair);
     let taken = session.work(now).queue.push(queued, request.ranges.iter(), len);
     if taken { Ok(()) } else { Err(refused(Code::TooManyRequests)) }
@@ -135,7 +136,7 @@ fn candidate(session: &Session, request: &Request, len: u32, deadline: Duration)
 
 /// Queues a REFUSE; the request is finished.
 fn refuse(session: &mut Session, now: Instant, frame: &FrameHeader, (code, wait): Refused) {
-    let (id, handle, object) = (frame.offset, frame.set_handle, frame.object);
+    let (id, handle, object) = (frame.request(), frame.set_handle, frame.object);
     // Rounded up: who comes a moment early is refused again.
     let retry_after_ms = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
     push_refusal(session, now, Refusal { id, handle, object, code, retry_after_ms });
@@ -231,7 +232,7 @@ pub(in crate::session::server) fn on_pulse(
 }
 
 /// CANCEL: the request is finished, also one that comes later because it was overtaken.
-pub(in crate::session::server) fn on_cancel(session: &mut Session, now: Instant, id: u32) {
+pub(in crate::session::server) fn on_cancel(session: &mut Session, now: Instant, id: RequestId) {
     session.window.cancel(id);
     let work = session.work(now);
     work.queue.cancel(id);

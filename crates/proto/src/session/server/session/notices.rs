@@ -133,7 +133,7 @@ fn refuse(refusal: Refusal) -> Notice {
     let frame = FrameHeader {
         set_handle: refusal.handle,
         object: refusal.object,
-        offset: refusal.id,
+        offset: refusal.id.0,
         ..EMPTY_FRAME
     };
     Notice::new(PacketType::Refuse, frame, |buf| payload.encode(buf))
@@ -161,6 +161,6 @@ fn status(session: &mut Session, now: Instant) -> Option<Notice> {
     let shift = u32::from(planted(Fault::StatusShifted));
     let (received, finished) = (window.received >> shift, window.finished >> shift);
     let payload = Status { received, finished, next_sequence };
-    let frame = FrameHeader { offset: window.highest, ..EMPTY_FRAME };
+    let frame = FrameHeader { offset: window.highest.0, ..EMPTY_FRAME };
     Some(Notice::new(PacketType::Status, frame, |buf| payload.encode(buf)))
 }

@@ -1,7 +1,7 @@
 //! What a session has been asked for: the window of request ids, and the queue of work.
 
 use crate::faults::{Fault, planted};
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, RequestId};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::time::Instant;
 use core::ops::Range;
@@ -9,8 +9,8 @@ use core::ops::Range;
 /// Which request ids were received and which are finished: STATUS (section 7.3).
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::session::server) struct RequestWindow {
-    /// Highest id received; 0: none.
-    pub(in crate::session::server) highest: u32,
+    /// Highest id received.
+    pub(in crate::session::server) highest: RequestId,
     /// Bit i: id `highest − i` was received.
     pub(in crate::session::server) received: u64,
     /// Bit i: id `highest − i` is finished.
@@ -28,15 +28,14 @@ pub(in crate::session::server) enum Admission {
 
 impl RequestWindow {
     /// Takes in a request id.
-    pub(in crate::session::server) fn receive(&mut self, id: u32) -> Admission {
+    pub(in crate::session::server) fn receive(&mut self, id: RequestId) -> Admission {
         if id > self.highest {
-            let step = id - self.highest;
-            let shift = |map: u64| if step < 64 { map << step } else { 0 };
+            let shift = |map| self.highest.shift_to(id, map);
             (self.received, self.finished) = (shift(self.received) | 1, shift(self.finished));
             self.highest = id;
             return Admission::New;
         }
-        match self.bit(id) {
+        match self.highest.bit_of(id) {
             None => Admission::Old,
             Some(bit) if self.received & bit != 0 => Admission::Repeated,
             Some(bit) => {
@@ -47,35 +46,25 @@ impl RequestWindow {
     }
 
     /// Marks a request finished.
-    pub(in crate::session::server) fn finish(&mut self, id: u32) {
-        if let Some(bit) = self.bit(id) {
+    pub(in crate::session::server) fn finish(&mut self, id: RequestId) {
+        if let Some(bit) = self.highest.bit_of(id) {
             self.finished |= bit;
         }
     }
 
-    /// Marks a request received and finished, whether it came or not. 0 is no id.
-    pub(in crate::session::server) fn cancel(&mut self, id: u32) {
-        if id > 0 {
+    /// Marks a request received and finished, whether it came or not.
+    pub(in crate::session::server) fn cancel(&mut self, id: RequestId) {
+        if id != RequestId::NONE {
             self.receive(id);
             self.finish(id);
         }
-    }
-
-    /// The lowest id in the window.
-    pub(in crate::session::server) fn lowest(&self) -> u32 {
-        self.highest.saturating_sub(REQUESTS_MAX as u32 - 1)
-    }
-
-    fn bit(&self, id: u32) -> Option<u64> {
-        let back = self.highest.checked_sub(id)?;
-        if (back as usize) < REQUESTS_MAX { Some(1 << back) } else { None }
     }
 }
 
 /// One request's remaining work; the ranges that it wants are with the [`RequestQueue`].
 #[derive(Debug)]
 pub(in crate::session::server) struct Queued {
-    pub(in crate::session::server) id: u32,
+    pub(in crate::session::server) id: RequestId,
     pub(in crate::session::server) handle: u32,
     /// The source's index of the set.
     pub(in crate::session::server) set: u32,
@@ -94,7 +83,7 @@ pub(in crate::session::server) struct Queued {
 impl Queued {
     /// A request for an object; what it wants of it is said when it is queued.
     pub(in crate::session::server) fn new(
-        (id, handle, set): (u32, u32, u32),
+        (id, handle, set): (RequestId, u32, u32),
         object: ObjectNumber,
         deadline: Instant,
         repair: bool,
@@ -210,13 +199,13 @@ impl RequestQueue {
     }
 
     /// Takes the request with `id` out.
-    pub(in crate::session::server) fn cancel(&mut self, id: u32) -> Option<Queued> {
+    pub(in crate::session::server) fn cancel(&mut self, id: RequestId) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.id == id)?;
         Some(self.remove(at))
     }
 
     /// Takes out a request whose id fell below the window, if there is one.
-    pub(in crate::session::server) fn expire(&mut self, lowest: u32) -> Option<Queued> {
+    pub(in crate::session::server) fn expire(&mut self, lowest: RequestId) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.id < lowest)?;
         Some(self.remove(at))
     }
@@ -241,7 +230,7 @@ impl RequestQueue {
     }
 
     /// The ids of all requests.
-    pub(in crate::session::server) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(in crate::session::server) fn ids(&self) -> impl Iterator<Item = RequestId> + '_ {
         self.queue.iter().map(|r| r.id)
     }
 
@@ -271,33 +260,33 @@ mod tests {
 
     fn push(queue: &mut RequestQueue, id: u32, deadline: u64, ranges: &[Range<u32>]) -> bool {
         let at = Instant::from_nanos(deadline);
-        let request = Queued::new((id, 0, 0), ObjectNumber(7), at, false);
+        let request = Queued::new((RequestId(id), 0, 0), ObjectNumber(7), at, false);
         queue.push(request, ranges.iter().cloned(), 100)
     }
 
     #[test]
     fn the_window_tells_new_repeated_and_old_ids_apart() {
         let mut window = RequestWindow::default();
-        assert_eq!(window.receive(3), Admission::New);
-        assert_eq!(window.receive(1), Admission::New);
-        assert_eq!(window.receive(3), Admission::Repeated);
-        window.finish(1);
+        assert_eq!(window.receive(RequestId(3)), Admission::New);
+        assert_eq!(window.receive(RequestId(1)), Admission::New);
+        assert_eq!(window.receive(RequestId(3)), Admission::Repeated);
+        window.finish(RequestId(1));
         assert_eq!((window.received, window.finished), (0b101, 0b100));
-        assert_eq!(window.receive(70), Admission::New);
-        assert_eq!(window.receive(3), Admission::Old);
-        assert_eq!(window.receive(u32::MAX), Admission::New);
+        assert_eq!(window.receive(RequestId(70)), Admission::New);
+        assert_eq!(window.receive(RequestId(3)), Admission::Old);
+        assert_eq!(window.receive(RequestId(u32::MAX)), Admission::New);
         assert_eq!(window.received, 1);
     }
 
     #[test]
     fn a_request_that_its_cancel_overtook_is_not_new() {
         let mut window = RequestWindow::default();
-        window.cancel(0);
-        assert_eq!(window.highest, 0);
-        window.cancel(2);
-        assert_eq!((window.highest, window.received, window.finished), (2, 0b1, 0b1));
-        assert_eq!(window.receive(2), Admission::Repeated);
-        assert_eq!(window.receive(1), Admission::New);
+        window.cancel(RequestId(0));
+        assert_eq!(window.highest, RequestId::NONE);
+        window.cancel(RequestId(2));
+        assert_eq!((window.highest, window.received, window.finished), (RequestId(2), 0b1, 0b1));
+        assert_eq!(window.receive(RequestId(2)), Admission::Repeated);
+        assert_eq!(window.receive(RequestId(1)), Admission::New);
     }
 
     #[test]
@@ -335,12 +324,12 @@ mod tests {
         assert_eq!(queue.next_range(1, 100), Some(5..6));
         queue.sent_to(1, 6);
         assert_eq!(queue.next_range(1, 100), Some(7..8));
-        assert_eq!(queue.remove(1).id, 2);
+        assert_eq!(queue.remove(1).id, RequestId(2));
         assert_eq!(queue.next_range(0, 100), Some(1..2));
         assert_eq!(queue.next_range(1, 100), Some(0..100));
-        assert_eq!(queue.cancel(1).map(|request| request.id), Some(1));
+        assert_eq!(queue.cancel(RequestId(1)).map(|request| request.id), Some(RequestId(1)));
         assert_eq!(queue.next_range(0, 100), Some(0..100));
-        assert_eq!(queue.remove(0).id, 3);
+        assert_eq!(queue.remove(0).id, RequestId(3));
         assert!(queue.is_empty() && queue.ranges.is_empty());
     }
 
@@ -356,7 +345,7 @@ mod tests {
         assert_eq!((queue.next_range(1, 100), queue.bytes()), (None, 40));
         queue.remove(1);
         assert_eq!(queue.bytes(), 40);
-        queue.cancel(1);
+        queue.cancel(RequestId(1));
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
     }
 

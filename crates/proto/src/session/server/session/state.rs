@@ -10,7 +10,7 @@ use super::sets::Sets;
 use super::size::SizeSearch;
 use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, RequestId};
 use crate::limits::TRAIN_MAX;
 use crate::rate::Rate;
 use crate::session::server::config::EndpointConfig;
@@ -96,7 +96,7 @@ pub(in crate::session::server) struct Work {
 /// A REFUSE to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session::server) struct Refusal {
-    pub(in crate::session::server) id: u32,
+    pub(in crate::session::server) id: RequestId,
     pub(in crate::session::server) handle: u32,
     pub(in crate::session::server) object: ObjectNumber,
     pub(in crate::session::server) code: Code,
