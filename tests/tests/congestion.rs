@@ -10,11 +10,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use segcast_kit::emulator::{DirectionConfig, Flow, Link, LinkConfig, Loss, Statistics, Wire};
-use segcast_kit::flows::TcpFlow;
 use segcast_kit::needs::{self, Need, trial};
+use segcast_kit::net::emulator::{DirectionConfig, Flow, Link, LinkConfig, Loss, Statistics, Wire};
+use segcast_kit::net::flows::TcpFlow;
+use segcast_kit::process::product::Product;
 use segcast_kit::process::{Edge, Running};
-use segcast_kit::product::Product;
 
 const NEEDS: [Need; 3] = [needs::tap, needs::iproute2, needs::cubic];
 const SEED: u64 = 20_261_121;

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use segcast_kit::emulator::{DirectionConfig, Link, LinkConfig, Loss, Wire};
-use segcast_kit::flows::{TcpFlow, round_trips, udp_flow};
 use segcast_kit::needs::{self, Need, trial};
+use segcast_kit::net::emulator::{DirectionConfig, Link, LinkConfig, Loss, Wire};
+use segcast_kit::net::flows::{TcpFlow, round_trips, udp_flow};
 
 const NEEDS: [Need; 2] = [needs::tap, needs::iproute2];
 const SEED: u64 = 20_261_121;

@@ -9,7 +9,7 @@
 mod rig;
 
 use rig::{Rig, SEGMENT_BYTES, SEGMENTS, address};
-use segcast_kit::sim::raw::RawClient;
+use segcast_kit::session::raw::RawClient;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_proto::session::server::Transmit;

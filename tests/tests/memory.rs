@@ -15,7 +15,7 @@ use rand_core::{RngCore, SeedableRng};
 use segcast_center::keys::KeyDir;
 use segcast_kit::needs::segcast_binary;
 use segcast_kit::process::{Edge, run};
-use segcast_kit::swarm::Swarm;
+use segcast_kit::session::swarm::Swarm;
 use segcast_proto::ids::SetId;
 use std::error::Error;
 use std::path::Path;

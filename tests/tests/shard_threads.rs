@@ -2,10 +2,10 @@
 //! where memory is short.
 #![forbid(unsafe_code)]
 
-use segcast_kit::memory_group::MemoryGroup;
 use segcast_kit::needs::{self, segcast_binary, trial};
 use segcast_kit::process::Edge;
-use segcast_kit::product::Product;
+use segcast_kit::process::memory_group::MemoryGroup;
+use segcast_kit::process::product::Product;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::memory_group::MemoryGroup;
+use crate::process::memory_group::MemoryGroup;
 use libtest_mimic::{Arguments, Failed, Trial};
 use segcast_sysio::lab;
 use segcast_sysio::lab::netns::Namespace;

@@ -2,7 +2,7 @@
 
 use super::rig::{MS, Rig, SEGMENT_BYTES, address};
 use rand_core::RngCore;
-use segcast_kit::sim::raw::EMPTY_FRAME;
+use segcast_kit::session::raw::EMPTY_FRAME;
 use segcast_proto::crypto::{Sealer, Suite};
 use segcast_proto::handshake::{
     EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload, check_hello,

@@ -2,7 +2,7 @@
 
 use super::rig::{MS, Rig, UNIX, address};
 use rand_core::RngCore;
-use segcast_kit::sim::raw::RawClient;
+use segcast_kit::session::raw::RawClient;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{Defer, check_hello};
 use segcast_proto::ids::ObjectNumber;

@@ -2,8 +2,8 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use segcast_kit::sim::raw::{RawClient, RawPacket};
-use segcast_kit::sim::source::{MemorySource, content, set_id};
+use segcast_kit::session::raw::{RawClient, RawPacket};
+use segcast_kit::source::{MemorySource, content, set_id};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};

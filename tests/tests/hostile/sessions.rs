@@ -2,7 +2,7 @@
 
 use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, UNIX, address};
 use rand_core::RngCore;
-use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient, RawPacket};
+use segcast_kit::session::raw::{EMPTY_FRAME, RawClient, RawPacket};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::server::{Disposition, DropReason, Path};
 use segcast_proto::time::Duration;

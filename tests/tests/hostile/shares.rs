@@ -1,7 +1,7 @@
 //! What a client's sessions share, and what a client that vanished holds up.
 
 use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
-use segcast_kit::sim::raw::{EMPTY_FRAME, RawClient};
+use segcast_kit::session::raw::{EMPTY_FRAME, RawClient};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Duration;

@@ -1,6 +1,6 @@
 //! Who takes part in a fuzzed session: one center, one edge, clients with tokens.
 
-use crate::sim::source::set_id;
+use crate::source::set_id;
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};

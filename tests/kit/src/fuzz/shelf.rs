@@ -1,6 +1,6 @@
 //! One set of small objects, whose state the input changes.
 
-use crate::sim::source::{content, set_id};
+use crate::source::{content, set_id};
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::session::server::{Object, SegmentSource};
 use std::sync::LazyLock;

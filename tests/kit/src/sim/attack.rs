@@ -2,8 +2,8 @@
 //! packets of an honest client come from a victim's address.
 
 use super::flight::Flight;
-use super::raw::RawClient;
 use super::world::World;
+use crate::session::raw::RawClient;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::time::{Duration, Instant};

@@ -14,12 +14,8 @@ pub mod link;
 pub mod many;
 /// How runs end.
 pub mod outcome;
-/// A client without rules.
-pub mod raw;
 /// What is drawn from a seed.
 pub mod scenario;
-/// The stored objects.
-pub mod source;
 /// Both ends and the time between them.
 pub mod world;
 

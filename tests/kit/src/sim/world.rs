@@ -5,7 +5,7 @@ use super::flight::Flight;
 use super::link::Link;
 use super::outcome::{Failure, Outcome};
 use super::scenario::Scenario;
-use super::source::{MemorySource, content, set_id};
+use crate::source::{MemorySource, content, set_id};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::crypto::Suite;

@@ -1,7 +1,7 @@
 //! One handshake of a client without rules, and what the session that it leads to must keep to.
 
 use crate::fuzz::shelf::bytes_of;
-use crate::sim::raw::{RawClient, RawPacket};
+use crate::session::raw::{RawClient, RawPacket};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::REPORT_RANGES_MAX;
 use segcast_proto::time::Instant;

@@ -4,7 +4,7 @@ use super::viewer::Viewer;
 use crate::fuzz::cast::{self, START, UNIX, address, keyring};
 use crate::fuzz::script::Script;
 use crate::fuzz::shelf::{OBJECTS, Shelf};
-use crate::sim::raw::RawClient;
+use crate::session::raw::RawClient;
 use segcast_proto::crypto::Suite;
 use segcast_proto::limits::{DATAGRAM_BASE, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use segcast_proto::rate::Rate;

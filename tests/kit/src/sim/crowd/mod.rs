@@ -4,8 +4,8 @@
 mod viewer;
 
 use super::link::unit;
-use super::source::{MemorySource, set_id};
 use super::world::EPOCH;
+use crate::source::{MemorySource, set_id};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::crypto::sign::SigningKey;

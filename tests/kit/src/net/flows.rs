@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::emulator::End;
+use crate::net::emulator::End;
 
 /// Bytes written at once by the TCP sender.
 const TCP_WRITE: usize = 64 * 1024;

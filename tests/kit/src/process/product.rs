@@ -8,8 +8,8 @@ use std::process::Stdio;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::emulator::End;
 use crate::needs::segcast_binary;
+use crate::net::emulator::End;
 use crate::process::{self, Edge, Running};
 
 /// A packed title with keys and a grant, in a temporary folder.

@@ -2,6 +2,11 @@
 //!
 //! `cli/tests` has a likeness of this: it gets its binary from cargo and may not depend on this package.
 
+/// A limit of memory for a process.
+pub mod memory_group;
+/// A packed title with its edge and clients at the ends of an emulated link.
+pub mod product;
+
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
