@@ -25,6 +25,14 @@ pub struct Limits {
     pub sessions: Option<u16>,
 }
 
+/// A day, and as much as an edge gives.
+impl Default for Limits {
+    fn default() -> Self {
+        let lifetime = Duration::from_secs(24 * 3600);
+        Self { lifetime, rate_cap_kbits: None, sessions: None }
+    }
+}
+
 /// Whom a grant is for.
 #[derive(Clone, Debug)]
 pub enum Client {
@@ -32,6 +40,17 @@ pub enum Client {
     Public([u8; 32]),
     /// A client whose key pair the center made: the private key goes into the grant.
     Secret(StaticSecret),
+}
+
+impl Client {
+    /// A client whose key pair is made here.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Random`] when the system has no randomness to give.
+    pub fn fresh() -> Result<Self, KeyFileError> {
+        let secret = Zeroizing::new(random()?);
+        Ok(Self::Secret(StaticSecret::new(*secret)))
+    }
 }
 
 /// Why no token was issued.

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     logging::start(&args.log, "warn")?;
     let client = match &args.client_key {
         Some(key) => Client::Public(public_key(KeyKind::ClientPublic, key)?),
-        None => fresh_client()?,
+        None => Client::fresh()?,
     };
     let limits =
         Limits { lifetime: args.lifetime, rate_cap_kbits: args.rate, sessions: args.sessions };
@@ -61,11 +61,6 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let sets = units::count(args.set.len() as u64, "set");
     println!("{}: {sets} for {}; {secret}", args.out.display(), lifetime(args.lifetime));
     Ok(ExitCode::Success)
-}
-
-/// A client whose key pair is made here.
-pub(crate) fn fresh_client() -> anyhow::Result<Client> {
-    Ok(Client::Secret(fresh_secret()?))
 }
 
 /// A secret key from the system's randomness.

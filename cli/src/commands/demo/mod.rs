@@ -10,7 +10,6 @@ mod media;
 
 use super::get::read_access;
 use super::io::IoArg;
-use super::token::fresh_client;
 use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
@@ -23,7 +22,7 @@ use edge_process::EdgeProcess;
 use figures::Figures;
 use measure::{Measured, Measurement};
 use media::Media;
-use segcast_center::grant::{Limits, issue_grant, write_grant};
+use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
 use segcast_center::ingest::{PackOptions, PackReport, pack_reader};
 use segcast_center::keys::KeyDir;
 use segcast_client::access::{Access, EdgeAddress};
@@ -168,7 +167,7 @@ impl Demo<'_> {
             rate_cap_kbits: None,
             sessions: Some(self.args.sessions + SPARE_SESSIONS),
         };
-        let grant = issue_grant(keys, &fresh_client()?, &[packed.set], &limits, unix_seconds())?;
+        let grant = issue_grant(keys, &Client::fresh()?, &[packed.set], &limits, unix_seconds())?;
         let path = self.folder.join("client.grant");
         write_grant(&path, &grant)?;
         self.say("4  a grant: a token signed for this client's key, and the title key");
