@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use segcast_kit::needs::{self, Need, trial};
+use segcast_kit::process::segcast_binary;
 use serde_json::Value;
 
 const ON_LOOPBACK: [Need; 1] = [two_cores];
@@ -28,7 +29,7 @@ fn hostile(arguments: &[&str]) -> (bool, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_segcast-bench"));
     command.args(["hostile", "--json", "--title", "16", "--repeats", "1", "--rate", "2000"]);
     command.args(["--seconds", "0.2", "--warm", "0.1", "--handshakes", "100"]).args(arguments);
-    command.arg("--server").arg(needs::segcast_binary());
+    command.arg("--server").arg(segcast_binary());
     let output = command.output().expect("the bench runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.success(), text(&output.stdout), text(&output.stderr))

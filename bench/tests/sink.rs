@@ -8,6 +8,7 @@ use segcast_bench::drivers;
 use segcast_bench::measure::Binary;
 use segcast_bench::sink::{self, Args, Sabotage, Setup, Subject};
 use segcast_kit::needs::{self, Need, trial};
+use segcast_kit::process::segcast_binary;
 use segcast_proto::limits::PENDING_TIME;
 use segcast_sysio::lab::bpf::TrainFilter;
 
@@ -74,7 +75,7 @@ fn args(more: &[&str]) -> Args {
 }
 
 fn binary() -> Binary {
-    Binary { label: "this tree".into(), path: needs::segcast_binary() }
+    Binary { label: "this tree".into(), path: segcast_binary() }
 }
 
 /// Starts a server with a fault; whatever fails is shown with its causes.

@@ -1,9 +1,7 @@
 //! `segcast load calibrate`: exact counts of the real binary, and a responder that lies about one of them. Nothing here is
 //! timed: how fast this machine is at the moment says nothing about the counts.
 
-mod common;
-
-use common::{fail, output, segcast, succeed};
+use segcast_kit::process::{fail, output, segcast, succeed};
 use serde_json::Value;
 
 /// The checks that judge counts only.

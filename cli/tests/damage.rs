@@ -1,9 +1,8 @@
 //! A segment file is truncated, zeroed or flipped while an edge serves it: the client gets an error or the right bytes
 //! from another edge, never a wrong byte; the edge lives, serves its other sets and counts what it saw.
 
-mod common;
-
-use common::{SEGMENT, Title, World, metric, succeed, wait_until};
+use segcast_kit::metrics::metric;
+use segcast_kit::process::{SEGMENT, Title, World, succeed, wait_until};
 use segcast_proto::ids::ObjectNumber;
 use segcast_store::{Options, Store, Stored};
 use std::fs::File;

@@ -1,8 +1,6 @@
 //! `segcast demo`: it works, says what it measured, and leaves nothing behind whatever its end.
 
-mod common;
-
-use common::{World, interrupt, json, segcast, succeed};
+use segcast_kit::process::{World, interrupt, json, segcast, succeed};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

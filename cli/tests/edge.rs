@@ -1,8 +1,8 @@
 //! `segcast edge` as a supervisor sees it: readiness, exit codes, drain; and grants of every kind.
 
-mod common;
-
-use common::{SEGMENT, World, fail, segcast, succeed};
+use segcast_kit::process::{
+    PATIENCE, SEGMENT, World, fail, interrupt, json, kill, segcast, succeed,
+};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -13,7 +13,7 @@ fn systemd_is_told_of_readiness_and_of_the_end() {
     let world = World::new();
     world.pack(SEGMENT);
     let socket = UnixDatagram::bind(world.path("notify")).unwrap();
-    socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut edge = world
         .edge_command("store", "127.0.0.1:0", "auto")
         .env("NOTIFY_SOCKET", world.path("notify"))
@@ -26,7 +26,7 @@ fn systemd_is_told_of_readiness_and_of_the_end() {
         String::from_utf8_lossy(&told[..len]).into_owned()
     };
     assert!(next().contains("READY=1"));
-    common::interrupt(&edge);
+    interrupt(&edge);
     assert!(next().contains("STOPPING=1"));
     assert_eq!(edge.wait().unwrap().code(), Some(0));
 }
@@ -40,7 +40,7 @@ fn a_killed_edge_is_restarted_at_once_on_its_port() {
     for io in ["auto", "mmsg"] {
         let mut edge = world.edge("127.0.0.1:0", io);
         for restart in 0..8 {
-            common::kill(&mut edge.child);
+            kill(&mut edge.child);
             let again = world.edge(&edge.address, io);
             assert_eq!(again.address, edge.address, "restart {restart}");
             edge = again;
@@ -108,6 +108,6 @@ fn clear_sets_are_served_and_fetched_alike() {
     let edge = world.edge("127.0.0.1:0", "auto");
     let grant = world.grant(&title, &[]);
     let report = succeed(world.get(&[&edge], &grant, "out").arg("--json"));
-    assert_eq!(common::json(&report)["name"], "a clear one");
+    assert_eq!(json(&report)["name"], "a clear one");
     assert!(world.read("out") == title.bytes);
 }

@@ -2,9 +2,7 @@
 //!
 //! The small disk is a tmpfs in a mount namespace of the test's own.
 
-mod common;
-
-use common::{SEGMENT, World};
+use segcast_kit::process::{SEGMENT, World, json, succeed};
 use std::process::{Command, Output};
 
 /// Runs a shell script in a mount namespace of its own; none where this machine allows no such thing.
@@ -59,7 +57,7 @@ fn a_full_disk_is_told_and_the_fetch_goes_on_once_there_is_room() {
     assert!(output.status.success(), "{said}\n{errors}");
     assert!(said.contains("first 3"), "{said}\n{errors}");
     assert!(errors.contains("the disk is full") && errors.contains("make room"), "{errors}");
-    let report = common::json(said.lines().last().expect("a report"));
+    let report = json(said.lines().last().expect("a report"));
     assert!(report["resumed_segments"].as_u64() > Some(0), "{report}");
     assert!(world.read("result") == title.bytes);
 }
@@ -91,6 +89,6 @@ fn a_full_disk_ends_pack_and_earlier_sets_are_served() {
     assert!(output.status.success() && said.contains("pack 3"), "{said}\n{errors}");
     assert!(errors.contains("the disk is full") && errors.contains(".seg"), "{errors}");
     let edge = world.edge_on("copy", "127.0.0.1:0", "auto").expect("the edge ended");
-    common::succeed(&mut world.get(&[&edge], &world.grant(&title, &[]), "out"));
+    succeed(&mut world.get(&[&edge], &world.grant(&title, &[]), "out"));
     assert!(world.read("out") == title.bytes);
 }

@@ -1,8 +1,8 @@
 //! pack, edge, token and get as processes: odd lengths, both drivers, both families, kills and refusals.
 
-mod common;
-
-use common::{SEGMENT, World, fail, interrupt, json, kill, segcast, succeed, wait_until};
+use segcast_kit::process::{
+    SEGMENT, World, fail, interrupt, json, kill, segcast, succeed, wait_until,
+};
 use std::fs;
 use std::process::{Command, Stdio};
 

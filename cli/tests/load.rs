@@ -1,8 +1,6 @@
 //! `segcast load` against a real edge: the ledger closes, whatever happens.
 
-mod common;
-
-use common::{Edge, SEGMENT, Title, World, interrupt, kill, segcast, wait_until};
+use segcast_kit::process::{Edge, SEGMENT, Title, World, interrupt, kill, segcast, wait_until};
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -157,7 +155,7 @@ fn refusals_are_counted_by_their_code() {
     let title = world.pack(20 * SEGMENT);
     let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
     command.args(["--sessions-max", "8"]);
-    let edge = world.serve(command).expect("it serves");
+    let edge = Edge::serve(&mut command).expect("it serves");
     let more = ["--sessions", "20", "--duration", "2s", "--rate", "10Mbit/s"];
     let output = end(load(&world, &edge, &title, &more).spawn().expect("it starts"));
     assert!(has_run(&output), "{output:?}");

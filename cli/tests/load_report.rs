@@ -1,9 +1,8 @@
 //! What `segcast load` says of a run against a real edge: verdict, exit code, stored result, reports, views.
 
-mod common;
-
-use common::{
-    Edge, SEGMENT, Title, World, fail, interrupt, metric, output, segcast, succeed, wait_until,
+use segcast_kit::metrics::metric;
+use segcast_kit::process::{
+    Edge, SEGMENT, Title, World, fail, interrupt, output, segcast, succeed, wait_until,
 };
 use serde_json::Value;
 use std::fs;

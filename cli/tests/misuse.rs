@@ -1,10 +1,10 @@
 //! What operators get wrong, and disks do to them: configurations with mistakes, two processes on one store, a write that
 //! the system refuses. Each is told with its place, its cause and what would be right, and harms nothing that was there.
 
-mod common;
-
-use common::{SEGMENT, World, fail, segcast, signal, succeed, wait_until};
 use rustix::process::Signal;
+use segcast_kit::process::{
+    Edge, SEGMENT, World, fail, json, segcast, signal, succeed, wait_until,
+};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,7 +59,7 @@ fn keys_in_the_environment_give_way_to_flags_and_to_variables_of_the_edge() {
             .env("SEGCAST_KEYS", directory);
         edge
     };
-    let serves = |command: Command| assert!(world.serve(command).is_some());
+    let serves = |mut command: Command| drop(Edge::serve(&mut command).expect("it serves"));
     serves(edge(&keys));
     let mut flags = edge(&nowhere);
     flags.arg("--key-file").arg(&key).arg("--center-keys").arg(&center);
@@ -134,7 +134,7 @@ fn a_reload_of_a_broken_file_keeps_the_old_configuration_and_says_why() {
     fs::write(&config, "drain_timeout = \"5s\"\n").unwrap();
     let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
     command.arg("--config").arg(&config).stderr(File::create(&log).unwrap());
-    let mut edge = world.serve(command).unwrap();
+    let mut edge = Edge::serve(&mut command).unwrap();
     fs::write(&config, "drain_timeout = \"5s\"\nsets = [\"none\"]\n").unwrap();
     signal(&edge.child, Signal::HUP);
     let said = || fs::read_to_string(&log).unwrap();
@@ -165,6 +165,6 @@ fn an_edge_that_drains_hands_its_clients_to_the_other() {
     let output = client.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(world.read("out") == title.bytes);
-    let report = common::json(&String::from_utf8(output.stdout).unwrap());
+    let report = json(&String::from_utf8(output.stdout).unwrap());
     assert!(report["edges"][1]["segments"].as_u64() > Some(0), "{report}");
 }

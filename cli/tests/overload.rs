@@ -1,9 +1,8 @@
 //! The real edge past its limits: clients are refused with the reason, wait as they are told, and get their title.
 
-mod common;
-
-use common::{SEGMENT, World, json, kill, metric, signal, wait_until};
 use rustix::process::Signal;
+use segcast_kit::metrics::metric;
+use segcast_kit::process::{SEGMENT, World, json, kill, signal, wait_until};
 use std::process::Stdio;
 
 #[test]
@@ -21,7 +20,7 @@ fn a_session_past_the_limit_is_refused_with_the_reason_and_gets_in_later() {
     let second = second.stderr(Stdio::piped()).spawn().expect("a client");
     let refused = "segcast_edge_handshakes_refused_total{code=\"BUSY\"}";
     wait_until("a refusal, and another one after a wait", || metric(&admin, refused) >= 2);
-    assert_eq!(metric(&admin, "segcast_edge_sessions "), 1);
+    assert_eq!(metric(&admin, "segcast_edge_sessions"), 1);
     signal(&first, Signal::CONT);
     assert!(first.wait().expect("it ends").success());
     let output = second.wait_with_output().expect("it ends");

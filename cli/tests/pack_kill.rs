@@ -7,10 +7,9 @@
 //!
 //! `SEGCAST_SEED=n` repeats a run, as far as the threads of pack and the random names of sets allow; the seed is printed.
 
-mod common;
-
-use common::{SEGMENT, World, output, segcast, succeed};
 use segcast_center::keys::{KeyDir, TitleRecord};
+use segcast_kit::process::{SEGMENT, World, json, output, segcast, succeed};
+use segcast_kit::progress::Progress;
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::segment::cipher::SegmentCipher;
 use segcast_proto::segment::manifest::{Manifest, Protection};
@@ -115,7 +114,7 @@ impl Lives {
         assert!(output.status.success(), "{pack:?}: {output:?}");
         self.tally.packed += 1;
         let result = String::from_utf8(output.stdout).expect("UTF-8");
-        let set = common::json(&result)["set"].as_str().and_then(|set| set.parse().ok());
+        let set = json(&result)["set"].as_str().and_then(|set| set.parse().ok());
         Some(set.expect("pack names the set"))
     }
 
@@ -185,8 +184,7 @@ impl Lives {
     fn fetch(&self) {
         let edge = self.world.edge("127.0.0.1:0", "auto");
         for set in self.seen.iter().take(FETCHED) {
-            let title = common::Title { set: set.to_string(), bytes: Vec::new() };
-            let grant = self.world.grant(&title, &[]);
+            let grant = self.world.grant_of(&set.to_string(), &[]);
             let out = set.to_string();
             succeed(&mut self.world.get(&[&edge], &grant, &out));
             let bytes = self.world.read(&out);
@@ -202,12 +200,14 @@ fn page_of(catalogue: &Catalogue, index: u32, page: u16) -> &[u8] {
     }
 }
 
-fn run(seed: u64) -> Tally {
+fn run(seed: u64, progress: &Progress) -> Tally {
     let mut lives = Lives::new(seed);
     let mut life = 0;
     while lives.tally.killed < KILLS / STORES {
         life += 1;
+        let killed = lives.tally.killed;
         let packed = lives.live(life);
+        (killed..lives.tally.killed).for_each(|_| progress.step());
         lives.check(packed, life % FULL_CHECK == 0);
     }
     lives.check(None, true);
@@ -219,8 +219,11 @@ fn run(seed: u64) -> Tally {
 fn what_was_packed_is_whole_after_any_kill_and_nothing_else_is_there() {
     let mut random = Random(seed());
     let seeds: Vec<u64> = (0..STORES).map(|_| random.next()).collect();
+    let name = "what_was_packed_is_whole_after_any_kill_and_nothing_else_is_there";
+    let progress = Progress::steps(name, "kills", KILLS as u64);
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
-        let running: Vec<_> = seeds.iter().map(|seed| scope.spawn(|| run(*seed))).collect();
+        let running: Vec<_> =
+            seeds.iter().map(|seed| scope.spawn(|| run(*seed, &progress))).collect();
         running.into_iter().map(|thread| thread.join().expect("no failure")).collect()
     });
     println!("{tallies:?}");

@@ -1,28 +1,27 @@
 //! The whole edge on loopback, with real sockets: every driver that is built, both families, every order it takes.
 
-#[path = "common/client.rs"]
-mod client;
-#[path = "common/world.rs"]
-mod world;
-
 use std::time::Duration;
 
-use client::{Client, end, http, metric, segment_file, wait_for};
 use segcast_edge::config::{Config, Cookie, Io, RateCap, Sets, Size};
 use segcast_edge::{Server, StartError};
+use segcast_kit::metrics::get;
+use segcast_kit::needs;
+use segcast_kit::server::{
+    SEGMENT, SEGMENTS, World, end, fetch_everything, metric, page, segment_file, wait_for,
+};
+use segcast_kit::session::client::Client;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::session::client::ClientEvent;
 use segcast_proto::wire::code::Code;
-use world::{SEGMENT, SEGMENTS, World, page};
 
 /// One client per family fetches everything that the store has.
 fn everything_arrives_unaltered(io: Io) {
     let world = World::new();
     let server = Server::start(world.config(io)).expect("start");
     for (number, address) in (1..).zip(server.local_addresses().to_vec()) {
-        let mut client = Client::new(&world, &world.center, &server, address, number);
-        client.fetch_everything();
+        let mut client = world.client(&world.center, &server, address, number);
+        fetch_everything(&mut client);
         client.finish();
     }
     wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 2);
@@ -71,9 +70,8 @@ fn a_driver_that_was_not_built_in_is_refused() {
 
 #[test]
 fn everything_arrives_by_the_ring_driver() {
-    match segcast_sysio::probe::choose(Some(segcast_sysio::probe::IoKind::Ring)) {
-        Ok(_) => everything_arrives_unaltered(Io::Ring),
-        Err(error) => eprintln!("not tested, this kernel allows no ring: {error}"),
+    if !needs::missing("everything_arrives_by_the_ring_driver", &[needs::io_uring]) {
+        everything_arrives_unaltered(Io::Ring);
     }
 }
 
@@ -89,8 +87,8 @@ fn settings_reach_the_shards() {
         ..world.config(Io::Auto)
     };
     let server = Server::start(config).expect("start");
-    let mut client = Client::new(&world, &world.center, &server, server.local_addresses()[0], 1);
-    client.fetch_everything();
+    let mut client = world.client(&world.center, &server, server.local_addresses()[0], 1);
+    fetch_everything(&mut client);
     assert_eq!(client.session.stats().datagram_bytes, 1200);
     client.finish();
     wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 1);
@@ -108,7 +106,7 @@ fn sessions_beyond_the_limits_are_refused_with_the_reason() {
     let server = Server::start(config).expect("start");
     let address = server.local_addresses()[0];
     let open = |number| {
-        let mut client = Client::new(&world, &world.center, &server, address, number);
+        let mut client = world.client(&world.center, &server, address, number);
         // A session begins with its first sealed packet, here a REQUEST.
         client.fetch(ObjectNumber::page(0), None);
         loop {
@@ -137,8 +135,8 @@ fn many_clients_are_spread_over_the_shards_and_all_served() {
         for number in 1..=16 {
             let (world, server) = (&world, &server);
             scope.spawn(move || {
-                let mut client = Client::new(world, &world.center, server, address, number);
-                client.fetch_everything();
+                let mut client = world.client(&world.center, server, address, number);
+                fetch_everything(&mut client);
                 client.finish();
             });
         }
@@ -157,7 +155,7 @@ fn a_token_of_a_stranger_is_refused_and_a_reload_makes_a_friend_of_him() {
     let address = server.local_addresses()[0];
     let stranger = SigningKey::from_seed(&[9; 32]);
     let refused = |server: &Server, number| {
-        let mut client = Client::new(&world, &stranger, server, address, number);
+        let mut client = world.client(&stranger, server, address, number);
         client.fetch(ObjectNumber(0), Some(SEGMENT));
         match client.event() {
             ClientEvent::Refused { code, .. } => Some(code),
@@ -194,8 +192,8 @@ fn a_set_that_is_no_longer_served_is_unknown() {
     let other = Sets::Only([SetId([1; 16])].into());
     let mut server = Server::start(config.clone()).expect("start");
     let address = server.local_addresses()[0];
-    let mut client = Client::new(&world, &world.center, &server, address, 1);
-    client.fetch_everything();
+    let mut client = world.client(&world.center, &server, address, 1);
+    fetch_everything(&mut client);
     server.reload(&Config { sets: other, ..config }).expect("reload");
     loop {
         client.fetch(ObjectNumber(0), Some(SEGMENT));
@@ -217,11 +215,11 @@ fn a_drain_refuses_newcomers_closes_sessions_and_ends() {
     let world = World::new();
     let server = Server::start(world.config(Io::Auto)).expect("start");
     let (address, admin) = (server.local_addresses()[0], server.admin_address().expect("admin"));
-    assert_eq!(http(admin, "/readyz").0, 200);
-    let mut old = Client::new(&world, &world.center, &server, address, 1);
-    old.fetch_everything();
+    assert_eq!(get(admin, "/readyz").0, 200);
+    let mut old = world.client(&world.center, &server, address, 1);
+    fetch_everything(&mut old);
     server.drain();
-    let mut new = Client::new(&world, &world.center, &server, address, 2);
+    let mut new = world.client(&world.center, &server, address, 2);
     let ending = std::thread::spawn(move || server.join());
     let code = loop {
         match old.event() {
@@ -242,9 +240,9 @@ fn a_segment_file_cut_short_costs_its_segments_and_nothing_else() {
     let world = World::new();
     let server = Server::start(world.config(Io::Auto)).expect("start");
     let address = server.local_addresses()[0];
-    let mut client = Client::new(&world, &world.center, &server, address, 1);
+    let mut client = world.client(&world.center, &server, address, 1);
     // Now every segment counts as resident, and the shard reads it without asking.
-    client.fetch_everything();
+    fetch_everything(&mut client);
     let file = std::fs::OpenOptions::new()
         .write(true)
         .open(segment_file(&world.path("store")))
@@ -262,26 +260,24 @@ fn a_segment_file_cut_short_costs_its_segments_and_nothing_else() {
     }
     wait_for(&server, "segcast_edge_faulted_trains_total", |n| n > 0);
     let admin = server.admin_address().expect("admin");
-    assert_eq!(http(admin, "/healthz").0, 200);
+    assert_eq!(get(admin, "/healthz").0, 200);
     end(server);
 }
 
 #[test]
 fn cold_segments_are_read_in_by_the_helper_and_then_served() {
-    use rustix::fs::{Advice, fadvise, fstatfs};
-    const TMPFS_MAGIC: u64 = 0x0102_1994;
-    let world = World::new();
-    let file = std::fs::File::open(segment_file(&world.path("store"))).expect("file");
-    if fstatfs(&file).is_ok_and(|fs| fs.f_type as u64 == TMPFS_MAGIC) {
-        eprintln!("not tested: a tmpfs has no disk to read from");
+    use rustix::fs::{Advice, fadvise};
+    if needs::missing("cold_segments_are_read_in", &[needs::disk]) {
         return;
     }
+    let world = World::new();
+    let file = std::fs::File::open(segment_file(&world.path("store"))).expect("file");
     let server = Server::start(world.config(Io::Auto)).expect("start");
     // Committed data is on the disk, so the page cache can let go of it. After the start, which may read ahead.
     fadvise(&file, 0, None, Advice::DontNeed).expect("fadvise");
     let address = server.local_addresses()[0];
-    let mut client = Client::new(&world, &world.center, &server, address, 1);
-    client.fetch_everything();
+    let mut client = world.client(&world.center, &server, address, 1);
+    fetch_everything(&mut client);
     wait_for(&server, "segcast_edge_populated_total{result=\"ready\"}", |n| n > 0);
     wait_for(&server, "segcast_edge_populate_waiting", |n| n == 0);
     assert_eq!(metric(&server, "segcast_edge_populated_total{result=\"failed\"}"), 0);

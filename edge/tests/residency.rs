@@ -1,44 +1,22 @@
 //! Segments that are on disk only: no shard waits for them, and sessions on others do not notice.
 #![forbid(unsafe_code)]
 
-#[path = "common/client.rs"]
-#[expect(dead_code, reason = "other tests need the rest")]
-mod client;
-#[path = "common/world.rs"]
-mod world;
+use std::path::Path;
 
-use client::{Client, end, metric, segment_file, wait_for};
-use rustix::fs::{Advice, fadvise, fstatfs};
+use rustix::fs::{Advice, fadvise};
 use segcast_edge::Server;
 use segcast_edge::config::{Config, Io};
-use segcast_proto::ids::ObjectNumber;
-use segcast_proto::session::client::ClientEvent;
+use segcast_kit::needs;
+use segcast_kit::server::{
+    SEGMENT, SEGMENTS, World, end, fetch_segments, metric, segment_file, wait_for,
+};
 use segcast_sysio::mapped::{MappedFile, page_bytes};
-use std::path::Path;
-use world::{SEGMENT, SEGMENTS, World, segment};
 
-const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// The first half of the title is in use, the second is only on disk.
 const HOT: u32 = SEGMENTS / 2;
 const COLD: u32 = SEGMENTS - HOT;
 /// How often the hot half is fetched while the cold one is.
 const ROUNDS: u32 = 5;
-
-/// Fetches these segments, all at once, and compares every byte.
-fn fetch(client: &mut Client, segments: std::ops::Range<u32>) {
-    segments.clone().for_each(|number| client.fetch(ObjectNumber(number), Some(SEGMENT)));
-    let mut left = segments.len();
-    while left > 0 {
-        match client.event() {
-            ClientEvent::Open => {}
-            ClientEvent::Object(fetched) => {
-                assert!(fetched.bytes == segment(fetched.object.0), "{:?}", fetched.object);
-                left -= 1;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
 
 /// Bytes of a file that are not in the page cache (mincore(2)).
 fn absent_bytes(file: &Path) -> usize {
@@ -48,14 +26,10 @@ fn absent_bytes(file: &Path) -> usize {
     pages.filter(|&at| !mapped.is_resident(at..at + 1)).count() * page_bytes()
 }
 
-/// Lets the page cache drop what nobody has mapped. False: it has no disk to read from again.
-fn drop_from_page_cache(path: &Path) -> bool {
+/// Lets the page cache drop what nobody has mapped.
+fn drop_from_page_cache(path: &Path) {
     let file = std::fs::File::open(path).expect("file");
-    if fstatfs(&file).is_ok_and(|fs| fs.f_type as u64 == TMPFS_MAGIC) {
-        return false;
-    }
     fadvise(&file, 0, None, Advice::DontNeed).expect("fadvise");
-    true
 }
 
 const WAITS: &str = "segcast_edge_segment_waits_total";
@@ -64,25 +38,25 @@ const POPULATED: &str = "segcast_edge_populated_total{result=\"ready\"}";
 
 #[test]
 fn a_cold_title_is_read_in_without_a_fault_and_without_a_wait_for_others() {
+    if needs::missing("a_cold_title_is_read_in", &[needs::disk]) {
+        return;
+    }
     let world = World::new();
     let file = segment_file(&world.path("store"));
     let server = Server::start(Config { shards: 1, ..world.config(Io::Auto) }).expect("start");
     let address = server.local_addresses()[0];
-    let client = |number| Client::new(&world, &world.center, &server, address, number);
+    let client = |number| world.client(&world.center, &server, address, number);
     let (mut hot, mut cold) = (client(1), client(2));
-    fetch(&mut hot, 0..HOT);
+    fetch_segments(&mut hot, 0..HOT);
     wait_for(&server, POPULATED, |n| n >= u64::from(HOT));
-    if !drop_from_page_cache(&file) {
-        eprintln!("not tested: a tmpfs has no disk to read from");
-        return end(server);
-    }
+    drop_from_page_cache(&file);
     let absent = absent_bytes(&file);
     assert!(absent >= (COLD * SEGMENT) as usize, "only {absent} bytes are absent");
     let (faults, waits) = (metric(&server, FAULTS), metric(&server, WAITS));
 
     std::thread::scope(|scope| {
-        scope.spawn(|| fetch(&mut cold, HOT..SEGMENTS));
-        (0..ROUNDS).for_each(|_| fetch(&mut hot, 0..HOT));
+        scope.spawn(|| fetch_segments(&mut cold, HOT..SEGMENTS));
+        (0..ROUNDS).for_each(|_| fetch_segments(&mut hot, 0..HOT));
     });
     // Reports may still make work, but nothing is asked for any more.
     wait_for(&server, POPULATED, |n| n >= u64::from(SEGMENTS));

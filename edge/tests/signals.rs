@@ -1,14 +1,12 @@
 //! The process of an edge: its signals, of which only one test sends any, and its exit statuses.
 
-#[path = "common/world.rs"]
-mod world;
-
 use std::sync::mpsc::{Sender, channel};
 
 use rustix::process::{Signal, getpid, kill_process};
 use segcast_edge::config::{ConfigSource, Io, LogLevel};
 use segcast_edge::{Exit, Server, Supervisor, check, run};
-use world::{PATIENCE, World};
+use segcast_kit::process::PATIENCE;
+use segcast_kit::server::World;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Told {

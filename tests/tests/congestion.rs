@@ -206,7 +206,7 @@ impl Sessions {
     }
 
     fn assert_running(&mut self) {
-        assert!(self.edge.process.is_running().expect("a child"), "the edge ended");
+        assert!(self.edge.child.is_running().expect("a child"), "the edge ended");
         for (name, client) in &mut self.clients {
             assert!(client.is_running().expect("a child"), "the client of {name} ended too early");
         }

@@ -4,11 +4,8 @@
 //! no other limit than the server itself: whose turn it is decides who gets what.
 #![forbid(unsafe_code)]
 
-#[path = "hostile/rig.rs"]
-#[expect(dead_code, reason = "this test needs only a part of the rig")]
-mod rig;
-
-use rig::{Rig, SEGMENT_BYTES, SEGMENTS, address};
+use segcast_kit::endpoint::rig::{Rig, SEGMENT_BYTES, SEGMENTS, address};
+use segcast_kit::progress::Progress;
 use segcast_kit::session::raw::RawClient;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
@@ -130,10 +127,14 @@ fn sequence(packet: &[u8]) -> u64 {
 
 #[test]
 fn a_thousand_busy_sessions_get_equal_shares_and_none_waits_for_more_than_two_rounds() {
+    let name = "a_thousand_busy_sessions_get_equal_shares_and_none_waits_for_more_than_two_rounds";
+    let all = (WARM + COUNTED) * u64::from(SESSIONS);
+    let progress = Progress::steps(name, "trains", all);
     let mut world = World::new();
     let mut trains = 0;
     while trains < WARM * u64::from(SESSIONS) {
         trains += u64::from(world.step().is_some());
+        progress.set(trains);
     }
     let mut bytes = vec![0u64; SESSIONS as usize];
     let mut last = vec![0u64; SESSIONS as usize];
@@ -146,6 +147,7 @@ fn a_thousand_busy_sessions_get_equal_shares_and_none_waits_for_more_than_two_ro
         let at = number as usize;
         if sent.data.is_some() {
             trains += 1;
+            progress.set(WARM * u64::from(SESSIONS) + trains);
             longest = longest.max(all - last[at]);
             all += sent.len as u64;
             (bytes[at], last[at]) = (bytes[at] + sent.len as u64, all);

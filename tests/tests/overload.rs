@@ -2,6 +2,7 @@
 //!
 //! Virtual time, production code of both ends; `SEGCAST_CROWD_SEED=s` runs another seed than 1.
 
+use segcast_kit::progress::Progress;
 use segcast_kit::sim::crowd::{Crowd, CrowdConfig, CrowdReport, Limit};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::Code;
@@ -67,6 +68,7 @@ fn run(config: CrowdConfig) -> (CrowdReport, f64) {
 
 /// 150 % of what the shard can serve, and then half of it.
 fn overload(limit: Limit) {
+    let _progress = Progress::start(&format!("overload by {limit:?}"), "20 s of virtual time");
     let (_, at_full) = run(config(limit, 1.0));
     let (report, at_over) = run(config(limit, 1.5));
     assert!(report.refusals > 0);

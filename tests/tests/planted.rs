@@ -4,6 +4,7 @@
 //! `cargo test -p segcast-tests --features planted-faults --test planted -- --nocapture` says after how many.
 //! `SEGCAST_SIM_SEED=s` sets the first seed (default 0).
 
+use segcast_kit::progress::Progress;
 use segcast_kit::sim::{Outcome, Scenario, World, run_many};
 use segcast_proto::faults::{Fault, plant};
 
@@ -39,11 +40,14 @@ fn every_planted_fault_is_found() {
     let text = std::env::var("SEGCAST_SIM_SEED").unwrap_or_else(|_| "0".into());
     let first: u64 = text.parse().expect("SEGCAST_SIM_SEED: a number is wanted");
     let mut missed = Vec::new();
+    let faults = Fault::ALL.len() as u64;
+    let progress = Progress::steps("every_planted_fault_is_found", "faults", faults);
     for fault in Fault::ALL {
         match find(fault, first) {
             Some((seed, how)) => println!("{fault:?}: seed {} of {SEEDS}: {how}", seed - first + 1),
             None => missed.push(fault),
         }
+        progress.step();
     }
     assert!(missed.is_empty(), "not found in seeds {first}..{}: {missed:?}", first + SEEDS);
 }

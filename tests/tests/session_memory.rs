@@ -3,11 +3,7 @@
 //! process, cannot: that every byte a session took for its work is given back, at the worst size of every table.
 #![forbid(unsafe_code)]
 
-#[path = "hostile/rig.rs"]
-#[expect(dead_code, reason = "this test needs only a part of the rig")]
-mod rig;
-
-use rig::{MS, Rig, address};
+use segcast_kit::endpoint::rig::{MS, Rig, address};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::time::Duration;
 use segcast_sysio::lab::counting_allocator::{CountingAllocator, live_bytes};

@@ -2,14 +2,16 @@
 //! where memory is short.
 #![forbid(unsafe_code)]
 
-use segcast_kit::needs::{self, segcast_binary, trial};
-use segcast_kit::process::Edge;
-use segcast_kit::process::memory_group::MemoryGroup;
-use segcast_kit::process::product::Product;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use segcast_kit::metrics::metric;
+use segcast_kit::needs::{self, trial};
+use segcast_kit::process::memory_group::MemoryGroup;
+use segcast_kit::process::product::Product;
+use segcast_kit::process::{Edge, segcast, segcast_binary, succeed};
 
 /// A title that takes a shard some hundred trains, and one that is twice what the edge may use.
 const SMALL: u64 = 32 << 20;
@@ -48,12 +50,10 @@ fn threads(process: u32, name: &str) -> Vec<u32> {
 
 /// Fetches the whole title and checks that it is what was packed: zeros.
 fn get(product: &Product, edge: &Edge, name: &str) {
-    let folder = product.path("");
-    let mut command = Command::new(segcast_binary());
-    command.current_dir(&folder).args(["get", &edge.address.to_string(), "--edge-key", &edge.key]);
-    command.args(["--grant", "grant", "--force", "--out", name]).stdin(Stdio::null());
-    let output = command.output().expect("segcast get");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut command = segcast();
+    command.args(["get", &edge.address, "--edge-key", &edge.key, "--grant"]).arg(product.grant());
+    command.args(["--force", "--out"]).arg(product.path(name));
+    succeed(&mut command);
     let mut file = std::fs::File::open(product.path(name)).expect("the title");
     let (mut piece, mut bytes) = (vec![0; 1 << 20], 0);
     loop {
@@ -70,12 +70,12 @@ fn get(product: &Product, edge: &Edge, name: &str) {
 fn no_futex_call(io: &str) {
     let product = Product::with_title(SMALL, 16);
     let arguments = ["--shards", "1", "--pin", "false", "--io", io];
-    let command = Command::new(segcast_binary());
-    let edge = Edge::start(command, &product.path(""), "127.0.0.1:0", &arguments).expect("an edge");
+    let edge =
+        Edge::start(segcast(), &product.path(""), "127.0.0.1:0", &arguments).expect("an edge");
     // Once before, so that the shard is warm.
     get(&product, &edge, "first");
 
-    let shards = threads(edge.process.id(), "segcast-0");
+    let shards = threads(edge.child.id(), "segcast-0");
     assert_eq!(shards.len(), 1);
     let log = product.path("trace");
     let calls = "trace=futex,?futex_wait,?futex_wake,io_uring_enter,sendmsg,sendmmsg";
@@ -126,7 +126,7 @@ fn half_the_memory() {
         get(&product, &edge, name);
     }
     assert!(group.highest().expect("a peak") <= LARGE / 2, "the limit holds");
-    let process = edge.process.id();
+    let process = edge.child.id();
     let shards = threads(process, "segcast-0").into_iter();
     let counted: u64 = shards.map(|thread| major_faults_of(process, thread)).sum();
     let exported = metric(free, "segcast_edge_major_faults_total");
@@ -142,15 +142,4 @@ fn major_faults_of(process: u32, thread: u32) -> u64 {
     let stat = std::fs::read_to_string(path).expect("a thread");
     let (_, fields) = stat.rsplit_once(')').expect("a name");
     fields.split_whitespace().nth(12 - 3).and_then(|n| n.parse().ok()).expect("majflt")
-}
-
-/// One number of `/metrics`.
-fn metric(address: SocketAddr, name: &str) -> u64 {
-    let mut stream = TcpStream::connect(address).expect("the admin address");
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
-        .expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in\n{answer}")).parse().expect("a number")
 }

@@ -4,6 +4,7 @@
 //! seed (default 0; `clock`: one that nobody has seen); a failing seed is printed and
 //! `SEGCAST_SIM_ONE=s` repeats it alone.
 
+use segcast_kit::progress::Progress;
 use segcast_kit::sim::{Outcome, Scenario, World, run_many};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,6 +34,8 @@ fn every_transfer_ends_right_and_in_time() {
     let first = first_seed();
     let count = number("SEGCAST_SIM_SCENARIOS").unwrap_or(1000);
     println!("seeds {first}..{}", first + count);
+    let name = "every_transfer_ends_right_and_in_time";
+    let progress = Progress::steps(name, "scenarios", count);
     let results = run_many(first..first + count, |seed| {
         let scenario = Scenario::draw(seed);
         let outcome = World::new(scenario.clone()).run();
@@ -43,6 +46,7 @@ fn every_transfer_ends_right_and_in_time() {
             }
             Ok(_) => {}
         }
+        progress.step();
         outcome
     });
     let failed: Vec<_> = results.iter().filter(|(_, o)| o.is_err()).map(|(seed, _)| seed).collect();

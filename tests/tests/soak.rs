@@ -6,18 +6,16 @@
 //! for 40 minutes, else for 12 s, which shows that it works, and a leak of more than some bytes for each session. `SEGCAST_SOAK_SHARE`: percent
 //! of the capacity, 50 unless it says otherwise. Times are compared in the long run only.
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use std::error::Error;
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_center::keys::KeyDir;
-use segcast_kit::needs::segcast_binary;
-use segcast_kit::process::{Edge, run};
+use segcast_kit::needs::{self, trial};
+use segcast_kit::process::{Edge, SEGMENT, World, segcast};
 use segcast_kit::session::churn::{Churn, Shared};
 use segcast_proto::time::Duration;
-use std::error::Error;
-use std::process::Command;
 
-const SEGMENT: usize = 73_728;
 const SEGMENTS: usize = 64;
 /// Samples of a run.
 const SAMPLES: usize = 120;
@@ -40,38 +38,34 @@ struct Sample {
 }
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let trial = Trial::test("nothing_grows_while_sessions_come_and_go", || {
-        soak().map_err(|error| Failed::from(error.to_string()))
-    });
-    libtest_mimic::run(&arguments, vec![trial]).exit();
+    needs::main(vec![trial("nothing_grows_while_sessions_come_and_go", &[], || {
+        soak().expect("an edge that serves");
+    })]);
 }
 
 fn soak() -> Result<(), Box<dyn Error>> {
     let full = std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1");
     let share: f64 = std::env::var("SEGCAST_SOAK_SHARE").map_or(Ok(50.0), |text| text.parse())?;
     let long = Duration::from_secs(if full { 2400 } else { 12 });
-    let folder = tempfile::tempdir()?;
-    let binary = segcast_binary();
-    let shared = |edge: &Edge, set: &str, title| -> Result<Shared, Box<dyn Error>> {
-        let keys = KeyDir::open(&folder.path().join("keys"))?;
-        let (edge_public, center) = (keys.edge()?.public, keys.center()?);
-        let (edge, set) = (edge.address, set.parse()?);
-        Ok(Shared { edge, edge_public, center, set, title, segment: SEGMENT })
-    };
-    let mut title = vec![0; SEGMENT * SEGMENTS];
-    ChaCha20Rng::seed_from_u64(3).fill_bytes(&mut title);
-    std::fs::write(folder.path().join("title"), &title)?;
-    let pack = ["pack", "title", "--out", "store", "--keys", "keys", "--clear"];
-    let pack = [&pack[..], &["--segment-size", "73728 B", "--json"]].concat();
-    let report: serde_json::Value = serde_json::from_str(&run(folder.path(), &binary, &pack))?;
-    let set = report["set"].as_str().ok_or("pack names no set")?.to_owned();
+    let world = World::new();
+    let mut bytes = vec![0; SEGMENT * SEGMENTS];
+    ChaCha20Rng::seed_from_u64(3).fill_bytes(&mut bytes);
+    let title = world.pack_bytes(bytes, &["--clear"]);
     let arguments = ["--shards", "1", "--pin", "false", "--idle-timeout", "10s"];
-    let edge = Edge::start(Command::new(&binary), folder.path(), "127.0.0.1:0", &arguments)?;
+    let edge = Edge::start(segcast(), world.folder(), "127.0.0.1:0", &arguments)?;
+    let keys = KeyDir::open(&world.path("keys"))?;
 
     let seed = 5;
     println!("seed {seed}");
-    let mut churn = Churn::new(shared(&edge, &set, title)?, seed)?;
+    let shared = Shared {
+        edge: edge.socket_address(),
+        edge_public: keys.edge()?.public,
+        center: keys.center()?,
+        set: title.set.parse()?,
+        title: title.bytes,
+        segment: SEGMENT,
+    };
+    let mut churn = Churn::new(shared, seed)?;
     let warm = Duration::from_secs(3);
     churn.run(Duration::ZERO, warm, |_| {})?;
     let opened = churn.done.segments;
@@ -87,7 +81,7 @@ fn soak() -> Result<(), Box<dyn Error>> {
     for number in 0..SAMPLES {
         let of_third = &mut times[number * 3 / SAMPLES];
         churn.run(every, long / SAMPLES as u32, |nanos| of_third.push(nanos))?;
-        let sample = look(edge.process.id())?;
+        let sample = look(edge.child.id())?;
         if full && number % 3 == 2 {
             // So that a run which is cut short has said something.
             println!(

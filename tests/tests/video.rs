@@ -2,10 +2,10 @@
 //!
 //! Some 60 MiB; with `SEGCAST_FULL=1` some 400 MiB.
 
-use segcast_kit::needs::{self, segcast_binary, trial};
-use segcast_kit::process::{Edge, run};
 use std::path::Path;
-use std::process::Command;
+
+use segcast_kit::needs::{self, trial};
+use segcast_kit::process::{World, run, succeed};
 
 fn main() {
     needs::main(vec![
@@ -20,8 +20,8 @@ fn main() {
 
 fn video(io: &str, any: &str) {
     let full = std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (here, binary, ffmpeg) = (folder.path(), segcast_binary(), Path::new("ffmpeg"));
+    let world = World::new();
+    let (here, ffmpeg) = (world.folder(), Path::new("ffmpeg"));
     // Noise over a moving picture: nothing that compresses away.
     let seconds = if full { "80" } else { "12" };
     let source = "testsrc2=size=1280x720:rate=25,noise=alls=20:allf=t";
@@ -32,17 +32,11 @@ fn video(io: &str, any: &str) {
     println!("{io}: a video of {} MiB", size >> 20);
     assert!(size > if full { 300 << 20 } else { 40 << 20 }, "only {size} bytes");
 
-    let packed = run(here, &binary, &["pack", "video.ts", "--out", "store", "--json"]);
-    let packed: serde_json::Value = serde_json::from_str(&packed).expect("JSON");
-    let set = packed["set"].as_str().expect("a set");
-    run(here, &binary, &["token", "--set", set, "--out", "grant"]);
-    let edge = Edge::start(Command::new(&binary), here, any, &["--io", io]).expect("an edge");
-    let address = edge.address.to_string();
-    let mut get = vec!["get", &address, "--edge-key", &edge.key, "--grant", "grant"];
-    get.extend(["--out", "fetched.ts", "--io", io]);
-    run(here, &binary, &get);
-    let [made, fetched] = ["video.ts", "fetched.ts"].map(|name| std::fs::read(here.join(name)));
-    assert!(made.expect("the video") == fetched.expect("the copy"), "the bytes differ");
+    let report = world.pack_file("video.ts", &[]);
+    let grant = world.grant_of(report["set"].as_str().expect("a set"), &[]);
+    let edge = world.edge(any, io);
+    succeed(world.get(&[&edge], &grant, "fetched.ts").args(["--io", io]));
+    assert!(world.read("video.ts") == world.read("fetched.ts"), "the bytes differ");
     // With -xerror anything that does not decode is an error.
     run(here, ffmpeg, &["-v", "error", "-xerror", "-i", "fetched.ts", "-f", "null", "-"]);
 }

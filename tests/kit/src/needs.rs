@@ -4,14 +4,15 @@
 //! reported as ignored and says why; with `SEGCAST_REQUIRE_ALL=1` it fails instead. Each need is
 //! tried, not guessed: root without capabilities is an ordinary user.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::memory_group::MemoryGroup;
 use libtest_mimic::{Arguments, Failed, Trial};
 use segcast_sysio::lab;
 use segcast_sysio::lab::netns::Namespace;
 use segcast_sysio::lab::tap::Tap;
+
+use crate::process::memory_group::MemoryGroup;
+use crate::progress::{self, Progress};
 
 /// A need: nothing when it is there, else its name and what was tried.
 pub type Need = fn() -> Result<(), String>;
@@ -100,6 +101,20 @@ pub fn memory_groups() -> Result<(), String> {
         .map_err(|error| format!("control groups for memory, as root ({error})"))
 }
 
+/// A disk under temporary files, from which what left the page cache is read again.
+///
+/// # Errors
+/// When they lie in memory (tmpfs(5)).
+pub fn disk() -> Result<(), String> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let folder = std::env::temp_dir();
+    match rustix::fs::statfs(&folder) {
+        Ok(found) if found.f_type as u64 != TMPFS_MAGIC => Ok(()),
+        Ok(_) => Err(format!("a disk under {}: it is a tmpfs", folder.display())),
+        Err(error) => Err(format!("a disk under {} ({error})", folder.display())),
+    }
+}
+
 /// TCP CUBIC in the kernel.
 ///
 /// # Errors
@@ -128,19 +143,40 @@ pub fn all_required() -> bool {
     std::env::var("SEGCAST_REQUIRE_ALL").is_ok_and(|value| value == "1")
 }
 
+/// For a test of libtest, which cannot skip by itself: the first need that is missing, after saying so to the terminal
+/// with the test's name; where nothing may be skipped, the failure of the test.
+///
+/// # Panics
+/// When a need is missing and `SEGCAST_REQUIRE_ALL=1`.
+#[must_use]
+pub fn missing(name: &str, needs: &[Need]) -> bool {
+    match plan(needs, all_required()) {
+        Plan::Run => false,
+        Plan::Fail(missing) => panic!("{name} needs {missing}"),
+        Plan::Skip(missing) => {
+            progress::say(&format!("skipped: {name}: needs {missing}"));
+            true
+        }
+    }
+}
+
 /// A test with needs, which are tried now. A panic of `test` is its failure.
 #[must_use]
 pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -> Trial {
     match plan(needs, all_required()) {
-        Plan::Run => Trial::test(name, move || {
-            test();
-            Ok(())
-        }),
+        Plan::Run => {
+            let long = name.to_owned();
+            Trial::test(name, move || {
+                let _progress = Progress::quiet(long);
+                test();
+                Ok(())
+            })
+        }
         Plan::Fail(missing) => {
             Trial::test(name, move || Err(Failed::from(format!("needs {missing}"))))
         }
         Plan::Skip(missing) => {
-            eprintln!("skipped: {name}: needs {missing}");
+            progress::say(&format!("skipped: {name}: needs {missing}"));
             Trial::test(name, || Ok(())).with_ignored_flag(true)
         }
     }
@@ -168,31 +204,6 @@ pub fn main(trials: Vec<Trial>) -> ! {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
     libtest_mimic::run(&arguments, trials).exit()
-}
-
-/// The `segcast` binary of this build's profile, built first if it is not up to date; or the one
-/// that `SEGCAST_BINARY` names, as it is.
-///
-/// # Panics
-/// When cargo cannot build it.
-#[must_use]
-pub fn segcast_binary() -> PathBuf {
-    if let Some(given) = std::env::var_os("SEGCAST_BINARY") {
-        return given.into();
-    }
-    let test = std::env::current_exe().expect("this program has a path");
-    // target/<profile>/deps/<test>-<hash>
-    let folder = test.parent().and_then(|deps| deps.parent()).expect("built by cargo");
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "segcast", "--bin", "segcast"]);
-    build.arg("--target-dir").arg(folder.parent().expect("a profile lies in a target folder"));
-    if folder.file_name().is_some_and(|profile| profile == "release") {
-        build.arg("--release");
-    }
-    let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
-    assert!(status.success(), "cargo build --package segcast: {status}");
-    folder.join("segcast")
 }
 
 #[cfg(test)]

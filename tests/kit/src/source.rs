@@ -1,11 +1,13 @@
-//! Stored objects of the simulation: bytes that can be computed anywhere, so that every receiver can check
-//! them, and residency that has to be asked for.
+//! Stored objects in memory: bytes that can be computed anywhere, so that every receiver can check them, each in the
+//! state that a test gives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::session::server::{Object, SegmentSource};
-use std::collections::BTreeSet;
 
 /// The bytes of an object of a set.
 #[must_use]
@@ -15,39 +17,63 @@ pub fn content(set: u32, object: ObjectNumber, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Sets in memory.
-pub struct MemorySource {
-    sets: Vec<StoredSet>,
+/// What is known of an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// In memory.
+    #[default]
+    Ready,
+    /// On disk: it has to be asked for.
+    Cold,
+    /// Unreadable.
+    Damaged,
+    /// The set is no longer served.
+    Absent,
 }
 
-struct StoredSet {
-    id: SetId,
-    page: Vec<u8>,
-    segments: Vec<Vec<u8>>,
-    cold: BTreeSet<u32>,
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ready, Self::Cold, Self::Damaged, Self::Absent];
+}
+
+/// Sets in memory. What a set does not hold is past its end.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySource {
+    sets: Vec<BTreeMap<ObjectNumber, Stored>>,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    bytes: Arc<[u8]>,
+    state: State,
 }
 
 impl MemorySource {
     /// `sets` sets of `segments` segments of `segment_bytes` each, and one manifest page of `page_bytes`.
     #[must_use]
     pub fn new(sets: u32, segments: u32, segment_bytes: usize, page_bytes: usize) -> Self {
-        let stored = |set| StoredSet {
-            id: set_id(set),
-            page: content(set, ObjectNumber::page(0), page_bytes),
-            segments: (0..segments).map(|i| content(set, ObjectNumber(i), segment_bytes)).collect(),
-            cold: BTreeSet::new(),
-        };
-        Self { sets: (0..sets).map(stored).collect() }
+        let mut source = Self::default();
+        for set in 0..sets {
+            let page = (ObjectNumber::page(0), page_bytes);
+            let objects = (0..segments).map(|i| (ObjectNumber(i), segment_bytes)).chain([page]);
+            source.add(objects.map(|(object, len)| (object, content(set, object, len).into())));
+        }
+        source
     }
 
-    /// Makes a segment non-resident until [`Self::populate`].
-    pub fn chill(&mut self, set: u32, segment: u32) {
-        self.sets[set as usize].cold.insert(segment);
+    /// Adds a set of these objects, all of them ready.
+    pub fn add(&mut self, objects: impl IntoIterator<Item = (ObjectNumber, Arc<[u8]>)>) {
+        let stored = |(object, bytes)| (object, Stored { bytes, state: State::Ready });
+        self.sets.push(objects.into_iter().map(stored).collect());
     }
 
-    /// Makes an object resident.
-    pub fn populate(&mut self, set: u32, object: ObjectNumber) {
-        self.sets[set as usize].cold.remove(&object.0);
+    /// Puts an object into this state.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn put(&mut self, set: u32, object: ObjectNumber, state: State) {
+        let stored = self.sets[set as usize].get_mut(&object);
+        stored.expect("an object that there is").state = state;
     }
 }
 
@@ -59,21 +85,17 @@ pub fn set_id(set: u32) -> SetId {
 
 impl SegmentSource for MemorySource {
     fn find_set(&self, id: &SetId) -> Option<u32> {
-        self.sets.iter().position(|set| set.id == *id).map(|at| at as u32)
+        (0..self.sets.len() as u32).find(|&set| set_id(set) == *id)
     }
 
     fn object(&self, set: u32, object: ObjectNumber) -> Object<'_> {
-        let Some(stored) = self.sets.get(set as usize) else { return Object::Absent };
-        match object.as_segment() {
-            None if object == ObjectNumber::page(0) => Object::Ready(&stored.page),
-            None => Object::PastEnd,
-            Some(segment) => match stored.segments.get(segment as usize) {
-                None => Object::PastEnd,
-                Some(bytes) if stored.cold.contains(&segment) => {
-                    Object::NotResident { len: bytes.len() as u32 }
-                }
-                Some(bytes) => Object::Ready(bytes),
-            },
+        let Some(objects) = self.sets.get(set as usize) else { return Object::Absent };
+        let Some(stored) = objects.get(&object) else { return Object::PastEnd };
+        match stored.state {
+            State::Ready => Object::Ready(&stored.bytes),
+            State::Cold => Object::NotResident { len: stored.bytes.len() as u32 },
+            State::Damaged => Object::Damaged,
+            State::Absent => Object::Absent,
         }
     }
 }

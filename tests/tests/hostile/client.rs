@@ -1,7 +1,7 @@
 //! Hostile input to a client session.
 
-use super::rig::{MS, Rig, SEGMENT_BYTES, address};
 use rand_core::RngCore;
+use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, address};
 use segcast_kit::session::raw::EMPTY_FRAME;
 use segcast_proto::crypto::{Sealer, Suite};
 use segcast_proto::handshake::{

@@ -1,7 +1,8 @@
 //! Hostile handshakes: spoofed, replayed, with bad tokens, too many.
 
-use super::rig::{MS, Rig, UNIX, address};
 use rand_core::RngCore;
+use segcast_kit::endpoint::UNIX;
+use segcast_kit::endpoint::rig::{MS, Rig, address};
 use segcast_kit::session::raw::RawClient;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{Defer, check_hello};
@@ -181,7 +182,7 @@ fn code(
 ) -> Option<Code> {
     let (mut claims, secret) = rig.claims(1);
     change(&mut claims);
-    let token = mint(&claims, center.as_ref().unwrap_or(&rig.center)).expect("a token that fits");
+    let token = mint(&claims, center.as_ref().unwrap_or(rig.center())).expect("a token that fits");
     let config = rig.config_with(secret, token);
     rig.shake(config, address(1)).code
 }
@@ -199,7 +200,7 @@ fn a_client_learns_what_is_wrong_with_its_token() {
 
     // Altered anywhere: never accepted.
     let (claims, _) = rig.claims(1);
-    let good = mint(&claims, &rig.center).expect("a token that fits");
+    let good = mint(&claims, rig.center()).expect("a token that fits");
     for at in (0..good.len()).step_by(3) {
         let mut token = good.clone();
         token[at] ^= 1 << (at % 8);
@@ -387,7 +388,7 @@ fn a_draining_server_refuses_and_finishes() {
         }
         rig.pass(MS);
     }
-    assert_eq!(received, super::rig::SEGMENT_BYTES);
+    assert_eq!(received, segcast_kit::endpoint::rig::SEGMENT_BYTES);
     assert_eq!((rig.closed(), rig.server.sessions()), (vec![Code::Draining], 0));
 }
 

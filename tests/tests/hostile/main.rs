@@ -2,6 +2,5 @@
 
 mod client;
 mod handshake;
-mod rig;
 mod sessions;
 mod shares;

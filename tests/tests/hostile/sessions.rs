@@ -1,7 +1,8 @@
 //! Hostile packets to open sessions: forged, replayed, lying, flooding, moving.
 
-use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, UNIX, address};
 use rand_core::RngCore;
+use segcast_kit::endpoint::UNIX;
+use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient, RawPacket};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::server::{Disposition, DropReason, Path};

@@ -1,6 +1,6 @@
 //! What a client's sessions share, and what a client that vanished holds up.
 
-use super::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
+use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientSession;
@@ -44,7 +44,7 @@ fn all_sessions_of_a_client_share_the_rate_of_its_token() {
 fn capped(rig: &mut Rig, number: u16) -> (ClientSession, SocketAddr) {
     let (mut claims, secret) = rig.claims(1);
     claims.rate_cap_kbits = Some(CAP_KBITS);
-    let token = mint(&claims, &rig.center).expect("a token that fits");
+    let token = mint(&claims, rig.center()).expect("a token that fits");
     let (config, seed) = (rig.config_with(secret, token), rig.draw());
     let mut session = ClientSession::new(config, seed, rig.now).expect("a session");
     for segment in 0..SEGMENTS {

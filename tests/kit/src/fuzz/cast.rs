@@ -1,37 +1,48 @@
 //! Who takes part in a fuzzed session: one center, one edge, clients with tokens.
 
-use crate::source::set_id;
-use segcast_proto::crypto::Suite;
-use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
-use segcast_proto::limits::DATAGRAM_BASE;
-use segcast_proto::session::client::ClientConfig;
-use segcast_proto::time::{Duration, Instant};
-use segcast_proto::token::{Claims, Keyring, mint};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
-/// Unix time when a run begins.
-pub const UNIX: u64 = 1_800_000_000;
-/// The moment when a run begins.
-pub const START: Instant = Instant::from_nanos(1_000_000_000);
+use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
+use segcast_proto::limits::DATAGRAM_BASE;
+use segcast_proto::session::client::ClientConfig;
+use segcast_proto::session::server::{Endpoint, EndpointConfig};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::token::{Claims, Keyring};
+
+use crate::endpoint::Cast;
+pub use crate::endpoint::{START, UNIX};
+use crate::session;
+use crate::source::set_id;
+
 /// The largest datagram of a client, and what a buffer for it needs.
 pub const CLIENT_BUFFER: usize = 2048;
 
-static CENTER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&[1; 32]));
-static IDENTITY: LazyLock<Arc<EdgeIdentity>> =
-    LazyLock::new(|| Arc::new(EdgeIdentity::new(StaticSecret::new([3; 32]))));
+static CAST: LazyLock<Cast> = LazyLock::new(|| Cast::new([3; 32], [1; 32]));
 
 /// The edge's static key.
 #[must_use]
 pub fn identity() -> Arc<EdgeIdentity> {
-    Arc::clone(&IDENTITY)
+    Arc::clone(&CAST.identity)
 }
 
 /// The center's key, or none.
 #[must_use]
 pub fn keyring(known: bool) -> Arc<Keyring> {
-    Arc::new(Keyring::new(known.then(|| CENTER.public())))
+    if known { CAST.keyring() } else { Arc::new(Keyring::new([])) }
+}
+
+/// Settings of an endpoint, to be changed by the input.
+#[must_use]
+pub fn settings() -> EndpointConfig {
+    CAST.settings()
+}
+
+/// An endpoint of one process, whose secrets `process` tells apart.
+#[must_use]
+pub fn endpoint(settings: EndpointConfig, process: [[u8; 32]; 2], now: Instant) -> Endpoint {
+    let [shared, seed] = process;
+    CAST.endpoint(settings, shared, seed, now)
 }
 
 /// The n-th address.
@@ -46,18 +57,11 @@ pub fn wait(power: u8) -> Duration {
     Duration::from_micros(50) * (1 << (power % 24))
 }
 
-/// What a client's token says: the set of [`Shelf`](super::shelf::Shelf), and one that no edge has.
+/// What a client's token says: the set of [the shelf](super::shelf), and one that no edge has.
 #[must_use]
 pub fn claims(key: u8, number: u8) -> Claims {
-    Claims {
-        expires: UNIX + 3600,
-        not_before: UNIX - 3600,
-        token_id: [number; 8],
-        client_public: secret(key).public(),
-        sets: vec![set_id(0), set_id(9)],
-        rate_cap_kbits: None,
-        sessions: None,
-    }
+    let claims = session::claims(&secret(key), vec![set_id(0), set_id(9)], UNIX);
+    Claims { token_id: [number; 8], ..claims }
 }
 
 fn secret(key: u8) -> StaticSecret {
@@ -71,14 +75,9 @@ fn secret(key: u8) -> StaticSecret {
 #[must_use]
 pub fn client(key: u8, claims: &Claims, sender_index: u32) -> ClientConfig {
     ClientConfig {
-        suite: Suite::Aes128Gcm,
-        edge_public: *IDENTITY.public(),
-        secret: secret(key),
-        token: mint(claims, &CENTER).expect("a token that fits"),
         datagram_max: DATAGRAM_BASE,
         sender_index,
         room_bytes: 16 << 20,
-        rtt_hint: None,
-        epoch_packets: 1 << 23,
+        ..CAST.client(secret(key), claims)
     }
 }

@@ -1,9 +1,10 @@
-//! One set of small objects, whose state the input changes.
+//! One set of small objects, whose states the input changes.
 
-use crate::source::{content, set_id};
-use segcast_proto::ids::{ObjectNumber, SetId};
-use segcast_proto::session::server::{Object, SegmentSource};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+
+use segcast_proto::ids::ObjectNumber;
+
+use crate::source::{MemorySource, content};
 
 /// The objects: four segments of odd lengths, and the manifest's root.
 pub const OBJECTS: [(ObjectNumber, usize); 5] = [
@@ -14,56 +15,22 @@ pub const OBJECTS: [(ObjectNumber, usize); 5] = [
     (ObjectNumber::page(0), 3000),
 ];
 
-static CONTENT: LazyLock<Vec<Vec<u8>>> =
-    LazyLock::new(|| OBJECTS.iter().map(|&(object, len)| content(0, object, len)).collect());
+/// Made once: a fuzzer begins thousands of runs a second.
+static CONTENT: LazyLock<Vec<(ObjectNumber, Arc<[u8]>)>> = LazyLock::new(|| {
+    OBJECTS.iter().map(|&(object, len)| (object, content(0, object, len).into())).collect()
+});
 
-/// What is known of an object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// In memory.
-    #[default]
-    Ready,
-    /// On disk.
-    Cold,
-    /// Unreadable.
-    Damaged,
-    /// The set is not served.
-    Absent,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Ready, Self::Cold, Self::Damaged, Self::Absent];
-}
-
-/// The objects and their states.
-#[derive(Clone, Debug, Default)]
-pub struct Shelf {
-    /// In the order of [`OBJECTS`].
-    pub states: [State; OBJECTS.len()],
+/// The objects, all of them ready.
+#[must_use]
+pub fn shelf() -> MemorySource {
+    let mut source = MemorySource::default();
+    source.add(CONTENT.iter().cloned());
+    source
 }
 
 /// The bytes of an object; none past the end.
 #[must_use]
 pub fn bytes_of(object: ObjectNumber) -> Option<&'static [u8]> {
-    let at = OBJECTS.iter().position(|(number, _)| *number == object)?;
-    CONTENT.get(at).map(Vec::as_slice)
-}
-
-impl SegmentSource for Shelf {
-    fn find_set(&self, id: &SetId) -> Option<u32> {
-        (*id == set_id(0)).then_some(0)
-    }
-
-    fn object(&self, _set: u32, object: ObjectNumber) -> Object<'_> {
-        let Some(at) = OBJECTS.iter().position(|(number, _)| *number == object) else {
-            return Object::PastEnd;
-        };
-        match self.states[at] {
-            State::Ready => Object::Ready(&CONTENT[at]),
-            State::Cold => Object::NotResident { len: OBJECTS[at].1 as u32 },
-            State::Damaged => Object::Damaged,
-            State::Absent => Object::Absent,
-        }
-    }
+    let (_, bytes) = CONTENT.iter().find(|(number, _)| *number == object)?;
+    Some(bytes)
 }

@@ -1,20 +1,22 @@
 //! Sessions that come and go: each opens with a key of its own, fetches a few segments at its intended times, and closes or
 //! just disappears; another one takes its place.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::{ObjectNumber, SetId};
-use segcast_proto::limits::EPOCH_PACKETS;
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, mint};
 use segcast_proto::wire::Code;
 use segcast_sysio::clock;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+
+use super::{claims, config, now};
+use crate::endpoint::draw;
 
 /// Sessions at once; slot numbers fill the low bits of receiver indexes, so that what is late finds no session.
 const SLOTS: usize = 64;
@@ -88,10 +90,6 @@ pub struct Churn {
     pub done: Done,
 }
 
-fn now() -> Instant {
-    Instant::from_nanos(clock::monotonic_nanoseconds())
-}
-
 impl Churn {
     /// Begins to open the sessions.
     ///
@@ -113,30 +111,19 @@ impl Churn {
     }
 
     fn slot(&mut self, number: u32, generation: u32) -> Result<Slot, String> {
-        let secret = StaticSecret::new(self.draw());
-        let unix = clock::unix_seconds();
-        let claims = Claims {
-            expires: unix + 3600,
-            not_before: unix - 60,
-            token_id: u64::from(generation * SLOTS as u32 + number).to_be_bytes(),
-            client_public: secret.public(),
-            sets: vec![self.shared.set],
-            rate_cap_kbits: None,
-            sessions: None,
-        };
+        let secret = StaticSecret::new(draw(&mut self.rng));
+        let index = generation.wrapping_mul(SLOTS as u32).wrapping_add(number);
+        let claims = claims(&secret, vec![self.shared.set], clock::unix_seconds());
+        let claims = Claims { token_id: u64::from(index).to_be_bytes(), ..claims };
+        let token = mint(&claims, &self.shared.center).map_err(|error| error.to_string())?;
         let config = ClientConfig {
-            suite: Suite::Aes128Gcm,
-            edge_public: self.shared.edge_public,
-            secret,
-            token: mint(&claims, &self.shared.center).map_err(|error| error.to_string())?,
             datagram_max: 1440,
-            sender_index: generation.wrapping_mul(SLOTS as u32).wrapping_add(number),
+            sender_index: index,
             room_bytes: 16 << 20,
-            rtt_hint: None,
-            epoch_packets: EPOCH_PACKETS,
+            ..config(self.shared.edge_public, secret, token)
         };
-        let seed = self.draw();
-        let session = ClientSession::new(config, seed, now()).map_err(|error| error.to_string())?;
+        let session = ClientSession::new(config, draw(&mut self.rng), now());
+        let session = session.map_err(|error| error.to_string())?;
         let fetches_left = FETCHES + self.rng.next_u32() % (FETCHES + 1);
         let next_segment = self.rng.next_u32() % self.segments();
         let (intended, rest, heard) = (None, Duration::ZERO, now());
@@ -145,12 +132,6 @@ impl Churn {
 
     fn segments(&self) -> u32 {
         (self.shared.title.len() / self.shared.segment) as u32
-    }
-
-    fn draw(&mut self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
     }
 
     /// Fetches one segment each `every` for so long (zero: whenever a session is free). Gives `record` the time of each

@@ -1,18 +1,20 @@
 //! Many sessions of many clients on one socket: what fills an edge's tables.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+
 use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-use segcast_proto::crypto::Suite;
+use rand_core::SeedableRng;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::{ObjectNumber, SetId};
-use segcast_proto::limits::EPOCH_PACKETS;
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
-use segcast_proto::time::{Duration, Instant};
+use segcast_proto::time::Duration;
 use segcast_proto::token::{Claims, mint};
 use segcast_sysio::clock;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+
+use super::{claims, config, now};
+use crate::endpoint::draw;
 
 /// Handshakes or fetches under way at once: few enough that no socket buffer overflows.
 const AT_ONCE: usize = 64;
@@ -32,10 +34,6 @@ enum Progress {
     Opened,
     Fetched(Vec<u8>),
     Failed(String),
-}
-
-fn now() -> Instant {
-    Instant::from_nanos(clock::monotonic_nanoseconds())
 }
 
 impl Swarm {
@@ -136,30 +134,17 @@ impl Swarm {
         center: &SigningKey,
         set: SetId,
     ) -> Result<ClientSession, String> {
-        let secret = StaticSecret::new(self.draw());
-        let unix = clock::unix_seconds();
-        let claims = Claims {
-            expires: unix + 3600,
-            not_before: unix - 60,
-            token_id: (number as u64).to_be_bytes(),
-            client_public: secret.public(),
-            sets: vec![set],
-            rate_cap_kbits: None,
-            sessions: None,
-        };
+        let secret = StaticSecret::new(draw(&mut self.rng));
+        let claims = claims(&secret, vec![set], clock::unix_seconds());
+        let claims = Claims { token_id: (number as u64).to_be_bytes(), ..claims };
+        let token = mint(&claims, center).map_err(|error| error.to_string())?;
         let config = ClientConfig {
-            suite: Suite::Aes128Gcm,
-            edge_public: self.edge_public,
-            secret,
-            token: mint(&claims, center).map_err(|error| error.to_string())?,
             datagram_max: 1440,
             sender_index: number as u32,
             room_bytes: 16 << 20,
-            rtt_hint: None,
-            epoch_packets: EPOCH_PACKETS,
+            ..config(self.edge_public, secret, token)
         };
-        let seed = self.draw();
-        ClientSession::new(config, seed, now()).map_err(|error| error.to_string())
+        ClientSession::new(config, draw(&mut self.rng), now()).map_err(|error| error.to_string())
     }
 
     /// Sends, receives and fires timers once, for `active` sessions.
@@ -208,11 +193,5 @@ impl Swarm {
             // A full buffer or an edge that is not there: the session's timers see to it.
             let _ = self.socket.send(&out[..len]);
         }
-    }
-
-    fn draw(&mut self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
     }
 }

@@ -1,32 +1,32 @@
 //! Both ends and the time between them: the event loop of a simulated run, and its checks.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::net::SocketAddr;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use segcast_proto::crypto::Suite;
+use segcast_proto::handshake::StaticSecret;
+use segcast_proto::ids::ObjectNumber;
+use segcast_proto::limits::{DATAGRAM_BASE, HANDSHAKE_TIME, TRAIN_MAX};
+use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, Fetched};
+use segcast_proto::session::server::{
+    Disposition, DropReason, Endpoint, Path, SendFailure, ServerEvent,
+};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::token::Claims;
+use segcast_proto::wire::Code;
+
 use super::attack::{Attacks, LIAR, Liar};
 use super::flight::Flight;
 use super::link::Link;
 use super::outcome::{Failure, Outcome};
 use super::scenario::Scenario;
-use crate::source::{MemorySource, content, set_id};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-use segcast_proto::crypto::Suite;
-use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
-use segcast_proto::ids::ObjectNumber;
-use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX, HANDSHAKE_TIME, TRAIN_MAX};
-use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, Fetched};
-use segcast_proto::session::server::{
-    Disposition, DropReason, Endpoint, EndpointConfig, Path, SendFailure, ServerEvent,
-};
-use segcast_proto::time::{Duration, Instant};
-use segcast_proto::token::{Claims, Keyring, mint};
-use segcast_proto::wire::Code;
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use crate::endpoint::{Cast, START, UNIX, draw};
+use crate::session;
+use crate::source::{MemorySource, State, content, set_id};
 
-/// Unix time of the simulation's origin.
-pub(super) const EPOCH: u64 = 1_800_000_000;
 /// Bytes of the manifest page: several datagrams, and a length that the client has to learn.
 const PAGE_BYTES: usize = 3000;
 /// A set that the tokens name and the server does not have.
@@ -57,8 +57,7 @@ pub struct World {
     pub(super) now: Instant,
     shards: Vec<Endpoint>,
     source: MemorySource,
-    identity: Arc<EdgeIdentity>,
-    keyring: Arc<Keyring>,
+    cast: Cast,
     pub(super) viewers: Vec<Viewer>,
     pub(super) attacks: Attacks,
     down: Link,
@@ -82,23 +81,21 @@ impl World {
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(scenario.seed ^ 0x5E6C_A571);
-        let identity = Arc::new(EdgeIdentity::new(StaticSecret::new(draw(&mut rng))));
-        let center = SigningKey::from_seed(&draw(&mut rng));
-        let keyring = Arc::new(Keyring::new([center.public()]));
+        let cast = Cast::draw(&mut rng);
         let mut source =
             MemorySource::new(1, scenario.segments, scenario.segment_bytes, PAGE_BYTES);
         if scenario.cold {
-            (0..scenario.segments).for_each(|segment| source.chill(0, segment));
+            (0..scenario.segments)
+                .for_each(|segment| source.put(0, ObjectNumber(segment), State::Cold));
         }
-        let start = Instant::from_nanos(1_000_000_000);
+        let start = START;
         let mut world = Self {
             started: start,
             now: start,
             attacks: Attacks::default(),
             shards: Vec::new(),
             source,
-            identity,
-            keyring,
+            cast,
             viewers: Vec::new(),
             down: Link::new(scenario.down, scenario.seed.wrapping_mul(3)),
             up: Link::new(scenario.up, scenario.seed.wrapping_mul(5)),
@@ -116,10 +113,10 @@ impl World {
         };
         world.start_server();
         for viewer in 0..world.scenario.sessions {
-            world.add_viewer(viewer, &center);
+            world.add_viewer(viewer);
         }
         if world.scenario.liar {
-            let config = world.client_config(LIAR, &center);
+            let config = world.client_config(LIAR);
             let seed = draw(&mut world.rng);
             world.attacks.liar = Some(Liar::new(config, seed));
         }
@@ -130,41 +127,29 @@ impl World {
         let shared = draw(&mut self.rng);
         let shards = self.scenario.shards;
         let make = |shard| {
-            let mut config = EndpointConfig::new(Arc::clone(&self.identity));
+            let mut config = self.cast.settings();
             (config.shard, config.shards) = (shard, shards);
             config.cookie_always = self.scenario.cookies;
             config.epoch_packets = self.scenario.epoch_packets;
-            Endpoint::new(config, Arc::clone(&self.keyring), shared, draw(&mut self.rng), self.now)
+            self.cast.endpoint(config, shared, draw(&mut self.rng), self.now)
         };
         self.shards = (0..shards).map(make).collect();
     }
 
-    fn client_config(&mut self, number: u32, center: &SigningKey) -> ClientConfig {
+    fn client_config(&mut self, number: u32) -> ClientConfig {
         let secret = StaticSecret::new(draw(&mut self.rng));
-        let claims = Claims {
-            expires: EPOCH + 3600,
-            not_before: EPOCH - 3600,
-            token_id: [number as u8; 8],
-            client_public: secret.public(),
-            sets: vec![set_id(0), set_id(SET_ABSENT)],
-            rate_cap_kbits: None,
-            sessions: None,
-        };
+        let claims = session::claims(&secret, vec![set_id(0), set_id(SET_ABSENT)], UNIX);
+        let claims = Claims { token_id: [number as u8; 8], ..claims };
         ClientConfig {
             suite: if number.is_multiple_of(2) { Suite::Aes128Gcm } else { Suite::Aes256Gcm },
-            edge_public: *self.identity.public(),
-            secret,
-            token: mint(&claims, center).expect("a token that fits"),
-            datagram_max: DATAGRAM_MAX,
             sender_index: 0x1000 + number,
-            room_bytes: 64 << 20,
-            rtt_hint: None,
             epoch_packets: self.scenario.epoch_packets,
+            ..self.cast.client(secret, &claims)
         }
     }
 
-    fn add_viewer(&mut self, number: u32, center: &SigningKey) {
-        let config = self.client_config(number, center);
+    fn add_viewer(&mut self, number: u32) {
+        let config = self.client_config(number);
         let seed = draw(&mut self.rng);
         let session = ClientSession::new(config, seed, self.now).expect("a valid configuration");
         let len = self.scenario.segment_bytes as u32;
@@ -283,7 +268,7 @@ impl World {
         }
         while self.populating.first().is_some_and(|(at, ..)| *at <= now) {
             let (_, set, object) = self.populating.remove(0);
-            self.source.populate(set, object);
+            self.source.put(set, object, State::Ready);
             self.shards.iter_mut().for_each(|shard| shard.object_ready(now, set, object));
         }
         while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= now) {
@@ -308,7 +293,7 @@ impl World {
 
     fn arrive_at_server(&mut self, flight: Flight) {
         let (now, path) = (self.now, Path { socket: 0, remote: flight.address });
-        let unix = EPOCH + now.as_nanos() / 1_000_000_000;
+        let unix = UNIX + now.as_nanos() / 1_000_000_000;
         let sealed = flight.bytes.get(1).is_some_and(|&kind| kind >= 0x10);
         // The kernel's hash for HELLOs, the receiver index for the rest.
         let shards = self.shards.len();
@@ -466,10 +451,4 @@ impl World {
         }
         self.order += 1;
     }
-}
-
-fn draw(rng: &mut ChaCha20Rng) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    rng.fill_bytes(&mut bytes);
-    bytes
 }

@@ -5,9 +5,8 @@ mod seeds;
 
 pub use seeds::seeds;
 
-use super::cast::{self, CLIENT_BUFFER, START, UNIX};
-use super::script::Script;
-use super::shelf::{OBJECTS, Shelf, State, bytes_of};
+use std::collections::BTreeSet;
+
 use segcast_proto::crypto::Suite;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::TRAIN_MAX;
@@ -15,7 +14,11 @@ use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, ServerEvent};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::Code;
-use std::collections::BTreeSet;
+
+use super::cast::{self, CLIENT_BUFFER, START, UNIX};
+use super::script::Script;
+use super::shelf::{OBJECTS, bytes_of, shelf};
+use crate::source::{MemorySource, State};
 
 /// One step of the input, by its first byte.
 #[derive(Clone, Copy)]
@@ -80,7 +83,7 @@ struct World {
     client: ClientSession,
     server: Endpoint,
     limits: EndpointConfig,
-    shelf: Shelf,
+    shelf: MemorySource,
     /// The client's address.
     address: usize,
     flights: Vec<Flight>,
@@ -110,7 +113,7 @@ fn play(data: &[u8]) -> World {
 
 impl World {
     fn new(script: &mut Script<'_>) -> Self {
-        let mut limits = EndpointConfig::new(cast::identity());
+        let mut limits = cast::settings();
         limits.cookie_always = script.flag();
         limits.epoch_packets = EPOCH_PACKETS_MIN << (script.byte() % 15);
         limits.sessions_per_client = u16::MAX;
@@ -123,9 +126,9 @@ impl World {
         let mut world = Self {
             now: START,
             client,
-            server: Endpoint::new(limits.clone(), cast::keyring(true), [5; 32], [6; 32], START),
+            server: cast::endpoint(limits.clone(), [[5; 32], [6; 32]], START),
             limits,
-            shelf: Shelf::default(),
+            shelf: shelf(),
             address: 0,
             flights: Vec::new(),
             fetched: BTreeSet::new(),
@@ -179,7 +182,10 @@ impl World {
                 }
             }
             Op::Flow => self.flow(usize::from(script.byte())),
-            Op::Cold => self.shelf.states[script.choose(OBJECTS.len())] = State::Cold,
+            Op::Cold => {
+                let (object, _) = OBJECTS[script.choose(OBJECTS.len())];
+                self.shelf.put(0, object, State::Cold);
+            }
             Op::Move => self.address = script.choose(3),
             Op::Restart => self.restart(),
             Op::Spoof => {
@@ -207,7 +213,7 @@ impl World {
         self.starts = self.starts.wrapping_add(1);
         let (shared, seed) = ([0x60 + self.starts % 16; 32], [0x90 + self.starts % 16; 32]);
         let limits = self.limits.clone();
-        self.server = Endpoint::new(limits, cast::keyring(true), shared, seed, self.now);
+        self.server = cast::endpoint(limits, [shared, seed], self.now);
     }
 
     /// The datagram at `at` arrives, as it is or altered; it goes on flying unless it is taken away.
@@ -293,8 +299,7 @@ impl World {
         while let Some(event) = self.server.poll_event() {
             match event {
                 ServerEvent::NeedObject { set, object } => {
-                    let at = OBJECTS.iter().position(|(number, _)| *number == object);
-                    self.shelf.states[at.expect("an object that there is")] = State::Ready;
+                    self.shelf.put(0, object, State::Ready);
                     self.server.object_ready(self.now, set, object);
                 }
                 ServerEvent::SessionClosed(record) => {

@@ -7,9 +7,6 @@ mod world;
 
 pub use seeds::seeds;
 
-use super::cast::{keyring, wait};
-use super::script::Script;
-use super::shelf::{OBJECTS, State};
 use segcast_proto::crypto::Opener;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::server::SendFailure;
@@ -17,6 +14,11 @@ use segcast_proto::wire::{
     ByteRanges, Close, Code, FrameHeader, PacketType, Pulse, Report, Request, SequenceRanges,
 };
 use world::{ADDRESSES, VICTIM, World};
+
+use super::cast::{keyring, wait};
+use super::script::Script;
+use super::shelf::OBJECTS;
+use crate::source::State;
 
 /// One step of the input, by its first byte.
 #[derive(Clone, Copy)]
@@ -164,7 +166,7 @@ fn step(world: &mut World, script: &mut Script<'_>) {
 fn object(world: &mut World, script: &mut Script<'_>) {
     let (at, state, now) = (script.choose(OBJECTS.len()), script.choose(4), world.now);
     let told = script.choose(3);
-    world.shelf.states[at] = State::ALL[state];
+    world.shelf.put(0, OBJECTS[at].0, State::ALL[state]);
     for shard in &mut world.shards {
         match told {
             0 => shard.object_ready(now, 0, OBJECTS[at].0),

@@ -1,10 +1,11 @@
 //! The shards of an edge, their clients, and the sums that must agree after every step.
 
 use super::viewer::Viewer;
-use crate::fuzz::cast::{self, START, UNIX, address, keyring};
+use crate::fuzz::cast::{self, START, UNIX, address};
 use crate::fuzz::script::Script;
-use crate::fuzz::shelf::{OBJECTS, Shelf};
+use crate::fuzz::shelf::{OBJECTS, shelf};
 use crate::session::raw::RawClient;
+use crate::source::MemorySource;
 use segcast_proto::crypto::Suite;
 use segcast_proto::limits::{DATAGRAM_BASE, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use segcast_proto::rate::Rate;
@@ -45,7 +46,7 @@ struct Tally {
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) shards: Vec<Endpoint>,
-    pub(super) shelf: Shelf,
+    pub(super) shelf: MemorySource,
     pub(super) viewers: Vec<Viewer>,
     /// Datagrams of clients, and the addresses they came from.
     pub(super) history: Vec<(usize, Vec<u8>)>,
@@ -59,7 +60,7 @@ impl World {
     /// Endpoints with limits that are soon reached.
     pub(super) fn new(script: &mut Script<'_>) -> Self {
         let now = START;
-        let mut limits = EndpointConfig::new(cast::identity());
+        let mut limits = cast::settings();
         limits.shards = 1 + script.byte() % 2;
         limits.cookie_always = script.flag();
         limits.sessions_max = 1 + u32::from(script.byte() % 8);
@@ -73,12 +74,12 @@ impl World {
         limits.datagram_max = [DATAGRAM_BASE, 1440, 8952][script.choose(3)];
         let shard = |shard: u8| {
             let config = EndpointConfig { shard, ..limits.clone() };
-            Endpoint::new(config, keyring(true), [5; 32], [6 + shard; 32], now)
+            cast::endpoint(config, [[5; 32], [6 + shard; 32]], now)
         };
         Self {
             now,
             shards: (0..limits.shards).map(shard).collect(),
-            shelf: Shelf::default(),
+            shelf: shelf(),
             viewers: Vec::new(),
             history: Vec::new(),
             tickets: Vec::new(),

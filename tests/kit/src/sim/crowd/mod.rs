@@ -3,25 +3,26 @@
 
 mod viewer;
 
-use super::link::unit;
-use super::world::EPOCH;
-use crate::source::{MemorySource, set_id};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
-use segcast_proto::limits::TRAIN_MAX;
-use segcast_proto::rate::Rate;
-use segcast_proto::session::server::{Counters, Endpoint, EndpointConfig, Path};
-use segcast_proto::time::{Duration, Instant};
-use segcast_proto::token::{Claims, Keyring, mint};
-use segcast_proto::wire::Code;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use segcast_proto::handshake::StaticSecret;
+use segcast_proto::limits::TRAIN_MAX;
+use segcast_proto::rate::Rate;
+use segcast_proto::session::server::{Counters, Endpoint, Path};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::token::Claims;
+use segcast_proto::wire::Code;
 pub use viewer::Asked;
 use viewer::Viewer;
+
+use super::link::unit;
+use crate::endpoint::{Cast, START, UNIX, draw};
+use crate::session;
+use crate::source::{MemorySource, set_id};
 
 /// Segments in the one set: a viewer goes through them in turn, so this many can be under way for it at once.
 const SEGMENTS: u32 = 60;
@@ -163,29 +164,19 @@ impl Crowd {
     #[must_use]
     pub fn new(config: CrowdConfig) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(config.seed);
-        let identity = Arc::new(EdgeIdentity::new(StaticSecret::new(draw(&mut rng))));
-        let center = SigningKey::from_seed(&draw(&mut rng));
-        let keyring = Arc::new(Keyring::new([center.public()]));
-        let start = Instant::from_nanos(1_000_000_000);
-        let mut endpoint = EndpointConfig::new(Arc::clone(&identity));
+        let cast = Cast::draw(&mut rng);
+        let start = START;
+        let mut endpoint = cast.settings();
         endpoint.egress_max = (config.limit == Limit::Cap).then(|| Rate::new(config.capacity));
         endpoint.egress_queue = config.egress_queue;
         endpoint.sessions_max = config.sessions_max;
         endpoint.handshakes_per_second = config.handshakes_per_second;
-        let server = Endpoint::new(endpoint, keyring, draw(&mut rng), draw(&mut rng), start);
+        let server = cast.endpoint(endpoint, draw(&mut rng), draw(&mut rng), start);
         let viewers = (0..config.viewers).map(|number| {
             let secret = StaticSecret::new(draw(&mut rng));
-            let claims = Claims {
-                expires: EPOCH + 3600,
-                not_before: EPOCH - 3600,
-                token_id: u64::from(number).to_be_bytes(),
-                client_public: secret.public(),
-                sets: vec![set_id(0)],
-                rate_cap_kbits: None,
-                sessions: None,
-            };
-            let token = mint(&claims, &center).expect("a token that fits");
-            let keys = (*identity.public(), secret, token);
+            let claims = session::claims(&secret, vec![set_id(0)], UNIX);
+            let claims = Claims { token_id: u64::from(number).to_be_bytes(), ..claims };
+            let keys = (*cast.identity.public(), secret, cast.token(&claims));
             Viewer::new(number, keys, draw(&mut rng), start + config.apart * number)
         });
         let viewers = viewers.collect();
@@ -293,7 +284,7 @@ impl Crowd {
         let now = self.now;
         if flight.to_server {
             let remote = self.viewers[flight.viewer].address;
-            let unix = EPOCH + now.as_nanos() / 1_000_000_000;
+            let unix = UNIX + now.as_nanos() / 1_000_000_000;
             let path = Path { socket: 0, remote };
             self.server.handle_datagram(now, unix, path, &mut flight.bytes, &self.source);
         } else {
@@ -367,12 +358,6 @@ impl Crowd {
 #[must_use]
 pub fn overloaded(server: &Counters) -> u64 {
     server.requests_refused.of(Code::Overloaded)
-}
-
-fn draw(rng: &mut ChaCha20Rng) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    rng.fill_bytes(&mut bytes);
-    bytes
 }
 
 /// Where viewer `number` is.

@@ -1,18 +1,20 @@
 //! One viewer: asks for what it wants as soon as its edge lets it, and gives up what comes too late.
 
-use super::{SEGMENTS, address};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
-use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::limits::{DATAGRAM_MAX, EPOCH_PACKETS};
 use segcast_proto::session::client::{
     Backoff, ClientConfig, ClientEvent, ClientSession, ClientStats,
 };
 use segcast_proto::time::{Duration, Instant};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+
+use super::{SEGMENTS, address};
+use crate::endpoint::draw;
+use crate::session;
 
 /// One request that somebody intended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +36,7 @@ struct Want {
 
 pub(super) struct Viewer {
     number: u32,
-    keys: ([u8; 32], StaticSecret, Vec<u8>),
+    keys: Keys,
     pub(super) session: ClientSession,
     pub(super) address: SocketAddr,
     /// When it has something to do at the latest.
@@ -63,33 +65,18 @@ pub(super) fn number_of(address: SocketAddr) -> usize {
     }
 }
 
-fn begin(
-    number: u32,
-    (edge_public, secret, token): &([u8; 32], StaticSecret, Vec<u8>),
-    seed: [u8; 32],
-    now: Instant,
-) -> ClientSession {
-    let config = ClientConfig {
-        suite: Suite::Aes128Gcm,
-        edge_public: *edge_public,
-        secret: secret.clone(),
-        token: token.clone(),
-        datagram_max: DATAGRAM_MAX,
-        sender_index: number,
-        room_bytes: 64 << 20,
-        rtt_hint: None,
-        epoch_packets: EPOCH_PACKETS,
-    };
+/// What a viewer begins each of its sessions with: the edge's public key, its own secret, its token.
+pub(super) type Keys = ([u8; 32], StaticSecret, Vec<u8>);
+
+fn begin(number: u32, keys: &Keys, seed: [u8; 32], now: Instant) -> ClientSession {
+    let (edge_public, secret, token) = keys.clone();
+    let config = session::config(edge_public, secret, token);
+    let config = ClientConfig { sender_index: number, ..config };
     ClientSession::new(config, seed, now).expect("a valid configuration")
 }
 
 impl Viewer {
-    pub(super) fn new(
-        number: u32,
-        keys: ([u8; 32], StaticSecret, Vec<u8>),
-        seed: [u8; 32],
-        begins: Instant,
-    ) -> Self {
+    pub(super) fn new(number: u32, keys: Keys, seed: [u8; 32], begins: Instant) -> Self {
         Self {
             session: begin(number, &keys, seed, begins),
             number,
@@ -165,10 +152,8 @@ impl Viewer {
     fn begin_session(&mut self, now: Instant, rng: &mut ChaCha20Rng) {
         self.begins = None;
         if self.session.has_ended() {
-            let mut seed = [0; 32];
-            rng.fill_bytes(&mut seed);
             self.before = sum(&self.before, self.session.stats());
-            self.session = begin(self.number, &self.keys, seed, now);
+            self.session = begin(self.number, &self.keys, draw(rng), now);
         }
     }
 

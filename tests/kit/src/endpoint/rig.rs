@@ -1,120 +1,119 @@
 //! A server endpoint, clients of any kind, and a network without delay between them.
 
+use std::net::SocketAddr;
+
 use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-use segcast_kit::session::raw::{RawClient, RawPacket};
-use segcast_kit::source::{MemorySource, content, set_id};
-use segcast_proto::crypto::Suite;
+use rand_core::SeedableRng;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::limits::{SEGMENT_UNIT, TRAIN_MAX};
+use segcast_proto::limits::{DATAGRAM_BASE, SEGMENT_UNIT, TRAIN_MAX};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::session::server::{
     Disposition, DropReason, Endpoint, EndpointConfig, Path, ServerEvent,
 };
 use segcast_proto::time::{Duration, Instant};
-use segcast_proto::token::{Claims, Keyring, mint};
+use segcast_proto::token::Claims;
 use segcast_proto::wire::Code;
-use std::net::SocketAddr;
-use std::sync::Arc;
 
-/// Unix time of all tests.
-pub(crate) const UNIX: u64 = 1_800_000_000;
+use super::{Cast, START, UNIX, draw};
+use crate::session;
+use crate::session::raw::{RawClient, RawPacket};
+use crate::source::{MemorySource, content, set_id};
+
 /// Segments of the one set, and the bytes of each.
-pub(crate) const SEGMENTS: u32 = 4;
-pub(crate) const SEGMENT_BYTES: usize = SEGMENT_UNIT;
-pub(crate) const MS: Duration = Duration::from_millis(1);
+pub const SEGMENTS: u32 = 4;
+/// See [`SEGMENTS`].
+pub const SEGMENT_BYTES: usize = SEGMENT_UNIT;
+/// A millisecond.
+pub const MS: Duration = Duration::from_millis(1);
 
 /// The server and everything that makes clients.
-pub(crate) struct Rig {
-    pub(crate) server: Endpoint,
-    pub(crate) source: MemorySource,
-    pub(crate) now: Instant,
-    pub(crate) rng: ChaCha20Rng,
-    pub(crate) center: SigningKey,
-    identity: Arc<EdgeIdentity>,
+pub struct Rig {
+    /// The endpoint under test.
+    pub server: Endpoint,
+    /// What it serves: set 0.
+    pub source: MemorySource,
+    /// The moment, and only [`Rig::pass`] and the test move it.
+    pub now: Instant,
+    /// What everything random is drawn from.
+    pub rng: ChaCha20Rng,
+    cast: Cast,
     /// What was sent to others while one client shook hands.
     held: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 /// The address of client `number`.
-pub(crate) fn address(number: u32) -> SocketAddr {
+#[must_use]
+pub fn address(number: u32) -> SocketAddr {
     SocketAddr::from((0x0A00_0000u32.wrapping_add(number).to_be_bytes(), 4000))
 }
 
 impl Rig {
     /// A server with default settings but for what `change` changes.
-    pub(crate) fn new(seed: u64, change: impl FnOnce(&mut EndpointConfig)) -> Self {
+    pub fn new(seed: u64, change: impl FnOnce(&mut EndpointConfig)) -> Self {
         println!("seed {seed}");
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let identity = Arc::new(EdgeIdentity::new(StaticSecret::new(draw(&mut rng))));
-        let center = SigningKey::from_seed(&draw(&mut rng));
-        let now = Instant::from_nanos(1_000_000_000);
-        let mut config = EndpointConfig::new(Arc::clone(&identity));
+        let cast = Cast::draw(&mut rng);
+        let mut config = cast.settings();
         change(&mut config);
-        let keyring = Arc::new(Keyring::new([center.public()]));
-        let server = Endpoint::new(config, keyring, draw(&mut rng), draw(&mut rng), now);
+        let server = cast.endpoint(config, draw(&mut rng), draw(&mut rng), START);
         let source = MemorySource::new(1, SEGMENTS, SEGMENT_BYTES, 3000);
-        Self { server, source, now, rng, center, identity, held: Vec::new() }
+        Self { server, source, now: START, rng, cast, held: Vec::new() }
     }
 
-    pub(crate) fn draw(&mut self) -> [u8; 32] {
+    /// So many random bytes.
+    pub fn draw(&mut self) -> [u8; 32] {
         draw(&mut self.rng)
     }
 
     /// The server's key pair.
-    pub(crate) fn identity(&self) -> &EdgeIdentity {
-        &self.identity
+    #[must_use]
+    pub fn identity(&self) -> &EdgeIdentity {
+        &self.cast.identity
+    }
+
+    /// Signs tokens.
+    #[must_use]
+    pub fn center(&self) -> &SigningKey {
+        &self.cast.center
     }
 
     /// What the token of client `number` says, and the client's secret.
-    pub(crate) fn claims(&self, number: u32) -> (Claims, StaticSecret) {
-        let mut rng = ChaCha20Rng::seed_from_u64(u64::from(number));
-        let secret = StaticSecret::new(draw(&mut rng));
-        let claims = Claims {
-            expires: UNIX + 3600,
-            not_before: UNIX - 3600,
-            token_id: [number as u8; 8],
-            client_public: secret.public(),
-            // The second one is not on the server.
-            sets: vec![set_id(0), set_id(7)],
-            rate_cap_kbits: None,
-            sessions: None,
-        };
-        (claims, secret)
+    #[must_use]
+    pub fn claims(&self, number: u32) -> (Claims, StaticSecret) {
+        let secret = StaticSecret::new(draw(&mut ChaCha20Rng::seed_from_u64(u64::from(number))));
+        // The second set is not on the server.
+        let claims = session::claims(&secret, vec![set_id(0), set_id(7)], UNIX);
+        (Claims { token_id: [number as u8; 8], ..claims }, secret)
     }
 
-    /// A configuration with this token.
-    pub(crate) fn config_with(&self, secret: StaticSecret, token: Vec<u8>) -> ClientConfig {
-        ClientConfig {
-            suite: Suite::Aes128Gcm,
-            edge_public: *self.identity.public(),
-            secret,
-            token,
-            datagram_max: 1200,
-            sender_index: 0x77,
-            room_bytes: 64 << 20,
-            rtt_hint: None,
-            epoch_packets: 1 << 23,
-        }
+    /// A client with this token.
+    #[must_use]
+    pub fn config_with(&self, secret: StaticSecret, token: Vec<u8>) -> ClientConfig {
+        let config = session::config(*self.cast.identity.public(), secret, token);
+        ClientConfig { datagram_max: DATAGRAM_BASE, ..config }
     }
 
-    /// A configuration with a good token.
-    pub(crate) fn config(&self, number: u32) -> ClientConfig {
+    /// A client with a good token.
+    #[must_use]
+    pub fn config(&self, number: u32) -> ClientConfig {
         let (claims, secret) = self.claims(number);
-        self.config_with(secret, mint(&claims, &self.center).expect("a token that fits"))
+        self.config_with(secret, self.cast.token(&claims))
     }
 
     /// Hands the server a datagram.
-    pub(crate) fn hand(&mut self, from: SocketAddr, datagram: &[u8]) -> Disposition {
+    pub fn hand(&mut self, from: SocketAddr, datagram: &[u8]) -> Disposition {
         let path = Path { socket: 0, remote: from };
         let mut bytes = datagram.to_vec();
         self.server.handle_datagram(self.now, UNIX, path, &mut bytes, &self.source)
     }
 
     /// Hands the server a datagram that it must drop.
-    pub(crate) fn dropped(&mut self, from: SocketAddr, datagram: &[u8]) -> DropReason {
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn dropped(&mut self, from: SocketAddr, datagram: &[u8]) -> DropReason {
         match self.hand(from, datagram) {
             Disposition::Dropped(reason) => reason,
             other => panic!("{other:?}"),
@@ -122,7 +121,7 @@ impl Rig {
     }
 
     /// All that the server sends now.
-    pub(crate) fn drain(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+    pub fn drain(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut out = vec![0; TRAIN_MAX];
         let mut all = core::mem::take(&mut self.held);
         while let Some(sent) = self.server.poll_transmit(self.now, &self.source, &mut out) {
@@ -133,13 +132,13 @@ impl Rig {
     }
 
     /// Lets time pass.
-    pub(crate) fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         self.now += time;
         self.server.handle_timeout(self.now);
     }
 
     /// The codes of the sessions that ended.
-    pub(crate) fn closed(&mut self) -> Vec<Code> {
+    pub fn closed(&mut self) -> Vec<Code> {
         let events = core::iter::from_fn(|| self.server.poll_event());
         events
             .filter_map(|event| match event {
@@ -150,7 +149,7 @@ impl Rig {
     }
 
     /// Does a raw client's handshake; its code says whether it was accepted.
-    pub(crate) fn shake(&mut self, config: ClientConfig, from: SocketAddr) -> RawClient {
+    pub fn shake(&mut self, config: ClientConfig, from: SocketAddr) -> RawClient {
         let seed = self.draw();
         let mut client = RawClient::new(config, seed);
         for _ in 0..2 {
@@ -170,7 +169,10 @@ impl Rig {
     }
 
     /// A raw client with an open session.
-    pub(crate) fn open(&mut self, number: u32) -> RawClient {
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn open(&mut self, number: u32) -> RawClient {
         let config = self.config(number);
         let mut client = self.shake(config, address(number));
         assert_eq!(client.code, Some(Code::Ok));
@@ -181,13 +183,16 @@ impl Rig {
     }
 
     /// All that the server sends now, as this client reads it.
-    pub(crate) fn hear(&mut self, client: &mut RawClient) -> Vec<RawPacket> {
+    pub fn hear(&mut self, client: &mut RawClient) -> Vec<RawPacket> {
         let now = self.now;
         self.drain().into_iter().filter_map(|(_, mut bytes)| client.take(now, &mut bytes)).collect()
     }
 
     /// Runs an honest session until it has all segments, with something hostile before every step.
-    pub(crate) fn fetch_all(
+    ///
+    /// # Panics
+    /// When it does not get them, or gets wrong ones.
+    pub fn fetch_all(
         &mut self,
         number: u32,
         mut hostile: impl FnMut(&mut Self, &mut ClientSession, &[Vec<u8>]),
@@ -231,10 +236,4 @@ impl Rig {
         }
         panic!("{done} of {SEGMENTS} segments: {:?}", session.stats());
     }
-}
-
-pub(crate) fn draw(rng: &mut ChaCha20Rng) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    rng.fill_bytes(&mut bytes);
-    bytes
 }
