@@ -1,5 +1,6 @@
 //! What an endpoint tells its caller.
 
+use crate::handshake::ReceivedHello;
 use crate::ids::{ObjectNumber, ReceiverIndex};
 use crate::time::Instant;
 use crate::wire::code::Code;
@@ -31,8 +32,20 @@ pub enum Disposition {
         /// The shard, below `shards`.
         shard: u8,
         /// For its `handle_handoff`.
-        hello: Box<super::Handoff>,
+        hello: Box<Handoff>,
     },
+}
+
+/// A handshake on its way to the shard of its client.
+pub struct Handoff {
+    pub(super) hello: ReceivedHello,
+    pub(super) path: Path,
+}
+
+impl core::fmt::Debug for Handoff {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handoff").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Why a datagram was dropped. Each has a counter.

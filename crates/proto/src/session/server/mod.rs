@@ -17,13 +17,14 @@ mod upkeep;
 pub use config::EndpointConfig;
 pub use counters::{ByCode, Counters, Gauges};
 pub use event::{
-    Disposition, DropReason, Path, SendFailure, SendTicket, ServerEvent, SessionRecord, Transmit,
+    Disposition, DropReason, Handoff, Path, SendFailure, SendTicket, ServerEvent, SessionRecord,
+    Transmit,
 };
 pub use source::{Object, SegmentSource};
 
 use crate::crypto::hash;
 use crate::faults::{Fault, planted};
-use crate::handshake::{CookieJar, ReceivedHello};
+use crate::handshake::CookieJar;
 use crate::ids::ObjectNumber;
 use crate::time::Instant;
 use crate::token::Keyring;
@@ -40,21 +41,6 @@ use send::overload::Promise;
 use send::schedule::Schedule;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// The server's replay window, packets (section 4).
-const SERVER_WINDOW: usize = 512;
-
-/// A handshake on its way to the shard of its client.
-pub struct Handoff {
-    hello: ReceivedHello,
-    path: Path,
-}
-
-impl core::fmt::Debug for Handoff {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Handoff").field("path", &self.path).finish_non_exhaustive()
-    }
-}
 
 /// All sessions of one shard.
 pub struct Endpoint {

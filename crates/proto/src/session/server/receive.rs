@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::door::table::Slot;
 use super::event::{Disposition, DropReason, Path, ServerEvent};
 use super::session::challenge::Challenge;
+use super::session::ending::Ending;
 use super::session::messages;
 use super::session::sets::Sets;
 use super::session::state::{NO_SET, Session};
@@ -15,19 +16,6 @@ use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use crate::wire::{ClearHeader, PacketType};
 use rand_core::RngCore;
-
-/// Why a session ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) code: Code,
-    pub(super) by_client: bool,
-}
-
-impl From<Code> for Ending {
-    fn from(code: Code) -> Self {
-        Self { code, by_client: false }
-    }
-}
 
 impl Endpoint {
     /// A sealed packet of a type that a server receives.

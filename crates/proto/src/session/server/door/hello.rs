@@ -2,7 +2,7 @@
 
 use super::answers::{ANSWER_MAX, Answer};
 use super::budget::HelloVerdict;
-use super::table::Pending;
+use super::pending::Pending;
 use crate::crypto::{Opener, Sealer, hash};
 use crate::faults::{Fault, planted};
 use crate::handshake::{
@@ -10,12 +10,14 @@ use crate::handshake::{
 };
 use crate::ids::ReceiverIndex;
 use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
-use crate::session::server::event::{Disposition, DropReason, Path};
-use crate::session::server::{Endpoint, Handoff, SERVER_WINDOW};
+use crate::session::server::Endpoint;
+use crate::session::server::event::{Disposition, DropReason, Handoff, Path};
 use crate::time::{Duration, Instant};
 use crate::token::{self, Claims};
 use crate::wire::code::Code;
 
+/// The server's replay window, packets (section 4).
+const SERVER_WINDOW: usize = 512;
 /// What a client that was refused for lack of room should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -9,4 +9,5 @@ pub(super) mod budget;
 pub(super) mod clients;
 pub(super) mod flood;
 mod hello;
+pub(super) mod pending;
 pub(super) mod table;

@@ -5,7 +5,7 @@ use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use crate::rate::Rate;
 use crate::session::server::Endpoint;
 use crate::session::server::event::ServerEvent;
-use crate::session::server::receive::Ending;
+use crate::session::server::session::ending::Ending;
 use crate::session::server::session::messages;
 use crate::session::server::session::notices::seal_ending;
 use crate::session::server::session::state::{Refusal, Session};

@@ -7,7 +7,7 @@ use crate::limits::OVERHEAD;
 use crate::session::server::Endpoint;
 use crate::session::server::door::answers::{self, ANSWER_MAX};
 use crate::session::server::event::{Path, SendTicket, ServerEvent, SessionRecord, Transmit};
-use crate::session::server::receive::Ending;
+use crate::session::server::session::ending::Ending;
 use crate::session::server::session::notices::{self, EMPTY_FRAME, Notice, seal};
 use crate::session::server::source::SegmentSource;
 use crate::time::{Duration, Instant};

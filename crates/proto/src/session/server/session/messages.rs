@@ -1,5 +1,6 @@
 //! What each authentic message does to its session (section 7).
 
+use super::ending::Ending;
 use super::pace::Pace;
 use super::requests::{Admission, Queued};
 use super::size::SizeChange;
@@ -11,7 +12,6 @@ use crate::ids::RequestId;
 use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
 use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
-use crate::session::server::receive::Ending;
 use crate::session::server::send::overload::{Candidate, Promise};
 use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};

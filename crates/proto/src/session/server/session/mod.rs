@@ -4,6 +4,7 @@
 //! work in the session's queue, and messages that the sending side asks for when it is the session's turn.
 
 pub(super) mod challenge;
+pub(super) mod ending;
 pub(super) mod messages;
 pub(super) mod notices;
 pub(super) mod pace;

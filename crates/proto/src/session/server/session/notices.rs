@@ -2,12 +2,12 @@
 //!
 //! Each is made as a [`Notice`] and sealed by one function; what a message needs to say is decided here only.
 
+use super::ending::Ending;
 use super::state::{PulseAsked, Refusal, Session};
 use crate::crypto::SealError;
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::session::server::event::Path;
-use crate::session::server::receive::Ending;
 use crate::session::server::send::egress::Egress;
 use crate::session::server::send::overload::Promise;
 use crate::session::server::source::{Object, SegmentSource};

@@ -15,7 +15,7 @@ use crate::limits::TRAIN_MAX;
 use crate::rate::Rate;
 use crate::session::server::config::EndpointConfig;
 use crate::session::server::door::clients::ClientId;
-use crate::session::server::door::table::Pending;
+use crate::session::server::door::pending::Pending;
 use crate::session::server::event::Path;
 use crate::session::server::send::overload::Owed;
 use crate::time::{Duration, Instant};
