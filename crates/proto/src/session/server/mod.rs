@@ -32,12 +32,12 @@ use crate::wire::{ClearHeader, PacketType};
 use door::answers::Answers;
 use door::budget::HandshakeBudget;
 use door::clients::ClientCounts;
-use door::flood::HelloPace;
+use door::flood::HelloLimiter;
 use door::table::Table;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use send::egress::Egress;
-use send::overload::Promise;
+use send::overload::Overload;
 use send::schedule::Schedule;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -55,13 +55,13 @@ pub struct Endpoint {
     /// Sessions with requests for an object that is not resident, by (set, object).
     waiters: BTreeMap<(u32, ObjectNumber), Vec<u32>>,
     clients: ClientCounts,
-    hellos: HelloPace,
+    hello_limiter: HelloLimiter,
     budget: HandshakeBudget,
     cookies: CookieJar,
     /// Chooses a client's shard; the same on all shards.
     steering_key: [u8; 32],
     egress: Egress,
-    promise: Promise,
+    overload: Overload,
     upkeep: upkeep::Upkeep,
     draining: bool,
     counters: Counters,
@@ -90,11 +90,11 @@ impl Endpoint {
             waiters: BTreeMap::new(),
             clients: ClientCounts::default(),
             budget: HandshakeBudget::new(config.handshakes_per_second, now),
-            hellos: HelloPace::new(config.handshakes_per_second, rng.next_u64(), now),
+            hello_limiter: HelloLimiter::new(config.handshakes_per_second, rng.next_u64(), now),
             cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
             steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
             egress: Egress::new(config.egress_max),
-            promise: Promise::new(config.egress_queue, config.requests_max, config.egress_max),
+            overload: Overload::new(config.egress_queue, config.requests_max, config.egress_max),
             upkeep: upkeep::Upkeep::new(now),
             draining: false,
             counters: Counters::default(),

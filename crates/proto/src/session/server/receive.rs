@@ -149,7 +149,7 @@ impl Endpoint {
             unix_time,
             requests_per_second: self.config.requests_per_second,
             counters: &mut self.counters,
-            promise: &mut self.promise,
+            overload: &mut self.overload,
         };
         match opened.header.packet_type {
             PacketType::Request => messages::on_request(session, opened, source, context),

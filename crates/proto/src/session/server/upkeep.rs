@@ -88,7 +88,7 @@ impl Endpoint {
                 let owed = session.owed();
                 session.rest(now);
                 if session.work.is_none() {
-                    self.promise.recount(owed, Owed::default());
+                    self.overload.recount(owed, Owed::default());
                 }
             }
         }
@@ -170,20 +170,20 @@ impl Endpoint {
             sessions: self.table.sessions() as u64,
             pending: self.table.pending() as u64,
             waiting_objects: self.waiters.len() as u64,
-            requests: u64::from(self.promise.owed().requests),
-            owed_bytes: self.promise.owed().bytes,
+            requests: u64::from(self.overload.owed().requests),
+            owed_bytes: self.overload.owed().bytes,
         }
     }
 
     /// Whether the shard, not the paths of its sessions, decides how fast they are served.
     #[must_use]
     pub fn is_saturated(&self, now: Instant) -> bool {
-        self.promise.is_saturated(now)
+        self.overload.is_saturated(now)
     }
 
     /// Tells whether the shard's thread has had no time to spare lately: then it may be saturated although no train
     /// waits for long, as reports and requests wait in the sockets.
     pub fn set_pressed(&mut self, now: Instant, pressed: bool) {
-        self.promise.set_pressed(now, pressed);
+        self.overload.set_pressed(now, pressed);
     }
 }

@@ -28,7 +28,7 @@ const NETWORK_PART: u64 = 16;
 
 /// The allowances of a shard.
 #[derive(Clone, Debug)]
-pub(in crate::session::server) struct HelloPace {
+pub(in crate::session::server) struct HelloLimiter {
     strangers: Bucket,
     returning: Bucket,
     /// What one network may have of the strangers' bucket, and what each has left of it.
@@ -38,7 +38,7 @@ pub(in crate::session::server) struct HelloPace {
     multiplier: u64,
 }
 
-impl HelloPace {
+impl HelloLimiter {
     /// For a shard that may work on so many handshakes a second. `random`: 64 random bits.
     pub(in crate::session::server) fn new(
         handshakes_per_second: u32,
@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_burst_is_looked_at_and_then_the_rate() {
-        let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
-        let mut taken = |at: Instant| (0..5000).filter(|_| pace.take_returning(at)).count();
+        let mut limiter = HelloLimiter::new(2000, RANDOM, Instant::ZERO);
+        let mut taken = |at: Instant| (0..5000).filter(|_| limiter.take_returning(at)).count();
         assert_eq!(taken(Instant::ZERO), 1600);
         assert_eq!(taken(Instant::ZERO + Duration::from_millis(10)), 160);
         assert_eq!(taken(Instant::ZERO + Duration::from_secs(60)), 1600);
@@ -118,10 +118,10 @@ mod tests {
             [(1, 4_000, 16_000), (2000, 4_000, 16_000), (5000, 10_000, 40_000)]
         {
             // 100 000 a second for ten seconds.
-            let mut pace = HelloPace::new(handshakes, RANDOM, Instant::ZERO);
-            let got = taken(1_000_000, 10, |n, at| pace.take_stranger(at, address(n as u32)));
+            let mut limiter = HelloLimiter::new(handshakes, RANDOM, Instant::ZERO);
+            let got = taken(1_000_000, 10, |n, at| limiter.take_stranger(at, address(n as u32)));
             assert!(got.abs_diff(strangers / 10 + 10 * strangers) <= 1, "{got} strangers");
-            let got = taken(1_000_000, 10, |_, at| pace.take_returning(at));
+            let got = taken(1_000_000, 10, |_, at| limiter.take_returning(at));
             assert!(got.abs_diff(returning / 10 + 10 * returning) <= 1, "{got} with cookies");
         }
     }
@@ -129,15 +129,15 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "a million steps")]
     fn a_flood_from_one_network_takes_what_nobody_else_wants_and_keeps_out_nobody() {
-        let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
+        let mut limiter = HelloLimiter::new(2000, RANDOM, Instant::ZERO);
         let (mut newcomers, mut refused) = (0, 0);
         let flood = taken(1_000_000, 10, |n, at| {
             // One newcomer each millisecond, from a network of its own.
             if n % 100 == 0 {
                 newcomers += 1;
-                refused += u64::from(!pace.take_stranger(at, address(1000 + n as u32)));
+                refused += u64::from(!limiter.take_stranger(at, address(1000 + n as u32)));
             }
-            pace.take_stranger(at, address(5))
+            limiter.take_stranger(at, address(5))
         });
         assert!(newcomers == 10_000 && refused < 100, "{refused} of {newcomers} refused");
         assert!((29_000..=32_000).contains(&flood), "{flood} of the flood");
@@ -145,9 +145,9 @@ mod tests {
 
     #[test]
     fn a_network_alone_may_have_all() {
-        let mut pace = HelloPace::new(2000, RANDOM, Instant::ZERO);
+        let mut limiter = HelloLimiter::new(2000, RANDOM, Instant::ZERO);
         // 3000 a second, as when a test of a whole site begins.
-        let got = taken(30_000, 333, |_, at| pace.take_stranger(at, address(5)));
+        let got = taken(30_000, 333, |_, at| limiter.take_stranger(at, address(5)));
         assert_eq!(got, 30_000);
     }
 

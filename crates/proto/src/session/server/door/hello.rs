@@ -71,9 +71,9 @@ impl Endpoint {
         let from = path.remote.ip();
         let carries_cookie = carries_cookie(datagram);
         let taken = if carries_cookie {
-            self.hellos.take_returning(now)
+            self.hello_limiter.take_returning(now)
         } else {
-            self.hellos.take_stranger(now, from)
+            self.hello_limiter.take_stranger(now, from)
         };
         if !taken {
             return Err(DropReason::HelloFlood);
@@ -86,7 +86,7 @@ impl Endpoint {
         if proven {
             return Ok((view, true));
         }
-        if carries_cookie && !self.hellos.take_stranger(now, from) {
+        if carries_cookie && !self.hello_limiter.take_stranger(now, from) {
             return Err(DropReason::HelloFlood);
         }
         view.check_mac1(&self.config.identity).map_err(|_| DropReason::BadHello)?;

@@ -1,5 +1,5 @@
-//! What the shard has promised to send, how fast it sends when it can do no more, and so whether one more request
-//! could be served in time.
+//! Overload control: what the shard has promised to send, how fast it sends when it can do no more, and so whether
+//! one more request could be served in time.
 //!
 //! A request that could not is refused before anything is done for it: what was begun then finishes, where otherwise
 //! all would be half served when their clients give up. As long as the shard keeps up with the paths of its
@@ -43,9 +43,9 @@ pub(in crate::session::server) struct Candidate {
     pub(in crate::session::server) repair: bool,
 }
 
-/// The queues of all sessions together, and the rate at which they empty.
+/// Admission control over the queues of all sessions together, by the rate at which they empty.
 #[derive(Debug)]
-pub(in crate::session::server) struct Promise {
+pub(in crate::session::server) struct Overload {
     /// The longest wait that is promised.
     bound: Duration,
     requests_max: u32,
@@ -65,8 +65,8 @@ pub(in crate::session::server) struct Promise {
     booked: Instant,
 }
 
-impl Promise {
-    /// Nothing promised. `rate`: what the shard may send, where that is known.
+impl Overload {
+    /// Nothing is promised yet. `rate`: what the shard may send, where that is known.
     pub(in crate::session::server) fn new(
         bound: Duration,
         requests_max: u32,
@@ -223,12 +223,12 @@ mod tests {
     }
 
     /// A shard that has sent 100 MiB/s for a second with trains waiting all the time, and owes so many MiB.
-    fn busy(owed: u64) -> Promise {
-        let mut promise = Promise::new(BOUND, 1000, None);
-        promise.recount(Owed::default(), Owed { bytes: owed * MIB, requests: 1 });
-        promise.train_waits(at(0));
-        (1..=100).for_each(|turn| promise.sent(at(turn * 10), MIB));
-        promise
+    fn busy(owed: u64) -> Overload {
+        let mut overload = Overload::new(BOUND, 1000, None);
+        overload.recount(Owed::default(), Owed { bytes: owed * MIB, requests: 1 });
+        overload.train_waits(at(0));
+        (1..=100).for_each(|turn| overload.sent(at(turn * 10), MIB));
+        overload
     }
 
     #[test]
@@ -246,27 +246,27 @@ mod tests {
 
     #[test]
     fn a_queue_that_waits_for_its_clients_paths_refuses_nobody() {
-        let mut promise = busy(1000);
-        promise.nothing_waits();
-        assert!(promise.admit(at(1001), WANTED).is_ok());
-        promise.train_waits(at(1001));
-        assert!(promise.admit(at(1010), WANTED).is_ok(), "a moment's backlog");
-        assert!(promise.admit(at(1021), WANTED).is_err());
+        let mut overload = busy(1000);
+        overload.nothing_waits();
+        assert!(overload.admit(at(1001), WANTED).is_ok());
+        overload.train_waits(at(1001));
+        assert!(overload.admit(at(1010), WANTED).is_ok(), "a moment's backlog");
+        assert!(overload.admit(at(1021), WANTED).is_err());
     }
 
     #[test]
     fn a_thread_without_time_to_spare_is_saturated_though_no_train_waits() {
-        let mut promise = Promise::new(BOUND, 1000, None);
-        promise.recount(Owed::default(), Owed { bytes: 60 * MIB, requests: 1 });
-        promise.set_pressed(at(0), true);
+        let mut overload = Overload::new(BOUND, 1000, None);
+        overload.recount(Owed::default(), Owed { bytes: 60 * MIB, requests: 1 });
+        overload.set_pressed(at(0), true);
         for turn in 1..=100 {
-            promise.train_waits(at(turn * 10 - 1));
-            promise.sent(at(turn * 10), MIB);
-            promise.nothing_waits();
+            overload.train_waits(at(turn * 10 - 1));
+            overload.sent(at(turn * 10), MIB);
+            overload.nothing_waits();
         }
-        assert!(promise.admit(at(1000), WANTED).is_err());
-        promise.set_pressed(at(1001), false);
-        assert!(promise.admit(at(1002), WANTED).is_ok());
+        assert!(overload.admit(at(1000), WANTED).is_err());
+        overload.set_pressed(at(1001), false);
+        assert!(overload.admit(at(1002), WANTED).is_ok());
     }
 
     #[test]
@@ -285,33 +285,33 @@ mod tests {
 
     #[test]
     fn requests_are_bounded_whatever_they_want() {
-        let mut promise = Promise::new(BOUND, 10, None);
-        promise.recount(Owed::default(), Owed { bytes: 10, requests: 10 });
+        let mut overload = Overload::new(BOUND, 10, None);
+        overload.recount(Owed::default(), Owed { bytes: 10, requests: 10 });
         let repair = Candidate { repair: true, ..WANTED };
-        assert_eq!(promise.admit(at(0), repair), Err(RETRY_MIN));
-        promise.recount(Owed { bytes: 10, requests: 10 }, Owed { bytes: 9, requests: 9 });
-        assert_eq!(promise.admit(at(0), repair), Ok(()));
+        assert_eq!(overload.admit(at(0), repair), Err(RETRY_MIN));
+        overload.recount(Owed { bytes: 10, requests: 10 }, Owed { bytes: 9, requests: 9 });
+        assert_eq!(overload.admit(at(0), repair), Ok(()));
     }
 
     #[test]
     fn the_rate_follows_what_is_really_sent() {
-        let mut promise = busy(30);
-        assert_eq!(promise.wait(at(1000)).as_millis(), 300);
+        let mut overload = busy(30);
+        assert_eq!(overload.wait(at(1000)).as_millis(), 300);
         // Half as fast from now on.
-        (1..=25).for_each(|turn| promise.sent(at(1000 + turn * 20), MIB));
-        let wait = promise.wait(at(1500)).as_millis();
+        (1..=25).for_each(|turn| overload.sent(at(1000 + turn * 20), MIB));
+        let wait = overload.wait(at(1500)).as_millis();
         assert!((550..=600).contains(&wait), "{wait}");
     }
 
     #[test]
     fn a_rate_that_is_not_measured_yet_is_taken_from_what_was_sent_so_far() {
-        let mut promise = Promise::new(BOUND, 1000, None);
-        promise.recount(Owed::default(), Owed { bytes: 100 * MIB, requests: 1 });
-        promise.train_waits(at(0));
-        promise.sent(at(10), MIB);
-        assert!(promise.admit(at(19), WANTED).is_ok());
-        promise.sent(at(20), MIB);
-        assert_eq!(promise.wait(at(20)).as_millis(), 1000);
-        assert!(promise.admit(at(20), WANTED).is_err());
+        let mut overload = Overload::new(BOUND, 1000, None);
+        overload.recount(Owed::default(), Owed { bytes: 100 * MIB, requests: 1 });
+        overload.train_waits(at(0));
+        overload.sent(at(10), MIB);
+        assert!(overload.admit(at(19), WANTED).is_ok());
+        overload.sent(at(20), MIB);
+        assert_eq!(overload.wait(at(20)).as_millis(), 1000);
+        assert!(overload.admit(at(20), WANTED).is_err());
     }
 }

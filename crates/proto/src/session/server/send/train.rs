@@ -62,7 +62,7 @@ impl Endpoint {
         self.counters.skipped += u64::from(skipped);
         let (written, payload, repair) = seal_train(session, now, train, source, out)?;
         self.egress.sent(now, written.len as u64);
-        self.promise.sent(now, payload);
+        self.overload.sent(now, payload);
         self.counters.trains += 1;
         self.counters.data_bytes += payload;
         self.counters.repaired_bytes += if repair { payload } else { 0 };

@@ -65,7 +65,7 @@ impl Endpoint {
             }
         }
         if !self.schedule.waiting().1 {
-            self.promise.nothing_waits();
+            self.overload.nothing_waits();
         }
         let answer = self.answers.pop()?;
         Some(self.send_answer(&answer, out))
@@ -128,7 +128,7 @@ impl Endpoint {
         out: &mut [u8],
     ) -> Step {
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
-        let Some(notice) = notices::next(session, now, source, &mut self.egress, &self.promise)
+        let Some(notice) = notices::next(session, now, source, &mut self.egress, &self.overload)
         else {
             return Ok(None);
         };
@@ -185,7 +185,7 @@ impl Endpoint {
         match session.train_due(now) {
             Some(due) if due <= now && pause.is_zero() => {
                 self.schedule.join(slot, now);
-                self.promise.train_waits(now);
+                self.overload.train_waits(now);
             }
             Some(due) => timer = timer.min(due),
             None => {}
@@ -194,12 +194,12 @@ impl Endpoint {
         self.schedule.wait(slot, set.then(|| timer.max(now + TIMER_MIN)));
     }
 
-    /// Tells the shard's promise what a session owes now.
+    /// Tells overload control what a session is owed now.
     pub(in crate::session::server) fn recount(&mut self, slot: u32) {
         let Some(session) = self.table.session_mut(slot) else { return };
-        let owes = session.owes(self.promise.bound());
+        let owes = session.owes(self.overload.bound());
         if let Some(work) = &mut session.work {
-            self.promise.recount(core::mem::replace(&mut work.owed, owes), owes);
+            self.overload.recount(core::mem::replace(&mut work.owed, owes), owes);
         }
     }
 
@@ -212,7 +212,7 @@ impl Endpoint {
     ) {
         let Some(mut session) = self.table.close(slot) else { return };
         self.schedule.close(slot);
-        self.promise.recount(session.owed(), Owed::default());
+        self.overload.recount(session.owed(), Owed::default());
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];
             if let Ok(len) = Notice::close(ending.code).seal(&mut session, now, &mut packet) {

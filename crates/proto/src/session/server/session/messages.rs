@@ -2,7 +2,7 @@
 
 use super::ending::Ending;
 use super::pace::Pace;
-use super::requests::{Admission, Queued};
+use super::requests::{Arrival, Queued};
 use super::size::SizeChange;
 use super::state::{NO_SET, PULSES_MAX, PulseAsked, Refusal, Session};
 use crate::congestion::FeedbackView;
@@ -12,7 +12,7 @@ use crate::ids::RequestId;
 use crate::limits::{REPORT_RANGES_MAX, REQUESTS_MAX, TOKEN_LEEWAY};
 use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
-use crate::session::server::send::overload::{Candidate, Promise};
+use crate::session::server::send::overload::{Candidate, Overload};
 use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
@@ -30,7 +30,7 @@ pub(in crate::session::server) struct Context<'a> {
     pub(in crate::session::server) unix_time: u64,
     pub(in crate::session::server) requests_per_second: u32,
     pub(in crate::session::server) counters: &'a mut Counters,
-    pub(in crate::session::server) promise: &'a mut Promise,
+    pub(in crate::session::server) overload: &'a mut Overload,
 }
 
 /// Why a request is not taken in, and when to come again; zero: not said.
@@ -71,8 +71,8 @@ pub(in crate::session::server) fn on_request<S: SegmentSource>(
     if frame.request() == RequestId::NONE {
         return Err(Code::ProtocolViolation.into());
     }
-    let admission = session.window.receive(frame.request());
-    if admission != Admission::New {
+    let arrival = session.window.receive(frame.request());
+    if arrival != Arrival::New {
         session.work(now).status.by(now);
         return Ok(());
     }
@@ -80,7 +80,7 @@ pub(in crate::session::server) fn on_request<S: SegmentSource>(
     context.counters.requests += 1;
     let taken = match pace {
         Pace::TooFast(wait) => Err((Code::TooManyRequests, wait)),
-        _ => enqueue(session, now, opened, source, context.promise),
+        _ => enqueue(session, now, opened, source, context.overload),
     };
     if let Err(refused) = taken {
         context.counters.requests_refused.add(refused.0);
@@ -98,7 +98,7 @@ fn enqueue<S: SegmentSource>(
     now: Instant,
     opened: &Opened<'_>,
     source: &S,
-    promise: &mut Promise,
+    overload: &mut Overload,
 ) -> Result<(), Refused> {
     let frame = &opened.frame;
     let refused = |code| (code, Duration::ZERO);
@@ -116,7 +116,7 @@ fn enqueue<S: SegmentSource>(
     let deadline = Duration::from_millis(u64::from(request.deadline_ms));
     let repair = request.flags & FLAG_REPAIR != 0;
     let candidate = candidate(session, &request, len, deadline);
-    promise.admit(now, candidate).map_err(|wait| (Code::Overloaded, wait))?;
+    overload.admit(now, candidate).map_err(|wait| (Code::Overloaded, wait))?;
     let names = (frame.request(), frame.set_handle, set);
     let queued = Queued::new(names, frame.object, now + deadline, repair);
     let taken = session.work(now).queue.push(queued, request.ranges.iter(), len);

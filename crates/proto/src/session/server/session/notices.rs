@@ -9,7 +9,7 @@ use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::session::server::event::Path;
 use crate::session::server::send::egress::Egress;
-use crate::session::server::send::overload::Promise;
+use crate::session::server::send::overload::Overload;
 use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
@@ -94,7 +94,7 @@ pub(in crate::session::server) fn next<S: SegmentSource>(
     now: Instant,
     source: &S,
     egress: &mut Egress,
-    promise: &Promise,
+    overload: &Overload,
 ) -> Option<Notice> {
     if let Some(notice) = challenge(session, now) {
         return Some(notice);
@@ -110,8 +110,8 @@ pub(in crate::session::server) fn next<S: SegmentSource>(
             Some(Object::NotResident { .. }) => Presence::NotResident,
             _ => Presence::No,
         };
-        let load = if promise.is_saturated(now) { 10_000 } else { egress.load(now) };
-        let queue = promise.wait(now).as_millis();
+        let load = if overload.is_saturated(now) { 10_000 } else { egress.load(now) };
+        let queue = overload.wait(now).as_millis();
         let queue_ms = u32::try_from(queue).unwrap_or(u32::MAX).max(egress.queue_ms(now));
         return Some(pulse_reply(asked, held, load, queue_ms));
     }

@@ -19,7 +19,7 @@ pub(in crate::session::server) struct RequestWindow {
 
 /// Whether a REQUEST is work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session::server) enum Admission {
+pub(in crate::session::server) enum Arrival {
     New,
     Repeated,
     /// Below the window: long finished.
@@ -28,19 +28,19 @@ pub(in crate::session::server) enum Admission {
 
 impl RequestWindow {
     /// Takes in a request id.
-    pub(in crate::session::server) fn receive(&mut self, id: RequestId) -> Admission {
+    pub(in crate::session::server) fn receive(&mut self, id: RequestId) -> Arrival {
         if id > self.highest {
             let shift = |map| self.highest.shift_to(id, map);
             (self.received, self.finished) = (shift(self.received) | 1, shift(self.finished));
             self.highest = id;
-            return Admission::New;
+            return Arrival::New;
         }
         match self.highest.bit_of(id) {
-            None => Admission::Old,
-            Some(bit) if self.received & bit != 0 => Admission::Repeated,
+            None => Arrival::Old,
+            Some(bit) if self.received & bit != 0 => Arrival::Repeated,
             Some(bit) => {
                 self.received |= bit;
-                Admission::New
+                Arrival::New
             }
         }
     }
@@ -267,14 +267,14 @@ mod tests {
     #[test]
     fn the_window_tells_new_repeated_and_old_ids_apart() {
         let mut window = RequestWindow::default();
-        assert_eq!(window.receive(RequestId(3)), Admission::New);
-        assert_eq!(window.receive(RequestId(1)), Admission::New);
-        assert_eq!(window.receive(RequestId(3)), Admission::Repeated);
+        assert_eq!(window.receive(RequestId(3)), Arrival::New);
+        assert_eq!(window.receive(RequestId(1)), Arrival::New);
+        assert_eq!(window.receive(RequestId(3)), Arrival::Repeated);
         window.finish(RequestId(1));
         assert_eq!((window.received, window.finished), (0b101, 0b100));
-        assert_eq!(window.receive(RequestId(70)), Admission::New);
-        assert_eq!(window.receive(RequestId(3)), Admission::Old);
-        assert_eq!(window.receive(RequestId(u32::MAX)), Admission::New);
+        assert_eq!(window.receive(RequestId(70)), Arrival::New);
+        assert_eq!(window.receive(RequestId(3)), Arrival::Old);
+        assert_eq!(window.receive(RequestId(u32::MAX)), Arrival::New);
         assert_eq!(window.received, 1);
     }
 
@@ -285,8 +285,8 @@ mod tests {
         assert_eq!(window.highest, RequestId::NONE);
         window.cancel(RequestId(2));
         assert_eq!((window.highest, window.received, window.finished), (RequestId(2), 0b1, 0b1));
-        assert_eq!(window.receive(RequestId(2)), Admission::Repeated);
-        assert_eq!(window.receive(RequestId(1)), Admission::New);
+        assert_eq!(window.receive(RequestId(2)), Arrival::Repeated);
+        assert_eq!(window.receive(RequestId(1)), Arrival::New);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(in crate::session::server) struct Work {
     /// Number of the newest REPORT; older ones that arrive late say nothing new.
     pub(in crate::session::server) last_report: u32,
     pub(in crate::session::server) used: Instant,
-    /// What the shard's promise holds for the session.
+    /// What overload control counts for the session.
     pub(in crate::session::server) owed: Owed,
 }
 
@@ -225,7 +225,7 @@ impl Session {
         true
     }
 
-    /// What the shard's promise holds for it.
+    /// What overload control counts for it.
     pub(in crate::session::server) fn owed(&self) -> Owed {
         self.work.as_ref().map_or_else(Owed::default, |work| work.owed)
     }
