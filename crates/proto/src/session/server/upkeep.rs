@@ -3,9 +3,7 @@
 use super::Endpoint;
 use super::counters;
 use super::event::{SendFailure, SendTicket};
-use super::send::overload::Owed;
-use super::session::messages;
-use super::session::state::{DOUBT_AFTER, REST_AFTER, Refusal};
+use super::session::idle::{DOUBT_AFTER, REST_AFTER};
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
 use crate::time::{Duration, Instant};
@@ -54,12 +52,7 @@ impl Endpoint {
         for _ in 0..TIMERS_MAX {
             let Some(slot) = self.schedule.pop_due(now) else { break };
             let Some(session) = self.table.session_mut(slot) else { continue };
-            let sender = session.work.as_mut().and_then(|work| work.sender.as_mut());
-            if let Some(sender) = sender
-                && sender.next_timeout().is_some_and(|at| at <= now)
-            {
-                sender.on_timer(now);
-            }
+            session.on_timer(now);
             self.plan(now, slot, Duration::ZERO);
         }
         if self.upkeep.next <= now {
@@ -76,20 +69,15 @@ impl Endpoint {
             let idle_timeout = self.config.idle_timeout;
             let draining = self.draining;
             let Some(session) = self.table.session_mut(slot) else { continue };
-            let silent = now.saturating_since(session.heard);
-            let served = session.work.as_ref().is_none_or(|work| work.queue.is_empty());
+            let silent = session.silence(now);
             if silent >= idle_timeout {
                 self.close_session(now, slot, Code::Idle.into());
-            } else if draining && (served || silent >= DRAIN_SILENCE) {
+            } else if draining && (session.is_served() || silent >= DRAIN_SILENCE) {
                 self.close_session(now, slot, Code::Draining.into());
-            } else if silent >= DOUBT_AFTER && self.clients.wants_more(session.client, now) {
+            } else if silent >= DOUBT_AFTER && self.clients.wants_more(session.client(), now) {
                 self.doubt(now, slot);
             } else if silent >= REST_AFTER {
-                let owed = session.owed();
-                session.rest(now);
-                if session.work.is_none() {
-                    self.overload.recount(owed, Owed::default());
-                }
+                session.rest(now, &mut self.overload);
             }
         }
         let pace = STEP_MAX * STEP / slots.max(STEP);
@@ -123,8 +111,7 @@ impl Endpoint {
         }
         for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
             let Some(session) = self.table.session_mut(slot) else { continue };
-            let woken = session.work.as_mut().is_some_and(|work| work.queue.wake(set, object));
-            if woken {
+            if session.on_object_ready(set, object) {
                 self.plan(now, slot, Duration::ZERO);
             }
         }
@@ -136,11 +123,7 @@ impl Endpoint {
         self.counters.objects_failed += 1;
         for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
             let Some(session) = self.table.session_mut(slot) else { continue };
-            let Some(work) = session.work.as_mut() else { continue };
-            if let Some(request) = work.queue.take_for(set, object) {
-                let (id, handle, code) = (request.id, request.handle, Code::SegmentUnavailable);
-                let refusal = Refusal { id, handle, object, code, retry_after_ms: 0 };
-                messages::push_refusal(session, now, refusal);
+            if session.on_object_failed(now, set, object) {
                 self.plan(now, slot, Duration::ZERO);
             }
         }
@@ -153,12 +136,8 @@ impl Endpoint {
             return;
         }
         let Some(session) = self.table.session_mut(ticket.slot()) else { return };
-        if session.size.refused(now, ticket.datagram_bytes()).is_some() {
+        if session.on_too_large(now, ticket.datagram_bytes()) {
             self.counters.size_reset += 1;
-            let datagram_bytes = session.size.current();
-            if let Some(sender) = session.work.as_mut().and_then(|work| work.sender.as_mut()) {
-                sender.set_datagram_bytes(datagram_bytes);
-            }
         }
         self.plan(now, ticket.slot(), Duration::ZERO);
     }

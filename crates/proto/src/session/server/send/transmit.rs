@@ -3,15 +3,13 @@
 use super::overload::Owed;
 use super::schedule::Turn;
 use crate::ids::ObjectNumber;
-use crate::limits::OVERHEAD;
 use crate::session::server::Endpoint;
 use crate::session::server::door::answers::{self, ANSWER_MAX};
-use crate::session::server::event::{Path, SendTicket, ServerEvent, SessionRecord, Transmit};
+use crate::session::server::event::{Path, SendTicket, ServerEvent, Transmit};
 use crate::session::server::session::ending::Ending;
-use crate::session::server::session::notices::{self, EMPTY_FRAME, Notice, seal};
+use crate::session::server::session::notices::Notice;
 use crate::session::server::source::SegmentSource;
 use crate::time::{Duration, Instant};
-use crate::wire::PacketType;
 
 /// No timer is set sooner than this, so that a session whose turn comes to nothing does not make the shard spin.
 const TIMER_MIN: Duration = Duration::from_micros(50);
@@ -97,29 +95,25 @@ impl Endpoint {
     ) -> Result<Option<Transmit>, Ending> {
         let (slot, written) = match turn {
             Turn::Train(slot) => (slot, self.train(now, slot, source, out)?),
-            Turn::Notice(slot) => {
-                let message = self.message(now, slot, source, out)?;
-                let probe = || self.size_probe(now, slot, out);
-                (slot, message.map_or_else(probe, |message| Ok(Some(message)))?)
-            }
+            Turn::Notice(slot) => (slot, self.message(now, slot, source, out)?),
         };
         let (Some(written), Some(session)) = (written, self.table.session_mut(slot)) else {
             return Ok(None);
         };
-        session.totals.datagrams += written.datagrams as u64;
+        session.count_datagrams(written.datagrams);
         self.counters.datagrams_out += written.datagrams as u64;
         self.counters.bytes_out += written.len as u64;
         Ok(Some(Transmit {
-            path: written.path.unwrap_or(session.path),
+            path: written.path.unwrap_or(session.path()),
             len: written.len,
             datagram_bytes: written.datagram_bytes,
             datagrams: written.datagrams,
             data: written.data,
-            ticket: SendTicket::new(session.index, written.datagram_bytes),
+            ticket: SendTicket::new(session.index(), written.datagram_bytes),
         }))
     }
 
-    /// The most pressing message of a session, if it has one.
+    /// The most pressing message of a session, if it has one; else a probe of larger datagrams, if one is due.
     fn message<S: SegmentSource>(
         &mut self,
         now: Instant,
@@ -128,30 +122,13 @@ impl Endpoint {
         out: &mut [u8],
     ) -> Step {
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
-        let Some(notice) = notices::next(session, now, source, &mut self.egress, &self.overload)
+        let Some(notice) = session.next_notice(now, source, &mut self.egress, &self.overload)
         else {
-            return Ok(None);
+            return Ok(session.size_probe(now, out)?.map(Written::message));
         };
-        self.counters.challenges += u64::from(notice.packet_type == PacketType::PathChallenge);
-        let len = notice.seal(session, now, out)?;
+        self.counters.challenges += u64::from(notice.is_challenge());
+        let len = session.seal_notice(now, &notice, out)?;
         Ok(Some(Written { path: notice.path, ..Written::message(len) }))
-    }
-
-    /// A probe for larger datagrams, while the session has data to send.
-    fn size_probe(&mut self, now: Instant, slot: u32, out: &mut [u8]) -> Step {
-        let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
-        let sending = session.work.as_ref().is_some_and(|work| work.sender.is_some());
-        let Some(size) = session.size.due(now).filter(|&size| sending && size <= out.len()) else {
-            return Ok(None);
-        };
-        let interval = session.rtt_or_default() * 2 + Duration::from_millis(25);
-        let sequence = session.sealer.next_sequence();
-        // The zeros of the payload: sealed from a constant, not from the buffer.
-        static ZEROS: [u8; crate::limits::DATAGRAM_MAX] = [0; crate::limits::DATAGRAM_MAX];
-        let payload = ZEROS.get(..size - OVERHEAD).unwrap_or(&ZEROS);
-        let len = seal(session, now, PacketType::SizeProbe, EMPTY_FRAME, payload, out)?;
-        session.size.sent(now, sequence, size, interval);
-        Ok(Some(Written::message(len)))
     }
 
     /// After a turn that sent something.
@@ -172,8 +149,8 @@ impl Endpoint {
     /// Puts a session where it belongs after anything that happened to it: into the lists what it can send after
     /// `pause`, and into the wheel when it comes back otherwise.
     pub(in crate::session::server) fn plan(&mut self, now: Instant, slot: u32, pause: Duration) {
-        self.recount(slot);
         let Some(session) = self.table.session_mut(slot) else { return };
+        session.recount(&mut self.overload);
         let mut timer = session.timer();
         if session.has_notice(now) {
             if pause.is_zero() {
@@ -194,15 +171,6 @@ impl Endpoint {
         self.schedule.wait(slot, set.then(|| timer.max(now + TIMER_MIN)));
     }
 
-    /// Tells overload control what a session is owed now.
-    pub(in crate::session::server) fn recount(&mut self, slot: u32) {
-        let Some(session) = self.table.session_mut(slot) else { return };
-        let owes = session.owes(self.overload.bound());
-        if let Some(work) = &mut session.work {
-            self.overload.recount(core::mem::replace(&mut work.owed, owes), owes);
-        }
-    }
-
     /// Ends a session: CLOSE goes out (unless the client began), the slot is free, the record is an event.
     pub(in crate::session::server) fn close_session(
         &mut self,
@@ -215,25 +183,14 @@ impl Endpoint {
         self.overload.recount(session.owed(), Owed::default());
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];
-            if let Ok(len) = Notice::close(ending.code).seal(&mut session, now, &mut packet) {
-                self.answers.push(answers::Answer::new(session.path, &packet[..len]));
+            let close = Notice::close(ending.code);
+            if let Ok(len) = session.seal_notice(now, &close, &mut packet) {
+                self.answers.push(answers::Answer::new(session.path(), &packet[..len]));
             }
         }
-        self.clients.remove(&session.client_public);
+        self.clients.remove(session.client_public());
         self.counters.sessions_closed += 1;
-        let record = SessionRecord {
-            index: session.index,
-            token_id: session.token_id,
-            remote: session.path.remote,
-            code: ending.code,
-            by_client: ending.by_client,
-            bytes_sent: session.totals.bytes,
-            bytes_retransmitted: session.totals.repaired,
-            datagrams_sent: session.totals.datagrams,
-            requests: session.totals.requests,
-            opened: session.opened,
-            closed: now,
-        };
+        let record = session.record(ending, now);
         self.events.push_back(ServerEvent::SessionClosed(Box::new(record)));
     }
 }

@@ -3,12 +3,17 @@
 //! Nothing here knows the other sessions of the shard. The endpoint opens packets and hands them in; what leaves is
 //! work in the session's queue, and messages that the sending side asks for when it is the session's turn.
 
-pub(super) mod challenge;
+mod challenge;
+pub(super) mod data;
 pub(super) mod ending;
+pub(super) mod idle;
 pub(super) mod messages;
 pub(super) mod notices;
-pub(super) mod pace;
-pub(super) mod requests;
+mod pace;
+mod prefetch;
+mod refusals;
+mod requests;
 pub(super) mod sets;
-pub(super) mod size;
+mod size;
 pub(super) mod state;
+mod work;

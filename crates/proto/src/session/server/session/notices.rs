@@ -3,10 +3,12 @@
 //! Each is made as a [`Notice`] and sealed by one function; what a message needs to say is decided here only.
 
 use super::ending::Ending;
-use super::state::{PulseAsked, Refusal, Session};
+use super::state::Session;
+use super::work::{PulseAsked, Refusal};
 use crate::crypto::SealError;
 use crate::faults::{Fault, planted};
 use crate::ids::ObjectNumber;
+use crate::limits::{DATAGRAM_MAX, OVERHEAD};
 use crate::session::server::event::Path;
 use crate::session::server::send::egress::Egress;
 use crate::session::server::send::overload::Overload;
@@ -21,12 +23,12 @@ use crate::wire::{EncodeError, FrameHeader, PacketType};
 
 /// The longest payload of a message: a CLOSE with its reason.
 const PAYLOAD_MAX: usize = Close::LEN_MAX;
-pub(in crate::session::server) const EMPTY_FRAME: FrameHeader =
+const EMPTY_FRAME: FrameHeader =
     FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
 
 /// One message that is about to be sealed.
 pub(in crate::session::server) struct Notice {
-    pub(in crate::session::server) packet_type: PacketType,
+    packet_type: PacketType,
     frame: FrameHeader,
     /// Where it goes, if not to the session's path.
     pub(in crate::session::server) path: Option<Path>,
@@ -45,40 +47,131 @@ impl Notice {
         Self { packet_type, frame, path: None, payload, len }
     }
 
+    /// Whether it is a PATH_CHALLENGE.
+    pub(in crate::session::server) fn is_challenge(&self) -> bool {
+        self.packet_type == PacketType::PathChallenge
+    }
+
     /// CLOSE.
     pub(in crate::session::server) fn close(code: Code) -> Self {
         Self::new(PacketType::Close, EMPTY_FRAME, |buf| Close::new(code).encode(buf))
     }
-
-    /// Seals it; gives its length.
-    pub(in crate::session::server) fn seal(
-        &self,
-        session: &mut Session,
-        now: Instant,
-        out: &mut [u8],
-    ) -> Result<usize, Ending> {
-        seal(session, now, self.packet_type, self.frame, &self.payload[..self.len], out)
-    }
 }
 
-/// Seals one message of a session, tells the rate model of its number, and gives its length.
-pub(in crate::session::server) fn seal(
-    session: &mut Session,
-    now: Instant,
-    packet_type: PacketType,
-    frame: FrameHeader,
-    payload: &[u8],
-    out: &mut [u8],
-) -> Result<usize, Ending> {
-    let frame = FrameHeader { send_time: now.wire_micros(), ..frame };
-    let (len, sequence) = session
-        .sealer
-        .seal(now, 0, packet_type, session.client_index, &frame, payload, out)
-        .map_err(seal_ending)?;
-    if let Some(sender) = session.work.as_mut().and_then(|work| work.sender.as_mut()) {
-        sender.on_control_sent(now, sequence);
+impl Session {
+    /// Seals a message into `out`; gives its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// The session must end: its keys are exhausted.
+    pub(in crate::session::server) fn seal_notice(
+        &mut self,
+        now: Instant,
+        notice: &Notice,
+        out: &mut [u8],
+    ) -> Result<usize, Ending> {
+        self.seal(now, notice.packet_type, notice.frame, &notice.payload[..notice.len], out)
     }
-    Ok(len)
+
+    /// Seals one packet that is not DATA, tells the rate model of its number, and gives its length.
+    fn seal(
+        &mut self,
+        now: Instant,
+        packet_type: PacketType,
+        frame: FrameHeader,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Ending> {
+        let frame = FrameHeader { send_time: now.wire_micros(), ..frame };
+        let (len, sequence) = self
+            .sealer
+            .seal(now, 0, packet_type, self.client_index, &frame, payload, out)
+            .map_err(seal_ending)?;
+        if let Some(sender) = self.work.as_mut().and_then(|work| work.sender.as_mut()) {
+            sender.on_control_sent(now, sequence);
+        }
+        Ok(len)
+    }
+
+    /// The most pressing message, if there is one.
+    pub(in crate::session::server) fn next_notice<S: SegmentSource>(
+        &mut self,
+        now: Instant,
+        source: &S,
+        egress: &mut Egress,
+        overload: &Overload,
+    ) -> Option<Notice> {
+        if let Some(notice) = self.path_challenge(now) {
+            return Some(notice);
+        }
+        let work = self.work.as_mut()?;
+        if let Some(refusal) = work.refusals.pop_front() {
+            return Some(refuse(refusal));
+        }
+        if let Some(asked) = work.pulses.pop_front() {
+            let set = self.sets.get(asked.handle);
+            let held = match set.map(|set| source.object(set, asked.object)) {
+                Some(Object::Ready(_)) => Presence::Yes,
+                Some(Object::NotResident { .. }) => Presence::NotResident,
+                _ => Presence::No,
+            };
+            let load = if overload.is_saturated(now) { 10_000 } else { egress.load(now) };
+            let queue = overload.wait(now).as_millis();
+            let queue_ms = u32::try_from(queue).unwrap_or(u32::MAX).max(egress.queue_ms(now));
+            return Some(pulse_reply(asked, held, load, queue_ms));
+        }
+        work.status.due.is_some_and(|due| due <= now).then(|| self.status(now)).flatten()
+    }
+
+    fn path_challenge(&mut self, now: Instant) -> Option<Notice> {
+        let challenge = self.challenge.as_mut().filter(|challenge| challenge.is_due(now))?;
+        challenge.sent(now);
+        let notice = Notice::new(PacketType::PathChallenge, EMPTY_FRAME, |buf| {
+            buf[..challenge.secret.len()].copy_from_slice(&challenge.secret);
+            Ok(challenge.secret.len())
+        });
+        Some(Notice { path: Some(challenge.path), ..notice })
+    }
+
+    fn status(&mut self, now: Instant) -> Option<Notice> {
+        let rtt = self.rtt_or_default();
+        let window = self.window;
+        let next_sequence = self.sealer.next_sequence();
+        let work = self.work.as_mut()?;
+        // STATUS is not acknowledged: what may be the last word is said again.
+        let repeat = work.status.repeats > 0 && !work.queue.has_work();
+        work.status.due = repeat.then(|| now + rtt.max(Duration::from_millis(1)));
+        work.status.repeats -= u8::from(repeat);
+        let shift = u32::from(planted(Fault::StatusShifted));
+        let (received, finished) = (window.received >> shift, window.finished >> shift);
+        let payload = Status { received, finished, next_sequence };
+        let frame = FrameHeader { offset: window.highest.0, ..EMPTY_FRAME };
+        Some(Notice::new(PacketType::Status, frame, |buf| payload.encode(buf)))
+    }
+
+    /// Seals a probe for larger datagrams into `out`, where one is due while there is data to send; gives its length.
+    ///
+    /// # Errors
+    ///
+    /// The session must end: its keys are exhausted.
+    pub(in crate::session::server) fn size_probe(
+        &mut self,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Ending> {
+        let sending = self.work.as_ref().is_some_and(|work| work.sender.is_some());
+        let Some(size) = self.size.due(now).filter(|&size| sending && size <= out.len()) else {
+            return Ok(None);
+        };
+        let interval = self.rtt_or_default() * 2 + Duration::from_millis(25);
+        let sequence = self.sealer.next_sequence();
+        // The zeros of the payload: sealed from a constant, not from the buffer.
+        static ZEROS: [u8; DATAGRAM_MAX] = [0; DATAGRAM_MAX];
+        let payload = ZEROS.get(..size - OVERHEAD).unwrap_or(&ZEROS);
+        let len = self.seal(now, PacketType::SizeProbe, EMPTY_FRAME, payload, out)?;
+        self.size.sent(now, sequence, size, interval);
+        Ok(Some(len))
+    }
 }
 
 pub(in crate::session::server) fn seal_ending(error: SealError) -> Ending {
@@ -86,46 +179,6 @@ pub(in crate::session::server) fn seal_ending(error: SealError) -> Ending {
         SealError::Exhausted => Code::KeyExhausted.into(),
         SealError::NoRoom { .. } => unreachable!("the caller's buffer holds a train"),
     }
-}
-
-/// The most pressing message of a session, if it has one.
-pub(in crate::session::server) fn next<S: SegmentSource>(
-    session: &mut Session,
-    now: Instant,
-    source: &S,
-    egress: &mut Egress,
-    overload: &Overload,
-) -> Option<Notice> {
-    if let Some(notice) = challenge(session, now) {
-        return Some(notice);
-    }
-    let work = session.work.as_mut()?;
-    if let Some(refusal) = work.refusals.pop_front() {
-        return Some(refuse(refusal));
-    }
-    if let Some(asked) = work.pulses.pop_front() {
-        let set = session.sets.get(asked.handle);
-        let held = match set.map(|set| source.object(set, asked.object)) {
-            Some(Object::Ready(_)) => Presence::Yes,
-            Some(Object::NotResident { .. }) => Presence::NotResident,
-            _ => Presence::No,
-        };
-        let load = if overload.is_saturated(now) { 10_000 } else { egress.load(now) };
-        let queue = overload.wait(now).as_millis();
-        let queue_ms = u32::try_from(queue).unwrap_or(u32::MAX).max(egress.queue_ms(now));
-        return Some(pulse_reply(asked, held, load, queue_ms));
-    }
-    work.status.due.is_some_and(|due| due <= now).then(|| status(session, now)).flatten()
-}
-
-fn challenge(session: &mut Session, now: Instant) -> Option<Notice> {
-    let challenge = session.challenge.as_mut().filter(|challenge| challenge.is_due(now))?;
-    challenge.sent(now);
-    let notice = Notice::new(PacketType::PathChallenge, EMPTY_FRAME, |buf| {
-        buf[..challenge.secret.len()].copy_from_slice(&challenge.secret);
-        Ok(challenge.secret.len())
-    });
-    Some(Notice { path: Some(challenge.path), ..notice })
 }
 
 fn refuse(refusal: Refusal) -> Notice {
@@ -148,19 +201,4 @@ fn pulse_reply(asked: PulseAsked, held: Presence, load: u16, queue_ms: u32) -> N
         ..EMPTY_FRAME
     };
     Notice::new(PacketType::PulseReply, frame, |buf| reply.encode(buf))
-}
-
-fn status(session: &mut Session, now: Instant) -> Option<Notice> {
-    let rtt = session.rtt_or_default();
-    let window = session.window;
-    let next_sequence = session.sealer.next_sequence();
-    let work = session.work.as_mut()?;
-    let repeat = work.status.repeats > 0 && !work.queue.has_work();
-    work.status.due = repeat.then(|| now + rtt.max(Duration::from_millis(1)));
-    work.status.repeats -= u8::from(repeat);
-    let shift = u32::from(planted(Fault::StatusShifted));
-    let (received, finished) = (window.received >> shift, window.finished >> shift);
-    let payload = Status { received, finished, next_sequence };
-    let frame = FrameHeader { offset: window.highest.0, ..EMPTY_FRAME };
-    Some(Notice::new(PacketType::Status, frame, |buf| payload.encode(buf)))
 }

@@ -4,6 +4,7 @@ use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, RequestId};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::time::Instant;
+use crate::wire::FrameHeader;
 use core::ops::Range;
 
 /// Which request ids were received and which are finished: STATUS (section 7.3).
@@ -81,13 +82,16 @@ pub(in crate::session::server) struct Queued {
 }
 
 impl Queued {
-    /// A request for an object; what it wants of it is said when it is queued.
+    /// The request that came with `frame`, for an object of the source's set `set`; what it wants of it is said when it
+    /// is queued.
     pub(in crate::session::server) fn new(
-        (id, handle, set): (RequestId, u32, u32),
-        object: ObjectNumber,
+        frame: &FrameHeader,
+        set: u32,
         deadline: Instant,
         repair: bool,
     ) -> Self {
+        let FrameHeader { set_handle: handle, object, .. } = *frame;
+        let id = frame.request();
         Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0, left: 0 }
     }
 }
@@ -260,7 +264,9 @@ mod tests {
 
     fn push(queue: &mut RequestQueue, id: u32, deadline: u64, ranges: &[Range<u32>]) -> bool {
         let at = Instant::from_nanos(deadline);
-        let request = Queued::new((RequestId(id), 0, 0), ObjectNumber(7), at, false);
+        let object = ObjectNumber(7);
+        let frame = FrameHeader { set_handle: 0, object, offset: id, send_time: 0 };
+        let request = Queued::new(&frame, 0, at, false);
         queue.push(request, ranges.iter().cloned(), 100)
     }
 

@@ -1,67 +1,58 @@
 //! One open session: its keys, its address, and, only while it works, its queue and its rate model.
 //!
 //! An idle session is this struct alone, with hibernating keys: at most 1 KiB with its share of the tables
-//! (`docs/internals/invariants.md`). What only working sessions need is boxed and dropped after [`IDLE_AFTER`].
+//! (`docs/internals/invariants.md`). What only working sessions need is boxed and dropped after some
+//! seconds of silence.
 
 use super::challenge::Challenge;
+use super::ending::Ending;
 use super::pace::RequestBucket;
-use super::requests::{RequestQueue, RequestWindow};
+use super::requests::RequestWindow;
 use super::sets::Sets;
 use super::size::SizeSearch;
+use super::work::Work;
 use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
-use crate::ids::{ObjectNumber, ReceiverIndex, RequestId};
+use crate::ids::{ObjectNumber, ReceiverIndex};
 use crate::limits::TRAIN_MAX;
 use crate::rate::Rate;
 use crate::session::server::config::EndpointConfig;
 use crate::session::server::door::clients::ClientId;
 use crate::session::server::door::pending::Pending;
-use crate::session::server::event::Path;
-use crate::session::server::send::overload::Owed;
+use crate::session::server::event::{Path, SessionRecord};
+use crate::session::server::send::overload::{Overload, Owed};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
-use std::collections::VecDeque;
 
-/// A session that is silent for this long drops its cipher contexts (some 600 bytes each, 120 ns to build again),
-/// and its queue where no rate model lies beside it. Soon, so that a stream of short visits does not hold much.
-pub(in crate::session::server) const REST_AFTER: Duration = Duration::from_secs(1);
-/// A session without work for this long also drops its rate model.
-pub(in crate::session::server) const IDLE_AFTER: Duration = Duration::from_secs(5);
-/// A session that is silent for this long may be dead: a client that waits for something asks at least every 2 s …
-pub(in crate::session::server) const DOUBT_AFTER: Duration = Duration::from_secs(2);
-/// … and it is, when it has not answered for so long, asked about once a second.
-const DEAD_AFTER: Duration = Duration::from_secs(3);
-/// Pulses that wait for their answer; more are dropped (the client asks again).
-pub(in crate::session::server) const PULSES_MAX: usize = 4;
 /// Set index of a set that the edge did not have when the session began.
 pub(in crate::session::server) const NO_SET: u32 = u32::MAX;
 
 /// One open session.
 pub(in crate::session::server) struct Session {
-    pub(in crate::session::server) index: ReceiverIndex,
+    index: ReceiverIndex,
     /// The client's own index for the session.
     pub(in crate::session::server) client_index: ReceiverIndex,
     pub(in crate::session::server) sealer: Sealer,
     pub(in crate::session::server) opener: Opener,
     pub(in crate::session::server) path: Path,
-    pub(in crate::session::server) client_public: [u8; 32],
+    client_public: [u8; 32],
     pub(in crate::session::server) client: ClientId,
-    pub(in crate::session::server) token_id: [u8; 8],
+    token_id: [u8; 8],
     /// Unix time, seconds.
     pub(in crate::session::server) expires: u64,
     pub(in crate::session::server) sets: Sets,
     pub(in crate::session::server) rate_cap: Option<Rate>,
     pub(in crate::session::server) window: RequestWindow,
     pub(in crate::session::server) size: SizeSearch,
-    pub(in crate::session::server) datagram_max: u16,
+    datagram_max: u16,
     /// What the client can take, bytes.
     pub(in crate::session::server) room: u64,
     pub(in crate::session::server) rtt: Option<Duration>,
     pub(in crate::session::server) bucket: RequestBucket,
-    pub(in crate::session::server) opened: Instant,
+    opened: Instant,
     pub(in crate::session::server) heard: Instant,
     /// Since when it is asked whether its client lives; nothing since it was heard last.
-    doubted: Instant,
+    pub(in crate::session::server) doubted: Instant,
     pub(in crate::session::server) totals: Totals,
     pub(in crate::session::server) work: Option<Box<Work>>,
     pub(in crate::session::server) challenge: Option<Box<Challenge>>,
@@ -72,58 +63,8 @@ pub(in crate::session::server) struct Session {
 pub(in crate::session::server) struct Totals {
     pub(in crate::session::server) bytes: u64,
     pub(in crate::session::server) repaired: u64,
-    pub(in crate::session::server) datagrams: u64,
+    datagrams: u64,
     pub(in crate::session::server) requests: u64,
-}
-
-/// What only a session with something to do needs.
-pub(in crate::session::server) struct Work {
-    pub(in crate::session::server) queue: RequestQueue,
-    pub(in crate::session::server) refusals: VecDeque<Refusal>,
-    pub(in crate::session::server) pulses: VecDeque<PulseAsked>,
-    pub(in crate::session::server) status: StatusTimer,
-    /// Made with the first DATA.
-    pub(in crate::session::server) sender: Option<Sender>,
-    /// First sequence number the sender knows.
-    pub(in crate::session::server) sender_base: u64,
-    /// Number of the newest REPORT; older ones that arrive late say nothing new.
-    pub(in crate::session::server) last_report: u32,
-    pub(in crate::session::server) used: Instant,
-    /// What overload control counts for the session.
-    pub(in crate::session::server) owed: Owed,
-}
-
-/// A REFUSE to be sent.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::session::server) struct Refusal {
-    pub(in crate::session::server) id: RequestId,
-    pub(in crate::session::server) handle: u32,
-    pub(in crate::session::server) object: ObjectNumber,
-    pub(in crate::session::server) code: Code,
-    pub(in crate::session::server) retry_after_ms: u32,
-}
-
-/// A PULSE to be answered.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::session::server) struct PulseAsked {
-    pub(in crate::session::server) handle: u32,
-    pub(in crate::session::server) object: ObjectNumber,
-    pub(in crate::session::server) number: u32,
-    pub(in crate::session::server) echo: u32,
-}
-
-/// When STATUS is due, and how often it will be repeated (section 9).
-#[derive(Clone, Copy, Debug)]
-pub(in crate::session::server) struct StatusTimer {
-    pub(in crate::session::server) due: Option<Instant>,
-    pub(in crate::session::server) repeats: u8,
-}
-
-impl StatusTimer {
-    /// STATUS is due at `at` or earlier.
-    pub(in crate::session::server) fn by(&mut self, at: Instant) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
-    }
 }
 
 impl Session {
@@ -172,8 +113,8 @@ impl Session {
         work
     }
 
-    /// The rate model, made with the first DATA.
-    pub(in crate::session::server) fn sender(
+    /// Makes the rate model, unless it is there; `skip_key` chooses the sequence numbers that it leaves out.
+    pub(in crate::session::server) fn begin_sending(
         &mut self,
         now: Instant,
         skip_key: impl FnOnce() -> [u8; 16],
@@ -191,37 +132,81 @@ impl Session {
         }
     }
 
-    /// Drops what an idle session does not need.
-    ///
-    /// A client that waits for something asks at least every 2 s (section 14). One that has been silent for
-    /// [`IDLE_AFTER`] is gone: its requests count as finished, and should it come back, it asks anew for what is missing.
-    pub(in crate::session::server) fn rest(&mut self, now: Instant) {
-        if now.saturating_since(self.heard) >= IDLE_AFTER
-            && let Some(mut work) = self.work.take()
+    pub(in crate::session::server) fn index(&self) -> ReceiverIndex {
+        self.index
+    }
+
+    /// The client's proven address.
+    pub(in crate::session::server) fn path(&self) -> Path {
+        self.path
+    }
+
+    pub(in crate::session::server) fn client(&self) -> ClientId {
+        self.client
+    }
+
+    pub(in crate::session::server) fn client_public(&self) -> &[u8; 32] {
+        &self.client_public
+    }
+
+    /// What opens its client's packets.
+    pub(in crate::session::server) fn opener(&mut self) -> &mut Opener {
+        &mut self.opener
+    }
+
+    /// Whether no request is left.
+    pub(in crate::session::server) fn is_served(&self) -> bool {
+        self.work.as_ref().is_none_or(|work| work.queue.is_empty())
+    }
+
+    /// Counts datagrams that were written for it.
+    pub(in crate::session::server) fn count_datagrams(&mut self, datagrams: usize) {
+        self.totals.datagrams += datagrams as u64;
+    }
+
+    /// Lets the rate model's timer fire, if it is due.
+    pub(in crate::session::server) fn on_timer(&mut self, now: Instant) {
+        let sender = self.work.as_mut().and_then(|work| work.sender.as_mut());
+        if let Some(sender) = sender
+            && sender.next_timeout().is_some_and(|at| at <= now)
         {
-            work.queue.ids().for_each(|id| self.window.finish(id));
-            self.rtt = work.sender.take().map(|sender| sender.min_rtt()).or(self.rtt);
-        }
-        if self.work.as_ref().is_some_and(|work| !work.is_quiet()) {
-            return;
-        }
-        self.sealer.hibernate();
-        self.opener.hibernate(now);
-        if self.work.as_ref().is_none_or(|work| work.is_idle(now))
-            && let Some(sender) = self.work.take().and_then(|work| work.sender)
-        {
-            self.rtt = Some(sender.min_rtt());
+            sender.on_timer(now);
         }
     }
 
-    /// Asks its client whether it lives, with `secret`; false: it was asked long enough.
-    pub(in crate::session::server) fn doubt(&mut self, now: Instant, secret: [u8; 8]) -> bool {
-        if self.doubted <= self.heard {
-            self.doubted = now;
-        } else if now.saturating_since(self.doubted) >= DEAD_AFTER {
-            return false;
+    /// A datagram of so many bytes was refused as too large for its route. Says whether smaller ones are sent from now on.
+    pub(in crate::session::server) fn on_too_large(&mut self, now: Instant, bytes: usize) -> bool {
+        let reset = self.size.refused(now, bytes).is_some();
+        if reset {
+            let datagram_bytes = self.size.current();
+            if let Some(sender) = self.work.as_mut().and_then(|work| work.sender.as_mut()) {
+                sender.set_datagram_bytes(datagram_bytes);
+            }
         }
-        self.challenge = Some(Box::new(Challenge::of_life(self.path, secret, now)));
+        reset
+    }
+
+    /// An object is resident now. Says whether a request waited for it.
+    pub(in crate::session::server) fn on_object_ready(
+        &mut self,
+        set: u32,
+        object: ObjectNumber,
+    ) -> bool {
+        self.work.as_mut().is_some_and(|work| work.queue.wake(set, object))
+    }
+
+    /// An object could not be read: one request for it is refused. Says whether there was one.
+    pub(in crate::session::server) fn on_object_failed(
+        &mut self,
+        now: Instant,
+        set: u32,
+        object: ObjectNumber,
+    ) -> bool {
+        let work = self.work.as_mut();
+        let Some(request) = work.and_then(|work| work.queue.take_for(set, object)) else {
+            return false;
+        };
+        self.refuse_queued(now, &request, Code::SegmentUnavailable);
         true
     }
 
@@ -230,8 +215,16 @@ impl Session {
         self.work.as_ref().map_or_else(Owed::default, |work| work.owed)
     }
 
+    /// Tells overload control what it is owed now.
+    pub(in crate::session::server) fn recount(&mut self, overload: &mut Overload) {
+        let owes = self.owes(overload.bound());
+        if let Some(work) = &mut self.work {
+            overload.recount(core::mem::replace(&mut work.owed, owes), owes);
+        }
+    }
+
     /// What it is to be sent: of its bytes those that its path can carry within `bound`, where the path is known.
-    pub(in crate::session::server) fn owes(&self, bound: Duration) -> Owed {
+    fn owes(&self, bound: Duration) -> Owed {
         let Some(work) = &self.work else { return Owed::default() };
         let known = work.sender.as_ref().filter(|sender| sender.phase() != Phase::Startup);
         let path = known.map_or(Rate::MAX, Sender::rate).min(self.rate_cap.unwrap_or(Rate::MAX));
@@ -272,6 +265,23 @@ impl Session {
         measured.or(self.rtt).unwrap_or(Duration::from_millis(100))
     }
 
+    /// What there is to say of it when it ends.
+    pub(in crate::session::server) fn record(&self, ending: Ending, now: Instant) -> SessionRecord {
+        SessionRecord {
+            index: self.index,
+            token_id: self.token_id,
+            remote: self.path.remote,
+            code: ending.code,
+            by_client: ending.by_client,
+            bytes_sent: self.totals.bytes,
+            bytes_retransmitted: self.totals.repaired,
+            datagrams_sent: self.totals.datagrams,
+            requests: self.totals.requests,
+            opened: self.opened,
+            closed: now,
+        }
+    }
+
     /// Starts anew on a proven new address.
     pub(in crate::session::server) fn move_to(&mut self, now: Instant, path: Path) {
         self.path = path;
@@ -282,31 +292,5 @@ impl Session {
             sender.path_changed(now);
             sender.set_datagram_bytes(datagram_bytes);
         }
-    }
-}
-
-impl Work {
-    fn new(now: Instant) -> Self {
-        Self {
-            queue: RequestQueue::default(),
-            refusals: VecDeque::new(),
-            pulses: VecDeque::new(),
-            status: StatusTimer { due: None, repeats: 0 },
-            sender: None,
-            sender_base: 0,
-            last_report: 0,
-            used: now,
-            owed: Owed::default(),
-        }
-    }
-
-    fn is_quiet(&self) -> bool {
-        let asked = self.queue.is_empty() && self.refusals.is_empty() && self.pulses.is_empty();
-        asked && self.status.due.is_none()
-    }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        let after = if self.sender.is_some() { IDLE_AFTER } else { REST_AFTER };
-        now.saturating_since(self.used) >= after
     }
 }
