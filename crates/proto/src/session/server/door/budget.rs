@@ -12,7 +12,7 @@ const PUT_OFF_MAX: Duration = Duration::from_secs(2);
 
 /// What to do with a HELLO whose mac1 is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session::server) enum HelloVerdict {
+pub(super) enum HelloVerdict {
     /// Work on it.
     Work,
     /// Work on it only with a valid cookie.
@@ -42,7 +42,7 @@ impl HandshakeBudget {
     }
 
     /// Says what to do with a HELLO now.
-    pub(in crate::session::server) fn verdict(&mut self, now: Instant) -> HelloVerdict {
+    pub(super) fn verdict(&mut self, now: Instant) -> HelloVerdict {
         if !self.hard.has(now, 1) {
             HelloVerdict::Later
         } else if self.free.has(now, COOKIE_PART) {
@@ -53,13 +53,13 @@ impl HandshakeBudget {
     }
 
     /// Notes that a handshake was worked on.
-    pub(in crate::session::server) fn spend(&mut self) {
+    pub(super) fn spend(&mut self) {
         self.free.spend(COOKIE_PART);
         self.hard.spend(1);
     }
 
     /// When a client that is put off now should come again: after those who were put off before.
-    pub(in crate::session::server) fn put_off(&mut self, now: Instant) -> Duration {
+    pub(super) fn put_off(&mut self, now: Instant) -> Duration {
         let turn = (self.booked.max(now) + self.pace).min(now + PUT_OFF_MAX);
         self.booked = turn;
         turn.saturating_since(now)

@@ -28,7 +28,7 @@ pub(in crate::session::server) struct ClientCounts {
 
 impl ClientCounts {
     /// How many sessions `client` has.
-    pub(in crate::session::server) fn of(&self, client: &[u8; 32]) -> u16 {
+    pub(super) fn of(&self, client: &[u8; 32]) -> u16 {
         self.by_key.get(client).map_or(0, |id| self.sharing(*id))
     }
 

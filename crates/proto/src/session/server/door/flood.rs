@@ -59,7 +59,7 @@ impl HelloLimiter {
     }
 
     /// Whether a HELLO without a cookie, from this address, may be looked at.
-    pub(in crate::session::server) fn take_stranger(&mut self, now: Instant, from: IpAddr) -> bool {
+    pub(super) fn take_stranger(&mut self, now: Instant, from: IpAddr) -> bool {
         let network = (network(from).wrapping_mul(self.multiplier) >> 56) as usize % NETWORKS;
         let plenty = self.strangers.is_half_full(now);
         let mut shared = || self.networks[network].take(&self.share, now, 1);
@@ -67,7 +67,7 @@ impl HelloLimiter {
     }
 
     /// Whether a HELLO with a cookie may be looked at.
-    pub(in crate::session::server) fn take_returning(&mut self, now: Instant) -> bool {
+    pub(super) fn take_returning(&mut self, now: Instant) -> bool {
         self.returning.take(now, 1)
     }
 }

@@ -7,7 +7,7 @@ use crate::token::Claims;
 
 /// A handshake that was answered and waits for its first sealed packet.
 pub(in crate::session::server) struct Pending {
-    pub(in crate::session::server) hello_hash: [u8; 32],
+    pub(super) hello_hash: [u8; 32],
     /// Where WELCOME went.
     pub(in crate::session::server) path: Path,
     pub(in crate::session::server) client_index: u32,
@@ -17,7 +17,7 @@ pub(in crate::session::server) struct Pending {
     pub(in crate::session::server) claims: Claims,
     pub(in crate::session::server) datagram_max: usize,
     pub(in crate::session::server) room: u64,
-    pub(in crate::session::server) welcome: Box<[u8]>,
+    pub(super) welcome: Box<[u8]>,
     pub(in crate::session::server) welcomed: Instant,
     /// Answered more than once: the round trip cannot be told.
     pub(in crate::session::server) repeated: bool,

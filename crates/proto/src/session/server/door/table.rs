@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// Whether there is no room for one more of them.
-    pub(in crate::session::server) fn pending_is_full(&self) -> bool {
+    pub(super) fn pending_is_full(&self) -> bool {
         self.pending() >= self.pending_max
     }
 
@@ -77,10 +77,7 @@ impl Table {
     }
 
     /// The pending handshake of a HELLO seen before.
-    pub(in crate::session::server) fn pending_for(
-        &mut self,
-        hello_hash: &[u8; 32],
-    ) -> Option<&mut Pending> {
+    pub(super) fn pending_for(&mut self, hello_hash: &[u8; 32]) -> Option<&mut Pending> {
         let slot = *self.pending_by_hello.get(hello_hash)?;
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Pending(pending)) => Some(pending),
@@ -89,7 +86,7 @@ impl Table {
     }
 
     /// A slot for one more pending handshake; `None`: the pending table is full.
-    pub(in crate::session::server) fn reserve(&mut self) -> Option<u32> {
+    pub(super) fn reserve(&mut self) -> Option<u32> {
         if self.pending_is_full() {
             return None;
         }
@@ -105,12 +102,12 @@ impl Table {
     }
 
     /// Gives a reserved slot back unused.
-    pub(in crate::session::server) fn unreserve(&mut self, slot: u32) {
+    pub(super) fn unreserve(&mut self, slot: u32) {
         self.free.push(slot);
     }
 
     /// Fills a reserved slot.
-    pub(in crate::session::server) fn insert_pending(&mut self, slot: u32, pending: Pending) {
+    pub(super) fn insert_pending(&mut self, slot: u32, pending: Pending) {
         self.pending_by_hello.insert(pending.hello_hash, slot);
         let end = pending.welcomed + PENDING_TIME;
         self.pending_ends.push_back((end, slot, pending.hello_hash));

@@ -34,7 +34,7 @@ impl Egress {
     }
 
     /// Notes bytes that were sent.
-    pub(in crate::session::server) fn sent(&mut self, now: Instant, bytes: u64) {
+    pub(super) fn sent(&mut self, now: Instant, bytes: u64) {
         self.roll(now);
         self.window_bytes += bytes;
         if let Some(cap) = self.cap {

@@ -9,7 +9,7 @@ use crate::session::server::source::SegmentSource;
 
 impl Endpoint {
     /// Looks ahead; nothing that is found here is relied on.
-    pub(in crate::session::server) fn look_ahead<S: SegmentSource>(&self, source: &S) {
+    pub(super) fn look_ahead<S: SegmentSource>(&self, source: &S) {
         let [fourth, third, second, next] = [3, 2, 1, 0].map(|turns| self.upcoming(turns));
         if let Some(session) = fourth {
             source.prefetch_value(session);

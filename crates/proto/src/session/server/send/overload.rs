@@ -104,7 +104,7 @@ impl Overload {
     }
 
     /// A train is ready to leave and has to wait for its turn.
-    pub(in crate::session::server) fn train_waits(&mut self, now: Instant) {
+    pub(super) fn train_waits(&mut self, now: Instant) {
         if self.backlog.is_none() {
             self.backlog = Some(now);
             if !self.pressed {
@@ -114,7 +114,7 @@ impl Overload {
     }
 
     /// No train waits for its turn.
-    pub(in crate::session::server) fn nothing_waits(&mut self) {
+    pub(super) fn nothing_waits(&mut self) {
         if self.backlog.take().is_some() && !self.pressed {
             self.sample_whole = false;
         }
@@ -129,7 +129,7 @@ impl Overload {
     }
 
     /// Payload bytes of DATA left.
-    pub(in crate::session::server) fn sent(&mut self, now: Instant, bytes: u64) {
+    pub(super) fn sent(&mut self, now: Instant, bytes: u64) {
         self.sample_bytes += bytes;
         let passed = now.saturating_since(self.sample_from);
         let enough = passed >= SAMPLE_MIN && self.sample_bytes >= SAMPLE_BYTES;

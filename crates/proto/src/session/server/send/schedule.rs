@@ -16,7 +16,7 @@ const QUANTUM: i32 = TRAIN_MAX as i32;
 
 /// Whose turn it is, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session::server) enum Turn {
+pub(super) enum Turn {
     /// A message.
     Notice(u32),
     /// A train. The session is out of the round until it is put back.
@@ -59,12 +59,12 @@ impl Schedule {
     }
 
     /// The session in `slot` is gone. Its places in the lists are skipped when they come up.
-    pub(in crate::session::server) fn close(&mut self, slot: u32) {
+    pub(super) fn close(&mut self, slot: u32) {
         self.wheel.clear(slot);
     }
 
     /// A session has a message to send.
-    pub(in crate::session::server) fn notice(&mut self, slot: u32) {
+    pub(super) fn notice(&mut self, slot: u32) {
         if let Some(share) = self.shares.get_mut(slot as usize)
             && !core::mem::replace(&mut share.in_notices, true)
         {
@@ -73,7 +73,7 @@ impl Schedule {
     }
 
     /// A session could send a train now: it joins the end of the round, unless it is in it.
-    pub(in crate::session::server) fn join(&mut self, slot: u32, now: Instant) {
+    pub(super) fn join(&mut self, slot: u32, now: Instant) {
         if let Some(share) = self.shares.get_mut(slot as usize)
             && !core::mem::replace(&mut share.in_round, true)
         {
@@ -83,7 +83,7 @@ impl Schedule {
     }
 
     /// Sets the session's timer, or clears it.
-    pub(in crate::session::server) fn wait(&mut self, slot: u32, due: Option<Instant>) {
+    pub(super) fn wait(&mut self, slot: u32, due: Option<Instant>) {
         match due {
             Some(due) => self.wheel.set(slot, due),
             None => self.wheel.clear(slot),
@@ -91,7 +91,7 @@ impl Schedule {
     }
 
     /// The next turn; `trains`: whether trains may be sent now.
-    pub(in crate::session::server) fn next(&mut self, trains: bool) -> Option<Turn> {
+    pub(super) fn next(&mut self, trains: bool) -> Option<Turn> {
         if let Some(slot) = self.notices.pop_front() {
             self.shares[slot as usize].in_notices = false;
             return Some(Turn::Notice(slot));
@@ -105,13 +105,13 @@ impl Schedule {
     }
 
     /// The session that is to send a train after so many others.
-    pub(in crate::session::server) fn upcoming(&self, turns: usize) -> Option<u32> {
+    pub(super) fn upcoming(&self, turns: usize) -> Option<u32> {
         self.round.get(turns).copied()
     }
 
     /// The session whose turn it was sent a train of `bytes` and could send another one: at once if its grant is
     /// likely to cover that, else after all others.
-    pub(in crate::session::server) fn sent(&mut self, slot: u32, bytes: usize, now: Instant) {
+    pub(super) fn sent(&mut self, slot: u32, bytes: usize, now: Instant) {
         let Some(share) = self.shares.get_mut(slot as usize) else { return };
         let bytes = bytes.min(TRAIN_MAX) as i32;
         share.credit -= bytes;
@@ -125,14 +125,14 @@ impl Schedule {
     }
 
     /// The session whose turn it was sent a train of `bytes` and has to wait.
-    pub(in crate::session::server) fn sent_last(&mut self, slot: u32, bytes: usize) {
+    pub(super) fn sent_last(&mut self, slot: u32, bytes: usize) {
         if let Some(share) = self.shares.get_mut(slot as usize) {
             share.credit -= bytes.min(TRAIN_MAX) as i32;
         }
     }
 
     /// How long the session whose turn it is was ready and had to wait for the others.
-    pub(in crate::session::server) fn waited(&self, slot: u32, now: Instant) -> Duration {
+    pub(super) fn waited(&self, slot: u32, now: Instant) -> Duration {
         let since = self.shares.get(slot as usize).map(|share| share.since);
         let waited = since.map_or(0, |since| wrapping_micros(now).wrapping_sub(since));
         Duration::from_micros(waited.into())

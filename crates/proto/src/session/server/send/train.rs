@@ -10,7 +10,7 @@ use rand_core::RngCore;
 
 impl Endpoint {
     /// One train of the most urgent request.
-    pub(in crate::session::server) fn train<S: SegmentSource>(
+    pub(super) fn train<S: SegmentSource>(
         &mut self,
         now: Instant,
         slot: u32,

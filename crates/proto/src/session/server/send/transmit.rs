@@ -17,16 +17,16 @@ const TIMER_MIN: Duration = Duration::from_micros(50);
 /// client wakes it.
 const TURNS_MAX: usize = 1024;
 /// The outcome of one step: written, nothing to do, or the session ends.
-pub(in crate::session::server) type Step = Result<Option<Written>, Ending>;
+pub(super) type Step = Result<Option<Written>, Ending>;
 
 /// What a step wrote.
-pub(in crate::session::server) struct Written {
-    pub(in crate::session::server) len: usize,
-    pub(in crate::session::server) datagram_bytes: usize,
-    pub(in crate::session::server) datagrams: usize,
-    pub(in crate::session::server) data: Option<(u32, ObjectNumber)>,
+pub(super) struct Written {
+    pub(super) len: usize,
+    pub(super) datagram_bytes: usize,
+    pub(super) datagrams: usize,
+    pub(super) data: Option<(u32, ObjectNumber)>,
     /// Set when it goes elsewhere than to the session's path.
-    pub(in crate::session::server) path: Option<Path>,
+    pub(super) path: Option<Path>,
 }
 
 impl Written {

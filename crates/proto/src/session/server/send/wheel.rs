@@ -32,7 +32,7 @@ impl Node {
 
 /// The timers of all slots.
 #[derive(Debug)]
-pub(in crate::session::server) struct Wheel {
+pub(super) struct Wheel {
     nodes: Vec<Node>,
     heads: [[u32; BUCKETS]; LEVELS],
     /// Which buckets are not empty.
@@ -50,14 +50,14 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Makes room for timers of slots below `slots`.
-    pub(in crate::session::server) fn reserve(&mut self, slots: usize) {
+    pub(super) fn reserve(&mut self, slots: usize) {
         if slots > self.nodes.len() {
             self.nodes.resize(slots, Node::EMPTY);
         }
     }
 
     /// Sets the timer of `slot`, which must be below what was reserved, in place of the one it had.
-    pub(in crate::session::server) fn set(&mut self, slot: u32, due: Instant) {
+    pub(super) fn set(&mut self, slot: u32, due: Instant) {
         let due = due.as_nanos().div_ceil(1 << TICK_SHIFT).max(self.tick);
         let Some(node) = self.nodes.get(slot as usize) else { return };
         if node.bucket != Node::UNSET && node.due == due {
@@ -69,7 +69,7 @@ impl Wheel {
     }
 
     /// Takes the timer of `slot` away.
-    pub(in crate::session::server) fn clear(&mut self, slot: u32) {
+    pub(super) fn clear(&mut self, slot: u32) {
         let Some(&Node { next, prev, bucket, .. }) = self.nodes.get(slot as usize) else { return };
         if bucket == Node::UNSET {
             return;
@@ -89,7 +89,7 @@ impl Wheel {
     }
 
     /// A slot whose timer is due; it has none any more.
-    pub(in crate::session::server) fn pop_due(&mut self, now: Instant) -> Option<u32> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
         let now = now.as_nanos() >> TICK_SHIFT;
         while let Some((level, at, start)) = self.first() {
             if start > now {
@@ -109,7 +109,7 @@ impl Wheel {
     }
 
     /// When to call [`Self::pop_due`]: no later than the earliest timer, perhaps sooner.
-    pub(in crate::session::server) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         self.first().map(|(.., start)| Instant::from_nanos(start << TICK_SHIFT))
     }
 

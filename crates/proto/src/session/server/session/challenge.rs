@@ -11,10 +11,10 @@ const REPEAT: Duration = Duration::from_millis(100);
 
 /// An address that has not answered yet.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::session::server) struct Challenge {
-    pub(in crate::session::server) path: Path,
+pub(super) struct Challenge {
+    pub(super) path: Path,
     /// What the response must carry.
-    pub(in crate::session::server) secret: [u8; 8],
+    pub(super) secret: [u8; 8],
     received: u32,
     sent: u32,
     next: Instant,
@@ -22,32 +22,27 @@ pub(in crate::session::server) struct Challenge {
 
 impl Challenge {
     /// A first packet of `bytes` came from `path`.
-    pub(in crate::session::server) fn new(
-        path: Path,
-        secret: [u8; 8],
-        bytes: usize,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(path: Path, secret: [u8; 8], bytes: usize, now: Instant) -> Self {
         Self { path, secret, received: bytes as u32, sent: 0, next: now }
     }
 
     /// Asks a client at its proven address whether it is there; once.
-    pub(in crate::session::server) fn of_life(path: Path, secret: [u8; 8], now: Instant) -> Self {
+    pub(super) fn of_life(path: Path, secret: [u8; 8], now: Instant) -> Self {
         Self { path, secret, received: BYTES, sent: 0, next: now }
     }
 
     /// Another authentic packet came from the same path.
-    pub(in crate::session::server) fn heard(&mut self, bytes: usize) {
+    pub(super) fn heard(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(bytes as u32);
     }
 
     /// Whether it may go there now.
-    pub(in crate::session::server) fn is_due(&self, now: Instant) -> bool {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.next && self.sent.saturating_add(BYTES) <= self.received
     }
 
     /// Notes that it was sent.
-    pub(in crate::session::server) fn sent(&mut self, now: Instant) {
+    pub(super) fn sent(&mut self, now: Instant) {
         self.sent = self.sent.saturating_add(BYTES);
         self.next = now + REPEAT;
     }

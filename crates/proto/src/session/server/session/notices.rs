@@ -174,7 +174,7 @@ impl Session {
     }
 }
 
-pub(in crate::session::server) fn seal_ending(error: SealError) -> Ending {
+pub(super) fn seal_ending(error: SealError) -> Ending {
     match error {
         SealError::Exhausted => Code::KeyExhausted.into(),
         SealError::NoRoom { .. } => unreachable!("the caller's buffer holds a train"),

@@ -5,7 +5,7 @@ use crate::time::{Duration, Instant};
 
 /// Whether a session asks too fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session::server) enum Pace {
+pub(super) enum Pace {
     /// It does not.
     Right,
     /// It does; after so long it may ask again, and is served.
@@ -17,15 +17,15 @@ pub(in crate::session::server) enum Pace {
 /// Requests a session may make: one second's worth that it saved, and as many on credit. The bucket holds both, so that
 /// what is below its middle is debt.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::session::server) struct RequestBucket(Level);
+pub(super) struct RequestBucket(Level);
 
 impl RequestBucket {
-    pub(in crate::session::server) fn new(per_second: u32, now: Instant) -> Self {
+    pub(super) fn new(per_second: u32, now: Instant) -> Self {
         Self(Level::full(&limit(per_second), now))
     }
 
     /// Takes one token, on credit when none is saved.
-    pub(in crate::session::server) fn take(&mut self, per_second: u32, now: Instant) -> Pace {
+    pub(super) fn take(&mut self, per_second: u32, now: Instant) -> Pace {
         let (limit, credit) = (limit(per_second), u64::from(per_second));
         if !self.0.take(&limit, now, 1) {
             return Pace::Flood;

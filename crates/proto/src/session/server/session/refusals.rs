@@ -10,10 +10,10 @@ use crate::wire::FrameHeader;
 use crate::wire::code::Code;
 
 /// Why a request is not taken in.
-pub(in crate::session::server) struct Refused {
-    pub(in crate::session::server) code: Code,
+pub(super) struct Refused {
+    pub(super) code: Code,
     /// When to come again; zero: not said.
-    pub(in crate::session::server) retry_after: Duration,
+    pub(super) retry_after: Duration,
 }
 
 impl From<Code> for Refused {
@@ -24,12 +24,7 @@ impl From<Code> for Refused {
 
 impl Session {
     /// Queues a REFUSE; the request is finished.
-    pub(in crate::session::server) fn refuse(
-        &mut self,
-        now: Instant,
-        frame: &FrameHeader,
-        refused: &Refused,
-    ) {
+    pub(super) fn refuse(&mut self, now: Instant, frame: &FrameHeader, refused: &Refused) {
         // Rounded up: who comes a moment early is refused again.
         let millis = refused.retry_after.as_nanos().div_ceil(1_000_000);
         self.push_refusal(
@@ -45,12 +40,7 @@ impl Session {
     }
 
     /// Queues a REFUSE for a request that was taken in and cannot be served.
-    pub(in crate::session::server) fn refuse_queued(
-        &mut self,
-        now: Instant,
-        request: &Queued,
-        code: Code,
-    ) {
+    pub(super) fn refuse_queued(&mut self, now: Instant, request: &Queued, code: Code) {
         let Queued { id, handle, object, .. } = *request;
         self.push_refusal(now, Refusal { id, handle, object, code, retry_after_ms: 0 });
     }

@@ -9,18 +9,18 @@ use core::ops::Range;
 
 /// Which request ids were received and which are finished: STATUS (section 7.3).
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::session::server) struct RequestWindow {
+pub(super) struct RequestWindow {
     /// Highest id received.
-    pub(in crate::session::server) highest: RequestId,
+    pub(super) highest: RequestId,
     /// Bit i: id `highest − i` was received.
-    pub(in crate::session::server) received: u64,
+    pub(super) received: u64,
     /// Bit i: id `highest − i` is finished.
-    pub(in crate::session::server) finished: u64,
+    pub(super) finished: u64,
 }
 
 /// Whether a REQUEST is work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session::server) enum Arrival {
+pub(super) enum Arrival {
     New,
     Repeated,
     /// Below the window: long finished.
@@ -29,7 +29,7 @@ pub(in crate::session::server) enum Arrival {
 
 impl RequestWindow {
     /// Takes in a request id.
-    pub(in crate::session::server) fn receive(&mut self, id: RequestId) -> Arrival {
+    pub(super) fn receive(&mut self, id: RequestId) -> Arrival {
         if id > self.highest {
             let shift = |map| self.highest.shift_to(id, map);
             (self.received, self.finished) = (shift(self.received) | 1, shift(self.finished));
@@ -47,14 +47,14 @@ impl RequestWindow {
     }
 
     /// Marks a request finished.
-    pub(in crate::session::server) fn finish(&mut self, id: RequestId) {
+    pub(super) fn finish(&mut self, id: RequestId) {
         if let Some(bit) = self.highest.bit_of(id) {
             self.finished |= bit;
         }
     }
 
     /// Marks a request received and finished, whether it came or not.
-    pub(in crate::session::server) fn cancel(&mut self, id: RequestId) {
+    pub(super) fn cancel(&mut self, id: RequestId) {
         if id != RequestId::NONE {
             self.receive(id);
             self.finish(id);
@@ -64,17 +64,17 @@ impl RequestWindow {
 
 /// One request's remaining work; the ranges that it wants are with the [`RequestQueue`].
 #[derive(Debug)]
-pub(in crate::session::server) struct Queued {
-    pub(in crate::session::server) id: RequestId,
-    pub(in crate::session::server) handle: u32,
+pub(super) struct Queued {
+    pub(super) id: RequestId,
+    pub(super) handle: u32,
     /// The source's index of the set.
-    pub(in crate::session::server) set: u32,
-    pub(in crate::session::server) object: ObjectNumber,
-    pub(in crate::session::server) deadline: Instant,
+    pub(super) set: u32,
+    pub(super) object: ObjectNumber,
+    pub(super) deadline: Instant,
     /// Asks again for what was sent before.
-    pub(in crate::session::server) repair: bool,
+    pub(super) repair: bool,
     /// Waits for `object_ready`.
-    pub(in crate::session::server) waiting: bool,
+    pub(super) waiting: bool,
     /// Ranges not yet sent.
     pieces: usize,
     /// Bytes not yet sent, as far as the object reaches.
@@ -84,12 +84,7 @@ pub(in crate::session::server) struct Queued {
 impl Queued {
     /// The request that came with `frame`, for an object of the source's set `set`; what it wants of it is said when it
     /// is queued.
-    pub(in crate::session::server) fn new(
-        frame: &FrameHeader,
-        set: u32,
-        deadline: Instant,
-        repair: bool,
-    ) -> Self {
+    pub(super) fn new(frame: &FrameHeader, set: u32, deadline: Instant, repair: bool) -> Self {
         let FrameHeader { set_handle: handle, object, .. } = *frame;
         let id = frame.request();
         Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0, left: 0 }
@@ -101,7 +96,7 @@ impl Queued {
 /// Both lists take all their room, some 8 KiB, at the first request: however badly a path loses, repairs then allocate
 /// nothing. The lists go when the session rests.
 #[derive(Debug, Default)]
-pub(in crate::session::server) struct RequestQueue {
+pub(super) struct RequestQueue {
     queue: Vec<Queued>,
     /// What is still to be sent for each request, in the order of `queue`; a request's ranges ascend, and its first
     /// one shrinks as it is sent.
@@ -113,7 +108,7 @@ pub(in crate::session::server) struct RequestQueue {
 impl RequestQueue {
     /// Takes in a request for `ranges`, or for the whole object of `len` bytes when there is none; false: the queue is
     /// full.
-    pub(in crate::session::server) fn push(
+    pub(super) fn push(
         &mut self,
         mut request: Queued,
         ranges: impl ExactSizeIterator<Item = Range<u32>>,
@@ -144,11 +139,7 @@ impl RequestQueue {
     }
 
     /// The next range to send for the request at `at` from an object of `len` bytes; `None`: finished.
-    pub(in crate::session::server) fn next_range(
-        &mut self,
-        at: usize,
-        len: u32,
-    ) -> Option<Range<u32>> {
+    pub(super) fn next_range(&mut self, at: usize, len: u32) -> Option<Range<u32>> {
         let start = self.start(at);
         while self.queue.get(at)?.pieces > 0 {
             let range = self.ranges.get(start)?;
@@ -164,17 +155,17 @@ impl RequestQueue {
     }
 
     /// The request at `at` and the first of its ranges, as they stand.
-    pub(in crate::session::server) fn peek(&self, at: usize) -> Option<(&Queued, &Range<u32>)> {
+    pub(super) fn peek(&self, at: usize) -> Option<(&Queued, &Range<u32>)> {
         self.queue.get(at).zip(self.ranges.get(self.start(at)))
     }
 
     /// The oldest request.
-    pub(in crate::session::server) fn front(&self) -> Option<&Queued> {
+    pub(super) fn front(&self) -> Option<&Queued> {
         self.queue.first()
     }
 
     /// Notes that the next range of the request at `at` was sent up to `end`.
-    pub(in crate::session::server) fn sent_to(&mut self, at: usize, end: u32) {
+    pub(super) fn sent_to(&mut self, at: usize, end: u32) {
         let start = self.start(at);
         if let (Some(range), Some(request)) = (self.ranges.get_mut(start), self.queue.get_mut(at)) {
             let sent = u64::from(end.saturating_sub(range.start)).min(request.left);
@@ -184,17 +175,17 @@ impl RequestQueue {
     }
 
     /// Position of the request with the earliest deadline that does not wait; among equals the oldest.
-    pub(in crate::session::server) fn most_urgent(&self) -> Option<usize> {
+    pub(super) fn most_urgent(&self) -> Option<usize> {
         let ready = self.queue.iter().enumerate().filter(|(_, r)| !r.waiting);
         ready.min_by_key(|(_, r)| (r.deadline, r.id)).map(|(at, _)| at)
     }
 
-    pub(in crate::session::server) fn get_mut(&mut self, at: usize) -> Option<&mut Queued> {
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Queued> {
         self.queue.get_mut(at)
     }
 
     /// Takes the request at `at` out.
-    pub(in crate::session::server) fn remove(&mut self, at: usize) -> Queued {
+    pub(super) fn remove(&mut self, at: usize) -> Queued {
         let start = self.start(at);
         let request = self.queue.remove(at);
         self.ranges.drain(start..start + request.pieces);
@@ -203,19 +194,19 @@ impl RequestQueue {
     }
 
     /// Takes the request with `id` out.
-    pub(in crate::session::server) fn cancel(&mut self, id: RequestId) -> Option<Queued> {
+    pub(super) fn cancel(&mut self, id: RequestId) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.id == id)?;
         Some(self.remove(at))
     }
 
     /// Takes out a request whose id fell below the window, if there is one.
-    pub(in crate::session::server) fn expire(&mut self, lowest: RequestId) -> Option<Queued> {
+    pub(super) fn expire(&mut self, lowest: RequestId) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.id < lowest)?;
         Some(self.remove(at))
     }
 
     /// Wakes the requests that wait for an object; says whether there was one.
-    pub(in crate::session::server) fn wake(&mut self, set: u32, object: ObjectNumber) -> bool {
+    pub(super) fn wake(&mut self, set: u32, object: ObjectNumber) -> bool {
         let mut woken = false;
         for request in self.queue.iter_mut().filter(|r| r.set == set && r.object == object) {
             woken |= core::mem::take(&mut request.waiting);
@@ -224,36 +215,32 @@ impl RequestQueue {
     }
 
     /// Takes out one request for an object, if there is one.
-    pub(in crate::session::server) fn take_for(
-        &mut self,
-        set: u32,
-        object: ObjectNumber,
-    ) -> Option<Queued> {
+    pub(super) fn take_for(&mut self, set: u32, object: ObjectNumber) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.set == set && r.object == object)?;
         Some(self.remove(at))
     }
 
     /// The ids of all requests.
-    pub(in crate::session::server) fn ids(&self) -> impl Iterator<Item = RequestId> + '_ {
+    pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> + '_ {
         self.queue.iter().map(|r| r.id)
     }
 
-    pub(in crate::session::server) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// How many requests there are.
-    pub(in crate::session::server) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
 
     /// Bytes not yet sent.
-    pub(in crate::session::server) fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether some request could be served now.
-    pub(in crate::session::server) fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.queue.iter().any(|r| !r.waiting)
     }
 }

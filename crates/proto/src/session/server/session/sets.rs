@@ -9,7 +9,7 @@ pub(in crate::session::server) enum Sets {
 
 impl Sets {
     /// The index of the set with this handle.
-    pub(in crate::session::server) fn get(&self, handle: u32) -> Option<u32> {
+    pub(super) fn get(&self, handle: u32) -> Option<u32> {
         match self {
             Self::One(index) => (handle == 0).then_some(*index),
             Self::Many(indexes) => indexes.get(handle as usize).copied(),

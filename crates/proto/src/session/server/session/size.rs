@@ -16,7 +16,7 @@ const BLACK_HOLE_TRAINS: u32 = 3;
 
 /// The search for one path.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::session::server) struct SizeSearch {
+pub(super) struct SizeSearch {
     /// Largest size that both ends allow.
     max: u16,
     /// Size in use.
@@ -33,27 +33,27 @@ pub(in crate::session::server) struct SizeSearch {
 
 /// What a REPORT said about the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session::server) enum SizeChange {
+pub(super) enum SizeChange {
     Raised(usize),
     Reset,
 }
 
 impl SizeSearch {
     /// A new path between ends that allow `max` bytes.
-    pub(in crate::session::server) fn new(max: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         let max = max.clamp(DATAGRAM_BASE, usize::from(u16::MAX)) as u16;
         let current = DATAGRAM_BASE as u16;
         Self { max, current, tries: 0, holes: 0, next: Instant::ZERO, probe: None }
     }
 
     /// The size in use, bytes of UDP payload.
-    pub(in crate::session::server) fn current(&self) -> usize {
+    pub(super) fn current(&self) -> usize {
         usize::from(self.current)
     }
 
     /// The size to probe now, if a probe is due. Several sizes of the ladder that the ends do not allow end
     /// in one that they do: their maximum.
-    pub(in crate::session::server) fn due(&self, now: Instant) -> Option<usize> {
+    pub(super) fn due(&self, now: Instant) -> Option<usize> {
         if now < self.next {
             return None;
         }
@@ -62,13 +62,7 @@ impl SizeSearch {
     }
 
     /// Notes a probe; the next follows after `interval` unless this one is reported.
-    pub(in crate::session::server) fn sent(
-        &mut self,
-        now: Instant,
-        sequence: u64,
-        size: usize,
-        interval: Duration,
-    ) {
+    pub(super) fn sent(&mut self, now: Instant, sequence: u64, size: usize, interval: Duration) {
         self.probe = Some((sequence, size as u16));
         self.tries += 1;
         let pause = if self.tries >= TRIES { RAISE_AGAIN } else { interval };
@@ -79,7 +73,7 @@ impl SizeSearch {
     }
 
     /// The reported ranges (inclusive) of a REPORT, and how many trains vanished in a row.
-    pub(in crate::session::server) fn reported(
+    pub(super) fn reported(
         &mut self,
         now: Instant,
         ranges: &[(u64, u64)],
@@ -100,16 +94,12 @@ impl SizeSearch {
     }
 
     /// Nothing of this size arrives. Says whether a smaller size is in use from now on.
-    pub(in crate::session::server) fn black_hole(&mut self, now: Instant) -> bool {
+    pub(super) fn black_hole(&mut self, now: Instant) -> bool {
         self.fall(now).is_some()
     }
 
     /// A send of `size` bytes was refused as too large for its route.
-    pub(in crate::session::server) fn refused(
-        &mut self,
-        now: Instant,
-        size: usize,
-    ) -> Option<SizeChange> {
+    pub(super) fn refused(&mut self, now: Instant, size: usize) -> Option<SizeChange> {
         if self.probe.is_some_and(|(_, probe)| usize::from(probe) == size) {
             self.probe = None;
             self.tries = 0;

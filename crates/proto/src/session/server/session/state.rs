@@ -31,40 +31,40 @@ pub(in crate::session::server) const NO_SET: u32 = u32::MAX;
 pub(in crate::session::server) struct Session {
     index: ReceiverIndex,
     /// The client's own index for the session.
-    pub(in crate::session::server) client_index: ReceiverIndex,
-    pub(in crate::session::server) sealer: Sealer,
-    pub(in crate::session::server) opener: Opener,
-    pub(in crate::session::server) path: Path,
+    pub(super) client_index: ReceiverIndex,
+    pub(super) sealer: Sealer,
+    pub(super) opener: Opener,
+    pub(super) path: Path,
     client_public: [u8; 32],
-    pub(in crate::session::server) client: ClientId,
+    pub(super) client: ClientId,
     token_id: [u8; 8],
     /// Unix time, seconds.
-    pub(in crate::session::server) expires: u64,
-    pub(in crate::session::server) sets: Sets,
-    pub(in crate::session::server) rate_cap: Option<Rate>,
-    pub(in crate::session::server) window: RequestWindow,
-    pub(in crate::session::server) size: SizeSearch,
+    pub(super) expires: u64,
+    pub(super) sets: Sets,
+    pub(super) rate_cap: Option<Rate>,
+    pub(super) window: RequestWindow,
+    pub(super) size: SizeSearch,
     datagram_max: u16,
     /// What the client can take, bytes.
-    pub(in crate::session::server) room: u64,
-    pub(in crate::session::server) rtt: Option<Duration>,
-    pub(in crate::session::server) bucket: RequestBucket,
+    pub(super) room: u64,
+    pub(super) rtt: Option<Duration>,
+    pub(super) bucket: RequestBucket,
     opened: Instant,
-    pub(in crate::session::server) heard: Instant,
+    pub(super) heard: Instant,
     /// Since when it is asked whether its client lives; nothing since it was heard last.
-    pub(in crate::session::server) doubted: Instant,
-    pub(in crate::session::server) totals: Totals,
-    pub(in crate::session::server) work: Option<Box<Work>>,
-    pub(in crate::session::server) challenge: Option<Box<Challenge>>,
+    pub(super) doubted: Instant,
+    pub(super) totals: Totals,
+    pub(super) work: Option<Box<Work>>,
+    pub(super) challenge: Option<Box<Challenge>>,
 }
 
 /// What the session's record will say.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::session::server) struct Totals {
-    pub(in crate::session::server) bytes: u64,
-    pub(in crate::session::server) repaired: u64,
+pub(super) struct Totals {
+    pub(super) bytes: u64,
+    pub(super) repaired: u64,
     datagrams: u64,
-    pub(in crate::session::server) requests: u64,
+    pub(super) requests: u64,
 }
 
 impl Session {
@@ -107,7 +107,7 @@ impl Session {
     }
 
     /// The working part, made when it is not there.
-    pub(in crate::session::server) fn work(&mut self, now: Instant) -> &mut Work {
+    pub(super) fn work(&mut self, now: Instant) -> &mut Work {
         let work = self.work.get_or_insert_with(|| Box::new(Work::new(now)));
         work.used = now;
         work
@@ -260,7 +260,7 @@ impl Session {
     }
 
     /// The round trip for timers that need one before it is known.
-    pub(in crate::session::server) fn rtt_or_default(&self) -> Duration {
+    pub(super) fn rtt_or_default(&self) -> Duration {
         let measured = self.work.as_ref().and_then(|w| w.sender.as_ref()).map(Sender::rtt);
         measured.or(self.rtt).unwrap_or(Duration::from_millis(100))
     }
@@ -283,7 +283,7 @@ impl Session {
     }
 
     /// Starts anew on a proven new address.
-    pub(in crate::session::server) fn move_to(&mut self, now: Instant, path: Path) {
+    pub(super) fn move_to(&mut self, now: Instant, path: Path) {
         self.path = path;
         self.rtt = None;
         self.size = SizeSearch::new(usize::from(self.datagram_max));
