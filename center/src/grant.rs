@@ -1,4 +1,4 @@
-//! Access tokens, and the grants that carry them together with title keys (PROTOCOL.md section 6).
+//! Access tokens, and the grants that carry them together with title keys (docs/protocol, section 6).
 
 use std::path::Path;
 

@@ -98,7 +98,7 @@ metrics! {
     RecordsDropped: Counter "session_records_dropped" "Records of closed sessions lost because the log fell behind";
 }
 
-/// What is counted once for each code (PROTOCOL.md section 14).
+/// What is counted once for each code (docs/protocol, section 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeMetric {
     HandshakesRefused,

@@ -120,7 +120,7 @@ impl World {
     }
 }
 
-/// The sequence number in a clear header (PROTOCOL.md section 1).
+/// The sequence number in a clear header (docs/protocol, section 1).
 fn sequence(packet: &[u8]) -> u64 {
     u64::from_be_bytes(packet[8..16].try_into().expect("8 bytes"))
 }

@@ -22,7 +22,7 @@ use crate::sink::world::Packed;
 
 /// The longest wait: the next one comes by then.
 const WAIT: Duration = Duration::from_micros(200);
-/// Where the receiver index lies in a packet (PROTOCOL.md section 2).
+/// Where the receiver index lies in a packet (docs/protocol, section 1).
 const RECEIVER: std::ops::Range<usize> = 4..8;
 
 /// What became of them.

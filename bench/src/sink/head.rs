@@ -3,7 +3,7 @@
 //! AES-GCM encrypts in counter mode, so 16 bytes of ciphertext are enough to see the 16 bytes of frame header: what is
 //! sent, from where in the title, and when. Nothing is authenticated by that; the trains that pass whole are. The
 //! generator needs it for the send-time echo of its REPORTs, and to see that every byte of a request is sent once. The
-//! keys are derived here from the secret as PROTOCOL.md section 3 says, by another AES than the product's.
+//! keys are derived here from the secret as docs/protocol, section 3, says, by another AES than the product's.
 
 use aes_gcm::aes::Aes128;
 use aes_gcm::aes::cipher::{BlockEncrypt as _, KeyInit as _};

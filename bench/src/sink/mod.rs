@@ -64,7 +64,7 @@ pub struct Args {
     /// One train in so many passes whole and is compared; a power of two. The server pays for the copy
     #[arg(long, default_value_t = 1024)]
     pub sample: u32,
-    /// DATA packets after which a client reports (PROTOCOL.md section 10)
+    /// DATA packets after which a client reports (docs/protocol, section 10)
     #[arg(long, default_value_t = segcast_proto::limits::REPORT_DATA_MAX)]
     pub report_packets: u32,
     /// Ask for ranges of so many full datagrams, which no train goes beyond [default: for whole segments]

@@ -93,7 +93,7 @@ pub(super) fn plan(args: &Args, packed: &Packed, room_bytes: u64, edge_public: [
         room_bytes,
         datagram_max: args.datagram,
         report_packets: args.report_packets,
-        // The round trip is far below 4 ms (PROTOCOL.md section 10).
+        // The round trip is far below 4 ms (docs/protocol, section 10).
         report_after: REPORT_DELAY_MIN,
         edge_public,
     }

@@ -1,4 +1,4 @@
-//! Ingest: a title is cut, encrypted, digested, stored and signed (PROTOCOL.md sections 12 and 13).
+//! Ingest: a title is cut, encrypted, digested, stored and signed (docs/protocol, sections 12 and 13).
 //!
 //! Every run draws a fresh title id, salt and title key, so no key ever encrypts two things: a run that was
 //! interrupted is started again as another set, and the store takes back what the first one left. Order of

@@ -194,7 +194,7 @@ impl Pipeline {
 }
 
 /// Whether an edge that refuses a request with `code` may serve it later. A code that is not known is treated like BUSY
-/// (PROTOCOL.md section 14).
+/// (docs/protocol, section 14).
 fn is_for_now(code: Code) -> bool {
     matches!(code, Code::TooManyRequests | Code::Busy | Code::Overloaded | Code::Unknown(_))
 }

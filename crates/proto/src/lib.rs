@@ -1,7 +1,7 @@
 //! The sans-IO core of Segcast: bytes and time in, bytes and events out.
 //!
 //! No clock, socket, file or source of randomness is read here: time is [`time::Instant`], randomness a
-//! seed, stored segments a trait, all given by the caller. `PROTOCOL.md` is the specification; section
+//! seed, stored segments a trait, all given by the caller. `docs/protocol` is the specification; section
 //! numbers in the docs of this crate are its sections unless another document is named.
 #![forbid(unsafe_code)]
 

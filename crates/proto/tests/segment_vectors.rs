@@ -1,4 +1,4 @@
-//! `tests/vectors/segment.json` and `manifest.json`, reproduced byte for byte (PROTOCOL.md sections 12, 13, 15).
+//! `tests/vectors/segment.json` and `manifest.json`, reproduced byte for byte (docs/protocol, sections 12, 13, 15).
 //!
 //! `SEGCAST_BLESS=1` writes the files anew: only for a change of the protocol.
 #![forbid(unsafe_code)]

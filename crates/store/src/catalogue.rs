@@ -66,7 +66,7 @@ pub struct SetInfo {
     pub page_bytes: u64,
 }
 
-/// What the store has for an object (PROTOCOL.md section 14 names the codes).
+/// What the store has for an object (docs/protocol, section 14 names the codes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored<'a> {
     /// A segment, in the mapped file. Reading it may fault: see [`Catalogue::mark`].

@@ -1,6 +1,6 @@
 //! The segment store: fixed-size segment files, mapped reads, crash-safe commits.
 //!
-//! `store/FORMAT.md` describes the folder and every byte in it, the order of a commit and what a crash can leave.
+//! `docs/protocol/store.md` describes the folder and every byte in it, the order of a commit and what a crash can leave.
 //! [`Store`] opens a folder and writes; [`Catalogue`] is what a serving thread holds: an immutable snapshot, read without
 //! a lock. A set shows in a catalogue if and only if its commit is durable.
 #![forbid(unsafe_code)]

@@ -61,7 +61,7 @@ impl Sets {
     }
 }
 
-/// When a HELLO is answered with a COOKIE first (PROTOCOL.md section 5).
+/// When a HELLO is answered with a COOKIE first (docs/protocol, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cookie {
     /// When handshakes take too much of a shard's time.

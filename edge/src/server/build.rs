@@ -21,7 +21,7 @@ use crate::addresses;
 use crate::config::{Config, Cookie, Io, RateCap, show_duration, show_size};
 use crate::limits;
 
-/// Where the clear header names the shard (PROTOCOL.md section 1): the low byte of the receiver index.
+/// Where the clear header names the shard (docs/protocol, section 1): the low byte of the receiver index.
 const STEERING: Steering =
     Steering { type_offset: 1, hashed_type: PacketType::Hello as u8, shard_offset: 7 };
 

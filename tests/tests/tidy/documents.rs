@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// Documents that the repository must have, from its root.
 pub(crate) const REQUIRED: [&str; 5] =
-    ["CHANGELOG.md", "PROTOCOL.md", "README.md", "SECURITY.md", "docs/internals/map.md"];
+    ["CHANGELOG.md", "README.md", "SECURITY.md", "docs/internals/map.md", "docs/protocol/index.md"];
 
 /// Relative links in `text` (of a document in `folder`) whose file or folder does not exist.
 pub(crate) fn broken_links(text: &str, folder: &Path) -> Vec<String> {

@@ -28,7 +28,7 @@ use opening::Opening;
 /// Packets back from the highest that are told from repeats by the product's own window; [`Seen`] tells all.
 const WINDOW: usize = 16_384;
 /// A request that nobody acknowledged goes again, and a server that says nothing is asked again, after this at the least,
-/// and at the most: as in PROTOCOL.md section 14 a wait in vain is doubled.
+/// and at the most: as in docs/protocol, section 14, a wait in vain is doubled.
 const REPEAT: Duration = Duration::from_millis(200);
 const REPEAT_MAX: Duration = Duration::from_secs(2);
 
@@ -88,7 +88,7 @@ pub(super) struct Session {
 /// What an open session holds.
 struct Open {
     /// When to send a PULSE: until it is answered. The server forgets a handshake after which nothing comes for 5 s
-    /// (PROTOCOL.md section 5), and a session may have nothing to ask for so long.
+    /// (docs/protocol, section 5), and a session may have nothing to ask for so long.
     pulse: Option<Instant>,
     sealer: Sealer,
     opener: Opener,

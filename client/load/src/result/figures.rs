@@ -20,7 +20,7 @@ pub struct Ledger {
     pub late: u64,
     /// Asked for, and not all came until the run gave up on it.
     pub lost: u64,
-    /// Refused by the server, by the name of the code (PROTOCOL.md section 14).
+    /// Refused by the server, by the name of the code (docs/protocol, section 14).
     pub refused: BTreeMap<String, u64>,
     /// Failed, by cause.
     pub failed: BTreeMap<Failure, u64>,

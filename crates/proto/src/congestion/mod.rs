@@ -2,7 +2,7 @@
 //!
 //! `Sender` is all that a session uses. It is told of every train, control packet and report, and says when the
 //! next train may leave and how long it may be. It holds no data and repeats nothing: the client asks again.
-//! `docs/internals/rate-model.md` describes the model; PROTOCOL.md sections 7.2, 9, 10 and 11 are what it relies on.
+//! `docs/internals/rate-model.md` describes the model; docs/protocol, sections 7.2, 9, 10 and 11 are what it relies on.
 
 mod filters;
 mod missing;

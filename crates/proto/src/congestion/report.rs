@@ -2,7 +2,7 @@
 
 use crate::time::{Duration, Instant};
 
-/// What the sender needs of a REPORT (PROTOCOL.md section 7.2).
+/// What the sender needs of a REPORT (docs/protocol, section 7.2).
 #[derive(Clone, Copy, Debug)]
 pub struct FeedbackView<'a> {
     /// Send time of the packet with the highest sequence number received, as sent in its frame header.
@@ -30,7 +30,7 @@ pub struct ReportOutcome {
     pub rtt_sample: Option<Duration>,
 }
 
-/// Why a report cannot be true: the session is closed with `LYING_REPORT` (PROTOCOL.md section 10).
+/// Why a report cannot be true: the session is closed with `LYING_REPORT` (docs/protocol, section 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lie {
     /// It covers a sequence number that was never sent.

@@ -4,7 +4,7 @@ use crate::time::Duration;
 
 /// What is assumed before any sample: the handshake gives one as a rule.
 pub(super) const DEFAULT_RTT: Duration = Duration::from_millis(100);
-/// Slack of the probe timeout (PROTOCOL.md section 14); it covers the client's report delay of at most 5 ms.
+/// Slack of the probe timeout (docs/protocol, section 14); it covers the client's report delay of at most 5 ms.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(25);
 /// Longer samples are cut to this: a report delayed so long says nothing about the path.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ impl Rtt {
         self.variation
     }
 
-    /// Smoothed round trip + 4 × variation + 25 ms (PROTOCOL.md section 14).
+    /// Smoothed round trip + 4 × variation + 25 ms (docs/protocol, section 14).
     pub(super) fn probe_timeout(&self) -> Duration {
         self.smoothed + self.variation * 4 + TIMEOUT_SLACK
     }

@@ -361,7 +361,7 @@ impl Sender {
     }
 
     /// Whole trains of the current datagram size that vanished in a row: three of them are a black hole
-    /// (PROTOCOL.md section 11). Trains that a probe timeout passed over without any report count as vanished.
+    /// (docs/protocol, section 11). Trains that a probe timeout passed over without any report count as vanished.
     #[must_use]
     pub fn lost_trains_in_a_row(&self) -> u32 {
         self.trains.vanished(self.silence.overdue())

@@ -1,5 +1,5 @@
 //! What happens when reports stay away: the rate halves for each probe timeout, and sending stops after a second
-//! (PROTOCOL.md section 14; the spirit of RFC 8085, section 3.1.1, and RFC 3448, section 4.4).
+//! (docs/protocol, section 14; the spirit of RFC 8085, section 3.1.1, and RFC 3448, section 4.4).
 
 use crate::rate::Rate;
 use crate::time::{Duration, Instant};

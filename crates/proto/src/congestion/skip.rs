@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// Sequence numbers for each skipped one (PROTOCOL.md section 10: "about every 256").
+/// Sequence numbers for each skipped one (docs/protocol, section 10: "about every 256").
 const BLOCK: u64 = 256;
 /// Skipped numbers remembered: [`BLOCK`] × 128 = 32 768 numbers, 39 MB of 1200-byte datagrams in flight
 /// (31 Gbit/s over 10 ms, 3 Gbit/s over 100 ms). Older ones no longer matter to a rate.

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_table_of_the_document_has_every_code_and_what_to_do_about_it() {
-        let document = include_str!("../../../../PROTOCOL.md");
+        let document = include_str!("../../../../docs/protocol/limits.md");
         let row = |line: &'static str| -> Option<[&'static str; 4]> {
             let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
             cells.try_into().ok()

@@ -1,4 +1,4 @@
-//! A client as PROTOCOL.md sections 7.2 and 10 want it: what it received, and when it reports.
+//! A client as docs/protocol, sections 7.2 and 10 want it: what it received, and when it reports.
 
 use super::link::Nanos;
 

@@ -1,5 +1,5 @@
 //! `tests/vectors/{key_schedule,packets,handshake,token}.json`, reproduced byte for byte and checked with independent
-//! implementations (PROTOCOL.md section 15).
+//! implementations (docs/protocol, section 15).
 //!
 //! `SEGCAST_BLESS=1` writes the files anew: only for a change of the protocol.
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! The bytes on disk, as `store/FORMAT.md` describes them. Nothing here touches a file: every parser takes
+//! The bytes on disk, as `docs/protocol/store.md` describes them. Nothing here touches a file: every parser takes
 //! bytes, returns a reason for any that are wrong, and never panics.
 
 pub mod segment_file;

@@ -47,7 +47,7 @@ pub enum BadPages {
     },
 }
 
-/// The largest that page number `page` may be (PROTOCOL.md section 13).
+/// The largest that page number `page` may be (docs/protocol, section 13).
 const fn page_limit(page: usize) -> usize {
     if page == 0 { MANIFEST_ROOT_MAX } else { MANIFEST_PAGE_MAX }
 }

@@ -15,7 +15,7 @@ use segcast_proto::wire::Code;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-/// Where mac1 begins, and what it covers ends (PROTOCOL.md section 5).
+/// Where mac1 begins, and what it covers ends (docs/protocol, section 5).
 const MAC1: usize = HELLO_LEN - 32;
 
 /// The edge, and what its mac1 is keyed with.

@@ -18,7 +18,7 @@ use segcast_proto::segment::parity::{ParityEncoder, repair};
 use segcast_proto::time::Duration;
 use std::sync::LazyLock;
 
-/// Begins what the center signs (PROTOCOL.md section 13).
+/// Begins what the center signs (docs/protocol, section 13).
 const CONTEXT: &[u8] = b"segcast v1 manifest";
 /// Where the key id lies in a root.
 const KEY_ID_AT: usize = 104;

@@ -10,7 +10,7 @@ use segcast_proto::token::{Claims, Keyring, TokenError, mint, verify};
 use segcast_proto::wire::Code;
 use std::sync::LazyLock;
 
-/// Bound into every signature (PROTOCOL.md section 6).
+/// Bound into every signature (docs/protocol, section 6).
 const EXTERNAL_AAD: &[u8] = b"segcast v1 access token";
 
 static CENTER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&[1; 32]));

@@ -118,7 +118,7 @@ impl Faults {
                     self.applied.duplicated.push(place);
                 }
                 Some(Fault::Corrupt) => {
-                    // The tag ends the packet (PROTOCOL.md, section 3).
+                    // The tag ends the packet (docs/protocol, section 3).
                     train[to - 1] ^= 0x80;
                     self.applied.corrupted.push(place);
                 }

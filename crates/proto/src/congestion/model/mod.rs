@@ -252,7 +252,7 @@ impl Model {
         (scale(self.bdp(), gain) + self.unreported() + self.train()).max(self.floor())
     }
 
-    /// Data that arrives between two reports (PROTOCOL.md section 10), or what bursts of reports show, if more: at most
+    /// Data that arrives between two reports (docs/protocol, section 10), or what bursts of reports show, if more: at most
     /// the longest interval's worth, whatever the client does.
     fn unreported(&self) -> u64 {
         let interval = (self.min_rtt.get() / 4).clamp(REPORT_DELAY_MIN, REPORT_DELAY_MAX);

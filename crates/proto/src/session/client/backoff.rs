@@ -1,4 +1,4 @@
-//! When to try again what an edge refused, or a session that it ended (PROTOCOL.md section 14).
+//! When to try again what an edge refused, or a session that it ended (docs/protocol, section 14).
 
 use crate::time::{Duration, Instant};
 

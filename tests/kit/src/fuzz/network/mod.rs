@@ -66,7 +66,7 @@ const TURNS_MAX: usize = 20_000;
 /// One way through a good network.
 const DELAY: Duration = Duration::from_millis(5);
 /// Packets in the shortest epoch: so many that some arrive, however bad the network is. A peer whose epochs arrive with
-/// less than 16 packets each is taken for one that leads hastily (PROTOCOL.md section 3).
+/// less than 16 packets each is taken for one that leads hastily (docs/protocol, section 3).
 const EPOCH_PACKETS_MIN: u64 = 512;
 /// Datagrams on their way; more push out the oldest.
 const FLIGHTS_MAX: usize = 256;
