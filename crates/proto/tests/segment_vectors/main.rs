@@ -1,8 +1,14 @@
-//! `tests/vectors/segment.json` and `manifest.json`, reproduced byte for byte (docs/protocol, sections 12, 13, 15).
+//! `tests/vectors/segment.json`, `manifest.json` and `parity.json`, reproduced byte for byte (docs/protocol, sections 12,
+//! 13, 15).
 //!
 //! `SEGCAST_BLESS=1` writes the files anew: only for a change of the protocol.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+/// Parity of small segments.
+mod parity;
+/// The parity code written from its description.
+mod written;
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +38,7 @@ fn cipher() -> SegmentCipher {
 }
 
 /// Compares `vectors` with the stored file, or writes it.
-fn check(file: &str, vectors: &[Value]) {
+pub(crate) fn check(file: &str, vectors: &[Value]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(file);
     let ours = Value::Array(vectors.to_vec());
     if std::env::var_os("SEGCAST_BLESS").is_some() {
