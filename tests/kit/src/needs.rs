@@ -78,6 +78,14 @@ pub fn iperf3() -> Result<(), String> {
     runs("iperf3", "--version")
 }
 
+/// Python with the package `cryptography`.
+///
+/// # Errors
+/// When either is not installed.
+pub fn python_cryptography() -> Result<(), String> {
+    runs("python3", "-cimport cryptography")
+}
+
 /// `strace`, and the right to trace.
 ///
 /// # Errors
