@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Package, and the workspace packages that it may depend on (tests of it may use more).
-const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
     ("segcast-proto", &[]),
     ("segcast-sysio", &[]),
     ("segcast-store", &["segcast-proto", "segcast-sysio"]),
@@ -18,13 +18,12 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("segcast-load", &["segcast-proto", "segcast-sysio", "segcast-client"]),
     ("segcast", ALL.split_last().expect("libraries and the binary").1),
     ("segcast-bench", &ALL),
-    ("segcast-tuning", &[]),
     ("segcast-kit", &ALL),
     ("segcast-tests", &ALL),
 ];
 
 /// All that others may depend on: the libraries, then the binary.
-const ALL: [&str; 9] = [
+const ALL: [&str; 8] = [
     "segcast-proto",
     "segcast-sysio",
     "segcast-store",
@@ -32,7 +31,6 @@ const ALL: [&str; 9] = [
     "segcast-center",
     "segcast-client",
     "segcast-load",
-    "segcast-tuning",
     "segcast",
 ];
 
@@ -200,7 +198,6 @@ mod tests {
             ("segcast-edge", "segcast-center"),
             ("segcast-center", "segcast-sysio"),
             ("segcast", "segcast-tests"),
-            ("segcast-tuning", "segcast-proto"),
             ("segcast-edge", "libc"),
             ("segcast-client", "tokio"),
         ] {
