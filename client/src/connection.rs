@@ -175,7 +175,9 @@ impl Connections {
     /// What session `index` and those before it in its place counted.
     #[must_use]
     pub fn stats(&self, index: usize) -> ClientStats {
-        sum(&self.peers[index].before, self.peers[index].session.stats())
+        let mut all = self.peers[index].before;
+        all += *self.peers[index].session.stats();
+        all
     }
 
     /// Ends a [`Connections::turn`] from another thread.
@@ -326,28 +328,4 @@ pub fn begin(
         epoch_packets: EPOCH_PACKETS,
     };
     ClientSession::new(config, seed, now()).map_err(ConnectionError::Session)
-}
-
-fn sum(a: &ClientStats, b: &ClientStats) -> ClientStats {
-    ClientStats {
-        datagrams_in: a.datagrams_in + b.datagrams_in,
-        bytes_in: a.bytes_in + b.bytes_in,
-        datagrams_out: a.datagrams_out + b.datagrams_out,
-        data_bytes: a.data_bytes + b.data_bytes,
-        duplicate_bytes: a.duplicate_bytes + b.duplicate_bytes,
-        repair_bytes: a.repair_bytes + b.repair_bytes,
-        requests: a.requests + b.requests,
-        refused: a.refused + b.refused,
-        deferred: a.deferred + b.deferred,
-        reports: a.reports + b.reports,
-        repair_datagrams: a.repair_datagrams + b.repair_datagrams,
-        needless_datagrams: a.needless_datagrams + b.needless_datagrams,
-        reordered: a.reordered + b.reordered,
-        corrupt: a.corrupt + b.corrupt,
-        replayed: a.replayed + b.replayed,
-        stray: a.stray + b.stray,
-        timeouts: a.timeouts + b.timeouts,
-        handshakes: a.handshakes + b.handshakes,
-        datagram_bytes: a.datagram_bytes.max(b.datagram_bytes),
-    }
 }

@@ -89,7 +89,7 @@ fn settings_reach_the_shards() {
     let server = Server::start(config).expect("start");
     let mut client = world.client(&world.center, &server, server.local_addresses()[0], 1);
     fetch_everything(&mut client);
-    assert_eq!(client.session.stats().datagram_bytes, 1200);
+    assert_eq!(client.session.stats().datagram_bytes.0, 1200);
     client.finish();
     wait_for(&server, "segcast_edge_sessions_closed_total{code=\"CLIENT_DONE\"}", |n| n == 1);
     assert!(metric(&server, "segcast_edge_cookies_total") > 0);

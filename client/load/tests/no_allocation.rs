@@ -38,9 +38,9 @@ fn recording_allocates_nothing() {
         }
         sum.times.add(&interval.times);
         sum.ledger.add(&interval.ledger);
-        sum.wire.add(&interval.wire);
+        sum.wire += interval.wire;
         sum.playout.add(&interval.playout);
-        sum.health.add(&interval.health);
+        sum.health += interval.health;
         interval.times.clear();
         interval.playout.clear();
     });

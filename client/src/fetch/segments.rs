@@ -13,6 +13,7 @@ use super::worker::{Job, Outcome, Worker};
 use crate::connection::now;
 use crate::file::{Bitmap, Identity, PartFile};
 use segcast_proto::ids::ObjectNumber;
+use segcast_proto::session::client::ClientStats;
 use segcast_proto::time::{Duration, Instant};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -243,13 +244,11 @@ impl Segments {
     pub(super) fn report(&self, edges: &mut Edges, title: &Title, begun: Instant) -> Report {
         let elapsed = now().saturating_since(begun).as_secs_f64();
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let (mut data, mut repair, mut datagram_bytes) = (0, 0, 0);
+        let mut all = ClientStats::default();
         let mut shares = Vec::new();
         for (index, share) in self.shares.iter().enumerate() {
             let stats = edges.connections().stats(index);
-            data += stats.data_bytes;
-            repair += stats.repair_bytes;
-            datagram_bytes = datagram_bytes.max(stats.datagram_bytes);
+            all += stats;
             shares.push(EdgeShare {
                 address: edges.connections().edge(index).address,
                 segments: share.segments,
@@ -260,6 +259,7 @@ impl Segments {
                 handshakes: stats.handshakes,
             });
         }
+        let (data, repair) = (all.data_bytes, all.repair_bytes);
         let fetched = self.identity.segments.saturating_sub(self.resumed);
         let description = title.manifest().root().description();
         Report {
@@ -274,7 +274,7 @@ impl Segments {
             first_byte: self.first_byte.quantiles(),
             segment_time: self.segment_time.quantiles(),
             retransmitted_share: if data == 0 { 0.0 } else { repair as f64 / data as f64 },
-            datagram_bytes,
+            datagram_bytes: all.datagram_bytes.0,
             io: edges.connections().io().to_string(),
             edges: shares,
         }

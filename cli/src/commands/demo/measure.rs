@@ -64,7 +64,7 @@ impl Observer for Sums {
         self.bytes += interval.wire.data_bytes;
         if interval.phase == MEASURED {
             self.times.add(&interval.times);
-            self.wire.add(&interval.wire);
+            self.wire += interval.wire;
             self.complete += interval.ledger.complete;
             // One thread drives all sessions.
             self.time += interval.health.wall;
@@ -161,7 +161,7 @@ impl Measured {
 
     /// The largest, bytes of UDP payload.
     pub(super) fn datagram_bytes(&self) -> usize {
-        self.sums.wire.datagram_bytes
+        self.sums.wire.datagram_bytes.0
     }
 }
 

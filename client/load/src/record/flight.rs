@@ -1,23 +1,16 @@
 //! Segments under way, as somebody who looks now and then sees them: the L of Little's law, from neither of the times that
 //! are recorded.
 
+use derive_more::AddAssign;
 use segcast_proto::time::{Duration, Instant};
 
 /// Segment-seconds by sampling, and how far chance may have moved them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, AddAssign)]
 pub struct Flight {
     /// Segments under way, summed over time.
     pub seconds: f64,
     /// The variance of that sum, which sampling adds: seconds squared.
     pub variance: f64,
-}
-
-impl Flight {
-    /// Takes all of `other` in.
-    pub fn add(&mut self, other: &Self) {
-        self.seconds += other.seconds;
-        self.variance += other.variance;
-    }
 }
 
 /// One thread's count, looked at from outside: at any moments, as long as they are not chosen by what is counted.

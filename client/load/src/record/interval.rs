@@ -30,9 +30,9 @@ impl Interval {
     pub fn add(&mut self, other: &Self) {
         self.times.add(&other.times);
         self.ledger.add(&other.ledger);
-        self.wire.add(&other.wire);
+        self.wire += other.wire;
         self.playout.add(&other.playout);
-        self.health.add(&other.health);
+        self.health += other.health;
     }
 
     /// Forgets all, keeps the memory.

@@ -2,7 +2,7 @@
 
 use super::quantile::{self, Latency};
 use super::{Basis, Quantity, Series, Sums};
-use crate::record::{self, Failure, Unoffered};
+use crate::record::{self, Failure, Unoffered, Wire};
 use segcast_proto::wire::code::Code;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -117,53 +117,6 @@ fn code_name(code: Code) -> String {
     }
 }
 
-/// Datagrams as the generator saw them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Wire {
-    /// Authentic datagrams that came.
-    pub datagrams_in: u64,
-    /// Their bytes of UDP payload.
-    pub bytes_in: u64,
-    /// Datagrams sent.
-    pub datagrams_out: u64,
-    /// Bytes of segments that were new.
-    pub data_bytes: u64,
-    /// Bytes of segments that had come before.
-    pub duplicate_bytes: u64,
-    /// DATA datagrams that had to be asked for again.
-    pub lost_datagrams: u64,
-    /// Datagrams that came a second time, bit for bit.
-    pub duplicate_datagrams: u64,
-    /// Datagrams that came after a later one.
-    pub reordered_datagrams: u64,
-    /// Datagrams that failed authentication.
-    pub corrupt_datagrams: u64,
-    /// Datagrams dropped for another reason.
-    pub stray_datagrams: u64,
-    /// Datagrams that the kernel dropped before the generator could read them (SO_RXQ_OVFL).
-    pub overflow_datagrams: u64,
-}
-
-impl From<&record::Wire> for Wire {
-    fn from(from: &record::Wire) -> Self {
-        Self {
-            datagrams_in: from.datagrams_in,
-            bytes_in: from.bytes_in,
-            datagrams_out: from.datagrams_out,
-            data_bytes: from.data_bytes,
-            duplicate_bytes: from.duplicate_bytes,
-            lost_datagrams: from.lost_datagrams,
-            duplicate_datagrams: from.duplicate_datagrams,
-            reordered_datagrams: from.reordered_datagrams,
-            corrupt_datagrams: from.corrupt_datagrams,
-            stray_datagrams: from.stray_datagrams,
-            overflow_datagrams: from.overflow_datagrams,
-        }
-    }
-}
-
 /// What viewers would have seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -228,7 +181,7 @@ impl Span {
             ledger: (&sums.ledger).into(),
             goodput_bits_per_second: sums.goodput(),
             latency: latency.collect(),
-            wire: (&sums.wire).into(),
+            wire: sums.wire,
             playout: (&sums.playout).into(),
         }
     }

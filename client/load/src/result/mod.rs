@@ -18,7 +18,7 @@ pub use about::{About, End, Extent, Identity, PhaseAbout};
 pub use clock::Clock;
 pub use collector::{ClosedSecond, Collector};
 pub use document::{Judged, LoadResult, ResultError, SCHEMA, Verdict};
-pub use figures::{Figures, Ledger, Playout, Second, Span, Wire, failure, unoffered};
+pub use figures::{Figures, Ledger, Playout, Second, Span, failure, unoffered};
 pub use fingerprint::Fingerprint;
 pub(crate) use fingerprint::kibibytes;
 pub use generator::Generator;

@@ -25,11 +25,11 @@ impl Sums {
     pub(crate) fn add(&mut self, interval: &Interval, draining: bool) {
         self.times.add(&interval.times);
         self.ledger.add(&interval.ledger);
-        self.wire.add(&interval.wire);
+        self.wire += interval.wire;
         self.playout.add(&interval.playout);
-        self.health.add(&interval.health);
+        self.health += interval.health;
         if !interval.health.wall.is_zero() {
-            self.threads.entry(interval.thread).or_default().add(&interval.health);
+            *self.threads.entry(interval.thread).or_default() += interval.health;
         }
         if !draining {
             self.loaded_bytes += interval.wire.data_bytes;
@@ -41,11 +41,11 @@ impl Sums {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.times.add(&other.times);
         self.ledger.add(&other.ledger);
-        self.wire.add(&other.wire);
+        self.wire += other.wire;
         self.playout.add(&other.playout);
-        self.health.add(&other.health);
+        self.health += other.health;
         for (thread, health) in &other.threads {
-            self.threads.entry(*thread).or_default().add(health);
+            *self.threads.entry(*thread).or_default() += *health;
         }
         self.loaded_bytes += other.loaded_bytes;
         self.loaded_wall += other.loaded_wall;

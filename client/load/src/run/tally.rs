@@ -124,9 +124,9 @@ impl Tally {
     }
 
     /// Datagrams.
-    pub(super) fn wire(&mut self, wire: &Wire) {
+    pub(super) fn wire(&mut self, wire: Wire) {
         let latest = self.latest;
-        self.of(latest).wire.add(wire);
+        self.of(latest).wire += wire;
     }
 
     /// Whether phase `phase` has not begun.

@@ -261,7 +261,7 @@ impl<'a> Thread<'a> {
             viewer.touched = false;
             self.touched.pop_front();
             if viewer.has_left() {
-                self.tally.wire(&viewer.wire());
+                self.tally.wire(viewer.wire());
                 self.viewers[slot as usize] = None;
                 self.free.push(slot);
                 self.here -= 1;
@@ -317,10 +317,10 @@ impl<'a> Thread<'a> {
 
     fn count_wire(&mut self) {
         for viewer in self.viewers.iter_mut().flatten() {
-            self.tally.wire(&viewer.wire());
+            self.tally.wire(viewer.wire());
         }
         let overflow = self.driver.stats().receive_overflow;
-        self.tally.wire(&Wire {
+        self.tally.wire(Wire {
             overflow_datagrams: overflow - self.counted.overflow,
             stray_datagrams: self.stray - self.counted.stray,
             ..Wire::default()

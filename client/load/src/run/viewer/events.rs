@@ -101,7 +101,7 @@ impl Viewer {
     }
 
     pub(super) fn reopen(&mut self, setting: &Setting<'_>, now: Instant, tally: &mut Tally) {
-        tally.wire(&self.wire());
+        tally.wire(self.wire());
         match setting.session(self.viewing.seat, self.index) {
             Ok(session) => {
                 self.session = session;

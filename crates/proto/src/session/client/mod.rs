@@ -12,12 +12,14 @@ mod receive;
 mod reports;
 mod requests;
 mod rtt;
+mod stats;
 mod transmit;
 mod transport;
 
 pub use backoff::Backoff;
-pub use config::{ClientConfig, ClientEvent, ClientStats, FetchError, Fetched};
+pub use config::{ClientConfig, ClientEvent, FetchError, Fetched};
 pub use reports::Reports;
+pub use stats::{ClientStats, Largest};
 
 use crate::faults::{Fault, planted};
 use crate::handshake::HandshakeError;

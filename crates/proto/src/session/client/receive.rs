@@ -3,6 +3,7 @@
 use super::config::ClientEvent;
 use super::hello::HelloRtt;
 use super::requests::{StatusRtt, Waits};
+use super::stats::Largest;
 use super::transport::{Message, Transport};
 use super::{ClientSession, TIMEOUTS_UNRESPONSIVE};
 use crate::crypto::{OpenError, Opened};
@@ -139,7 +140,7 @@ impl ClientSession {
         transport.reports.received(now, opened.header.sequence, opened.frame.send_time, ce);
         self.stats.datagrams_in += 1;
         self.stats.bytes_in += bytes as u64;
-        self.stats.datagram_bytes = self.stats.datagram_bytes.max(bytes);
+        self.stats.datagram_bytes += Largest(bytes);
         self.stats.reordered += u64::from(!opened.is_highest);
         self.dispatch(now, &opened);
         Ok(())

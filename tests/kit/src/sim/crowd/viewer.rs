@@ -152,7 +152,7 @@ impl Viewer {
     fn begin_session(&mut self, now: Instant, rng: &mut ChaCha20Rng) {
         self.begins = None;
         if self.session.has_ended() {
-            self.before = sum(&self.before, self.session.stats());
+            self.before = self.stats();
             self.session = begin(self.number, &self.keys, draw(rng), now);
         }
     }
@@ -244,16 +244,8 @@ impl Viewer {
     }
 
     pub(super) fn stats(&self) -> ClientStats {
-        sum(&self.before, self.session.stats())
-    }
-}
-
-fn sum(a: &ClientStats, b: &ClientStats) -> ClientStats {
-    ClientStats {
-        refused: a.refused + b.refused,
-        deferred: a.deferred + b.deferred,
-        requests: a.requests + b.requests,
-        duplicate_bytes: a.duplicate_bytes + b.duplicate_bytes,
-        ..ClientStats::default()
+        let mut all = self.before;
+        all += *self.session.stats();
+        all
     }
 }
