@@ -14,6 +14,7 @@ mod exit;
 mod keyfiles;
 /// Every bound of the edge.
 pub mod limits;
+mod mailbox;
 mod metric;
 mod populate;
 mod record;

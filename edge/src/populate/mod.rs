@@ -17,7 +17,7 @@ use segcast_store::Catalogue;
 use segcast_sysio::bell::Bell;
 
 use crate::limits;
-use crate::shard::mail::{Mailbox, Populated};
+use crate::mailbox::{Mailbox, Populated};
 use locks::Locks;
 
 #[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]

@@ -24,9 +24,8 @@ use crate::board::Board;
 use crate::config::{Admin, Config};
 use crate::keyfiles::{self, KeyError};
 use crate::limits;
+use crate::mailbox::{Control, Mailbox, Report};
 use crate::populate::Pool;
-use crate::shard::control::{Control, Report};
-use crate::shard::mail::Mailbox;
 use crate::shard::{self, Setup};
 
 pub use check::check;

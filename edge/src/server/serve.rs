@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Alone, Server, StartError, Supervisor, run};
 use crate::config::{ConfigSource, show_duration};
 use crate::exit::Exit;
-use crate::shard::control::{Control, Report};
+use crate::mailbox::{Control, Report};
 
 impl Server {
     /// Serves until a drain has ended or something has failed, then stops everything.

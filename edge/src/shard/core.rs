@@ -10,12 +10,11 @@ use segcast_proto::session::server::{Disposition, Endpoint, Path, ServerEvent, S
 use segcast_proto::time::Instant;
 use segcast_sysio::clock;
 
-use super::control::Control;
-use super::mail::{Mailbox, Populated, Stray};
 use super::now;
 use super::source::Source;
 use crate::board::{Board, Values};
 use crate::limits;
+use crate::mailbox::{Control, Mailbox, Populated, Stray};
 use crate::metric::{self, Metric, VALUES};
 use crate::populate;
 use crate::record::Closed;

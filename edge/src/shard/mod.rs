@@ -4,17 +4,10 @@
 //! One turn: the driver sends what was queued, waits, and hands over what came; the mailbox is emptied; timers
 //! fire; trains are sealed into free send buffers; failures go back to the endpoint; counters are published.
 
-pub(crate) mod control;
 pub(crate) mod core;
-pub(crate) mod mail;
-mod posted;
 mod pressure;
 mod publish;
 pub(crate) mod source;
-/// The atomics of `posted`.
-mod sync {
-    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
-}
 
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
@@ -34,11 +27,10 @@ use segcast_sysio::{SysError, clock, cpu};
 use crate::board::Board;
 use crate::config::Sets;
 use crate::limits;
+use crate::mailbox::{Mailbox, Report};
 use crate::metric::Metric;
 use crate::populate;
-use control::Report;
 use core::Core;
-use mail::Mailbox;
 use pressure::Pressure;
 use source::Source;
 

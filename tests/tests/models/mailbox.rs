@@ -10,7 +10,7 @@ use std::sync::Arc;
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
 }
-#[path = "../../../edge/src/shard/posted.rs"]
+#[path = "../../../edge/src/mailbox/posted.rs"]
 mod posted;
 
 /// A queue of two places, each of one poster: what was pushed may be seen late, as in a queue without a lock.

@@ -3,6 +3,13 @@
 //! Posting takes no lock. A waker is called only by the first post after the shard has looked, so that a
 //! burst costs one system call.
 
+mod control;
+mod posted;
+/// The atomics of `posted`.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+}
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,9 +18,10 @@ use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::server::{Handoff, Path};
 use segcast_sysio::driver::Waker;
 
-use super::control::Control;
-use super::posted::Posted;
 use crate::limits;
+use posted::Posted;
+
+pub(crate) use control::{Control, Report};
 
 /// A datagram that the kernel gave to a shard it does not belong to.
 pub(crate) struct Stray {
