@@ -2,6 +2,7 @@
 //!
 //! It shares nothing with the shards but the [`Board`]; when it is slow or dead, they do not notice.
 
+mod collector;
 mod listener;
 
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +19,7 @@ use prometheus_client::registry::Registry;
 
 use crate::board::Board;
 use crate::limits;
-use crate::metric::BoardCollector;
+use collector::BoardCollector;
 use listener::BoundedListener;
 
 /// The running side thread.
