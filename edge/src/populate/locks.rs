@@ -17,8 +17,13 @@ const HOLD: Duration = limits::RESIDENT_TRUST.saturating_add(Duration::from_secs
 /// And after this it goes although nothing else needs its place, so that a removed set's space is given back.
 const FORGET: Duration = HOLD.saturating_mul(3);
 
-/// A segment of the catalogue at hand.
-type Key = (u32, ObjectNumber);
+/// A segment of a catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// The set's index in the catalogue.
+    pub(super) index: u32,
+    pub(super) object: ObjectNumber,
+}
 
 #[derive(Debug)]
 struct Locked {
@@ -55,17 +60,10 @@ impl Locks {
     }
 
     /// Renews the lock of a segment; false: it has none.
-    pub(super) fn renew(
-        &mut self,
-        catalogue: &Catalogue,
-        index: u32,
-        object: ObjectNumber,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn renew(&mut self, catalogue: &Catalogue, key: Key, now: Instant) -> bool {
         if !self.catalogue.is_same(catalogue) {
             return false;
         }
-        let key = (index, object);
         let Some(locked) = self.locked.get_mut(&key) else { return false };
         self.order.remove(&(locked.renewed, key));
         locked.renewed = now;
@@ -74,22 +72,15 @@ impl Locks {
     }
 
     /// Locks a segment that is resident, or renews its lock; false: there is no room, and it may be evicted.
-    pub(super) fn keep(
-        &mut self,
-        catalogue: &Catalogue,
-        index: u32,
-        object: ObjectNumber,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn keep(&mut self, catalogue: &Catalogue, key: Key, now: Instant) -> bool {
         if !self.catalogue.is_same(catalogue) {
             self.release_until(None);
             self.catalogue = catalogue.clone();
         }
-        if self.renew(catalogue, index, object, now) {
+        if self.renew(catalogue, key, now) {
             return true;
         }
-        let key = (index, object);
-        let Some(set) = catalogue.set(index) else { return false };
+        let Some(set) = catalogue.set(key.index) else { return false };
         let bytes = u64::from(set.segment_bytes).next_multiple_of(page_bytes() as u64);
         self.make_room(bytes, now) && self.lock(key, bytes, now)
     }
@@ -118,7 +109,7 @@ impl Locks {
     }
 
     fn lock(&mut self, key: Key, bytes: u64, now: Instant) -> bool {
-        if let Err(error) = self.catalogue.lock(key.0, key.1) {
+        if let Err(error) = self.catalogue.lock(key.index, key.object) {
             tracing::warn!(%error, locked = self.bytes, "no more segments can be locked in memory");
             self.budget = self.bytes;
             return false;
@@ -142,7 +133,7 @@ impl Locks {
         let Some(locked) = self.locked.remove(&key) else { return };
         self.order.remove(&(locked.renewed, key));
         self.bytes -= locked.bytes;
-        if let Err(error) = self.catalogue.unlock(key.0, key.1) {
+        if let Err(error) = self.catalogue.unlock(key.index, key.object) {
             tracing::warn!(%error, "a segment cannot be unlocked");
         }
     }
@@ -156,6 +147,10 @@ mod tests {
     use segcast_store::{Options, Store};
 
     const SEGMENT: u64 = SEGMENT_UNIT as u64;
+
+    fn key(index: u32, number: u32) -> Key {
+        Key { index, object: ObjectNumber(number) }
+    }
 
     fn catalogue(directory: &std::path::Path) -> Catalogue {
         let options = Options { create: true, file_bytes: Some(64 << 20), ..Options::default() };
@@ -188,7 +183,7 @@ mod tests {
         let catalogue = catalogue(directory.path());
         let mut locks = Locks::new(2 * SEGMENT);
         let now = Instant::now();
-        let mut keep = |number, at| locks.keep(&catalogue, 0, ObjectNumber(number), at);
+        let mut keep = |number, at| locks.keep(&catalogue, key(0, number), at);
         assert!(keep(0, now) && keep(1, now + Duration::from_secs(1)));
         assert_eq!(locked_bytes(directory.path()), 2 * SEGMENT, "the kernel knows of it");
         assert!(!keep(2, now + Duration::from_secs(2)), "both are in use");
@@ -208,10 +203,10 @@ mod tests {
         let (one, two) = (catalogue(one.path()), catalogue(two.path()));
         let mut locks = Locks::new(4 * SEGMENT);
         let now = Instant::now();
-        (0..3).for_each(|n| assert!(locks.keep(&one, 0, ObjectNumber(n), now)));
-        assert!(locks.keep(&two, 0, ObjectNumber(0), now));
+        (0..3).for_each(|n| assert!(locks.keep(&one, key(0, n), now)));
+        assert!(locks.keep(&two, key(0, 0), now));
         assert_eq!(locks.bytes(), SEGMENT);
-        assert!(!locks.keep(&two, 7, ObjectNumber(0), now), "no such set");
+        assert!(!locks.keep(&two, key(7, 0), now), "no such set");
     }
 
     #[test]
@@ -219,6 +214,6 @@ mod tests {
         let directory = tempfile::tempdir().expect("tempdir");
         let catalogue = catalogue(directory.path());
         let mut locks = Locks::new(SEGMENT - 1);
-        assert!(!locks.keep(&catalogue, 0, ObjectNumber(0), Instant::now()));
+        assert!(!locks.keep(&catalogue, key(0, 0), Instant::now()));
     }
 }

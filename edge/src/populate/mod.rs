@@ -18,7 +18,7 @@ use segcast_sysio::bell::Bell;
 
 use crate::limits;
 use crate::mailbox::{Mailbox, Populated};
-use locks::Locks;
+use locks::{Key, Locks};
 
 #[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]
 type Mutex<T> = std::sync::Mutex<T>;
@@ -52,9 +52,13 @@ enum Found {
 }
 
 impl Request {
+    fn key(&self) -> Key {
+        Key { index: self.index, object: self.object }
+    }
+
     fn find(&self, queue: &Queue) -> Found {
         let Self { catalogue, index, object, .. } = self;
-        let renew = |locks: &mut Locks| locks.renew(catalogue, *index, *object, Instant::now());
+        let renew = |locks: &mut Locks| locks.renew(catalogue, self.key(), Instant::now());
         if queue.with_locks(renew) {
             Found::Locked
         } else if catalogue.is_resident(*index, *object) {
@@ -205,7 +209,7 @@ fn populate(queue: &Queue, request: &Request, found: &Found) -> Populated {
         tracing::warn!(set, segment = object.0, %error, "a segment cannot be read");
     }
     let ready = result.is_ok();
-    let keep = |locks: &mut Locks| locks.keep(catalogue, index, object, Instant::now());
+    let keep = |locks: &mut Locks| locks.keep(catalogue, request.key(), Instant::now());
     let locked = ready && queue.with_locks(keep);
     let trust = if locked { limits::RESIDENT_TRUST } else { limits::RESIDENT_TRUST_UNLOCKED };
     Populated { set, object, ready, trust }
