@@ -1,12 +1,12 @@
 //! Where every junk datagram went: by the edge's own counters, and by the kernel's for those it never saw.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use serde::Serialize;
 
 use super::place::{Place, Side};
-use super::stage::Stage;
 use crate::measure::metrics;
 
 /// Counters at one moment.
@@ -37,17 +37,16 @@ pub(super) struct Fates {
 }
 
 impl Snapshot {
-    /// Reads all counters.
+    /// Reads all counters of the edge that listens on `port` and has its metrics page at `admin`.
     ///
     /// # Errors
     /// When the edge does not answer or /proc cannot be read.
-    pub(super) fn take(stage: &Stage) -> anyhow::Result<Self> {
-        let text = stage.place.at(Side::Edge, || Ok(metrics::fetch(stage.admin)?))?;
-        let port = stage.edge.address.port();
+    pub(super) fn take(place: &Place, admin: SocketAddr, port: u16) -> anyhow::Result<Self> {
+        let text = place.at(Side::Edge, || Ok(metrics::fetch(admin)?))?;
         let softnet = std::fs::read_to_string("/proc/net/softnet_stat").context("softnet_stat")?;
         Ok(Self {
             metrics: metrics::values(&text),
-            socket_drops: socket_drops(&udp_table(&stage.place)?, port)?,
+            socket_drops: socket_drops(&udp_table(place)?, port)?,
             backlog_drops: backlog_drops(&softnet),
         })
     }

@@ -183,7 +183,7 @@ impl Stage {
         rate: f64,
         work: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<(T, Sent, Fates)> {
-        let before = Snapshot::take(self)?;
+        let before = self.counters()?;
         let stop = AtomicBool::new(false);
         let (done, sent) = std::thread::scope(|scope| {
             let send = || -> anyhow::Result<Sent> {
@@ -199,12 +199,16 @@ impl Stage {
         Ok((done, sent, self.settled(&before, sent.datagrams)?))
     }
 
+    fn counters(&self) -> anyhow::Result<Snapshot> {
+        Snapshot::take(&self.place, self.admin, self.edge.address.port())
+    }
+
     /// Books `offered` datagrams, once the edge has counted what it will.
     fn settled(&self, before: &Snapshot, offered: u64) -> anyhow::Result<Fates> {
         let (mut last, mut unchanged) = (0, 0);
         loop {
             sleep(SETTLE);
-            let fates = Snapshot::take(self)?.fates(before, offered);
+            let fates = self.counters()?.fates(before, offered);
             unchanged = if fates.arrived == last { unchanged + 1 } else { 0 };
             if fates.lost_before <= 0 || unchanged == SETTLED {
                 return Ok(fates);
