@@ -1,6 +1,5 @@
 //! A segment that is wanted: from its intention to its end.
 
-use super::setting::Setting;
 use crate::record::Class;
 use segcast_proto::time::Instant;
 
@@ -29,31 +28,6 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn new(
-        setting: &Setting<'_>,
-        title: u16,
-        (number, k): (u32, u32),
-        class: Class,
-        intended: Instant,
-    ) -> Self {
-        let index = usize::from(title);
-        let known = &setting.plan.titles[index];
-        Self {
-            handle: known.handle,
-            title,
-            number,
-            k,
-            bytes: known.segment_bytes,
-            class,
-            phase: setting.phase_at(intended),
-            intended,
-            deadline: intended + setting.plan.deadline(index),
-            give_up: intended + setting.plan.workload.timeout,
-            asked: None,
-            blocked: false,
-        }
-    }
-
     /// When it is given up on.
     pub(super) fn due(&self) -> Instant {
         if self.asked.is_some() { self.give_up } else { self.deadline }

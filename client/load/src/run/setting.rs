@@ -4,10 +4,22 @@ use super::buffers::Buffers;
 use super::segment::Segment;
 use super::{RunConfig, Subject};
 use crate::plan::{Pace, Plan};
+use crate::record::Class;
 use segcast_client::connection::{ConnectionConfig, ConnectionError, begin};
 use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Instant;
 use std::cell::Cell;
+
+/// Which segment a viewer wants next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// The index of its title.
+    pub(super) title: u16,
+    pub(super) number: u32,
+    /// Which of the viewing, from 0.
+    pub(super) k: u32,
+    pub(super) class: Class,
+}
 
 /// Plan, edge, keys and settings of a run.
 pub(super) struct Setting<'a> {
@@ -42,6 +54,27 @@ impl<'a> Setting<'a> {
     /// The phase in which `at` lies.
     pub(super) fn phase_at(&self, at: Instant) -> usize {
         self.plan.phase_at(at.saturating_since(self.begin))
+    }
+
+    /// A segment whose time is `intended`.
+    pub(super) fn segment(&self, wanted: Wanted, intended: Instant) -> Segment {
+        let Wanted { title, number, k, class } = wanted;
+        let index = usize::from(title);
+        let known = &self.plan.titles[index];
+        Segment {
+            handle: known.handle,
+            title,
+            number,
+            k,
+            bytes: known.segment_bytes,
+            class,
+            phase: self.phase_at(intended),
+            intended,
+            deadline: intended + self.plan.deadline(index),
+            give_up: intended + self.plan.workload.timeout,
+            asked: None,
+            blocked: false,
+        }
     }
 
     /// A new session of the viewer on `seat`.

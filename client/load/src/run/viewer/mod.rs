@@ -3,7 +3,7 @@
 mod events;
 
 use super::segment::Segment;
-use super::setting::Setting;
+use super::setting::{Setting, Wanted};
 use super::tally::{End, Tally};
 use super::timers::Armed;
 use crate::plan::Viewing;
@@ -167,8 +167,8 @@ impl Viewer {
         at: Instant,
         tally: &mut Tally,
     ) {
-        let segment = Segment::new(setting, title, (number, 0), Class::Start, at);
-        self.intend(segment, tally);
+        let wanted = Wanted { title, number, k: 0, class: Class::Start };
+        self.intend(setting.segment(wanted, at), tally);
     }
 
     /// Tells what its session has under way, whenever that may have changed.
@@ -270,9 +270,9 @@ impl Viewer {
     fn intend_next(&mut self, setting: &Setting<'_>, at: Instant, tally: &mut Tally) {
         let class = if self.k == 0 { Class::Start } else { Class::Next };
         let number = setting.plan.segment_of(&self.viewing, self.k);
-        let segment = Segment::new(setting, self.viewing.title, (number, self.k), class, at);
+        let wanted = Wanted { title: self.viewing.title, number, k: self.k, class };
         self.k += 1;
-        self.intend(segment, tally);
+        self.intend(setting.segment(wanted, at), tally);
     }
 
     fn intend(&mut self, segment: Segment, tally: &mut Tally) {
