@@ -1,7 +1,8 @@
 //! Runs for tests: intervals as threads would record them, from a seed, and the results of them.
 
+use crate::collector::Collector;
 use crate::record::{Class, Failure, Interval, Unoffered};
-use crate::result::{About, Clock, Collector, End, Extent, LoadResult, PhaseAbout};
+use crate::result::{About, Clock, End, Extent, LoadResult, PhaseAbout};
 use crate::server::{Sampler, ServerTarget};
 use crate::slo::Slo;
 use rand_chacha::ChaCha8Rng;

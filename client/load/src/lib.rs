@@ -7,6 +7,8 @@
 
 /// Whether the generator can be trusted on this machine.
 pub mod calibrate;
+/// Adding up what threads record.
+pub mod collector;
 /// Everything that will be asked for, and when.
 pub mod plan;
 /// When a viewer would see pictures, and when the picture would stand still.
@@ -17,7 +19,7 @@ pub mod record;
 pub mod recorder;
 /// JSON, interval log, text, HTML.
 pub mod report;
-/// What was recorded, added up, judged and stored.
+/// What was recorded, as figures that are judged and stored.
 pub mod result;
 /// Making the load.
 pub mod run;

@@ -1,8 +1,9 @@
 //! Where a run reports to: adds up, shows, logs, and looks at the server where phases meet.
 
+use crate::collector::{ClosedSecond, Collector};
 use crate::record::Interval;
 use crate::report::Hlog;
-use crate::result::{Clock, Collector, End, LoadResult};
+use crate::result::{Clock, End, LoadResult};
 use crate::run::Observer;
 use crate::server::Sampler;
 use crate::slo::Slo;
@@ -60,7 +61,7 @@ impl Recorder {
         }
     }
 
-    fn tell(&mut self, second: crate::result::ClosedSecond) {
+    fn tell(&mut self, second: ClosedSecond) {
         if let Some(hlog) = &mut self.hlog {
             hlog.write(&second);
         }

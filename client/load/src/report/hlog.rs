@@ -1,6 +1,7 @@
 //! HDR interval log: every second's histograms, one tag for each, for the tools that read such logs.
 
-use crate::result::{ClosedSecond, Series};
+use crate::collector::ClosedSecond;
+use crate::result::Series;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The stored result: one JSON document, from which every report is made.
 
-use super::{About, End, Extent, Figures, Fingerprint, Generator, Identity, Server};
-use crate::slo::Objective;
+use super::measured::Measured;
+use super::{Extent, Figures, Fingerprint, Generator, Identity, Objective, Server, not_measured};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -81,17 +81,6 @@ pub struct LoadResult {
     pub not_measured: Vec<String>,
 }
 
-/// What a result is made of.
-pub(crate) struct Measured<'a> {
-    pub(crate) about: &'a About,
-    pub(crate) end: &'a End,
-    pub(crate) figures: Figures,
-    pub(crate) generator: Generator,
-    pub(crate) objectives: Vec<Objective>,
-    pub(crate) server: Option<Server>,
-    pub(crate) fingerprint: Fingerprint,
-}
-
 /// Why a stored result cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultError {
@@ -123,7 +112,7 @@ pub enum ResultError {
 
 impl LoadResult {
     pub(crate) fn new(measured: Measured<'_>) -> Self {
-        let not_measured = super::not_measured::list(&measured);
+        let not_measured = not_measured::list(&measured);
         let Measured { about, end, figures, generator, objectives, server, fingerprint } = measured;
         let bottleneck = generator.failures();
         let verdict = match () {

@@ -1,7 +1,7 @@
 //! What a run says nothing about: every report has to say so.
 
 use super::Extent;
-use super::document::Measured;
+use super::measured::Measured;
 
 pub(super) fn list(measured: &Measured<'_>) -> Vec<String> {
     let mut list: Vec<String> = [

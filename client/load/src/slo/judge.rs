@@ -1,27 +1,7 @@
 //! Whether an objective was met.
 
 use super::{Metric, Share, Slo, Unit};
-use crate::result::{Ledger, Sums, quantile};
-use serde::{Deserialize, Serialize};
-
-/// An objective and what was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Objective {
-    /// As it was written.
-    pub text: String,
-    /// Whether it was met. What was not measured was not met.
-    pub met: bool,
-    /// What was found, in words; or why nothing was.
-    pub found: String,
-    /// The same as a number: µs, a share (0 to 1), a count, or bit/s. Null when nothing was found.
-    pub value: Option<f64>,
-    /// The bound, in the same unit.
-    pub bound: f64,
-    /// Samples behind it.
-    pub n: u64,
-}
+use crate::result::{Ledger, Objective, Sums, quantile};
 
 /// A number and the samples behind it, or why there is none.
 type Found = (Result<f64, String>, u64);

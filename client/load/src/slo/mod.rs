@@ -24,7 +24,6 @@ use crate::record::Class;
 use crate::result::Series;
 use std::fmt;
 
-pub use judge::Objective;
 pub use parse::SloError;
 
 /// One objective.

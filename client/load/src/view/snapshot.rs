@@ -1,8 +1,7 @@
 //! What a view sees: one second and all so far, copied out of the collector.
 
-use crate::result::{
-    Basis, ClosedSecond, Collector, Ledger, Quantity, Second, Series, Sums, quantile,
-};
+use crate::collector::{ClosedSecond, Collector};
+use crate::result::{Basis, Ledger, Quantity, Second, Series, Sums, quantile};
 use serde::Serialize;
 use std::time::Duration;
 

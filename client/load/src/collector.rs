@@ -2,11 +2,12 @@
 //!
 //! Memory is bounded by phases and by a few open seconds: a second is told and forgotten when every thread is past it.
 
-use super::document::{LoadResult, Measured};
-use super::generator::{Evidence, Generator};
-use super::sums::share;
-use super::{About, Clock, End, Figures, Fingerprint, Second, Server, Span, Sums};
 use crate::record::Interval;
+use crate::result::generator::{Evidence, Generator};
+use crate::result::{
+    About, Clock, End, Figures, Fingerprint, LoadResult, Measured, Second, Server, Span, Sums,
+    share,
+};
 use crate::slo::Slo;
 use std::collections::BTreeMap;
 use std::time::Duration;
