@@ -16,6 +16,7 @@ pub mod store;
 pub mod writer;
 
 mod scan;
+mod shared;
 mod slots;
 mod space;
 mod verify;

@@ -12,7 +12,7 @@ use crate::format::set_file::{SetFile, check_pages};
 use crate::format::slot_header::SlotHeader;
 use crate::layer::{SyncPoint, WriteFile};
 use crate::scan::set_file_name;
-use crate::store::Shared;
+use crate::shared::Shared;
 
 /// A set that is being written. Nobody sees it before [`commit`](Self::commit) has returned; dropped before that,
 /// its slots are free again. It keeps one file descriptor open for each segment file it writes to.
