@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn all_drivers_that_there_are_take_part() {
         let args = Line::parse_from(["drivers"]).args;
-        assert_eq!(args.io, IoKind::ALL.map(|kind| kind.name()));
+        assert_eq!(args.io, IoKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>());
         assert!(FEATURES.iter().all(|feature| args.io.iter().any(|io| io == feature)));
         assert_eq!(
             args.trains.iter().map(|train| train.0).collect::<Vec<_>>(),

@@ -42,7 +42,7 @@ fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
     let faults = Fault::ALL.len() as u64;
     let progress = Progress::steps("every_planted_fault_is_found", "faults", faults);
-    for fault in Fault::ALL {
+    for &fault in Fault::ALL {
         match find(fault, first) {
             Some((seed, how)) => println!("{fault:?}: seed {} of {SEEDS}: {how}", seed - first + 1),
             None => missed.push(fault),

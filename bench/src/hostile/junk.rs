@@ -43,17 +43,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// All of them.
-    pub(super) const ALL: [Self; 7] = [
-        Self::Random,
-        Self::Mutated,
-        Self::ReplayedHello,
-        Self::SpoofedHello,
-        Self::ReplayedData,
-        Self::Oversized,
-        Self::Tiny,
-    ];
-
     /// How it is called.
     pub(super) fn name(self) -> &'static str {
         match self {

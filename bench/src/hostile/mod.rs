@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use segcast_client::access::Access;
@@ -150,7 +151,10 @@ impl Args {
     }
 
     fn kinds(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| self.only.is_empty() || self.only.contains(kind))
+        Kind::value_variants()
+            .iter()
+            .copied()
+            .filter(|kind| self.only.is_empty() || self.only.contains(kind))
     }
 
     fn pause(&self) -> anyhow::Result<()> {

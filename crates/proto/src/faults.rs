@@ -5,7 +5,7 @@
 //! remembered for that thread, so that a nonce that is used twice is noticed at once (`nonce_reused`).
 
 /// What can be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum Fault {
     /// The replay window takes every packet for a new one.
     ReplayWindowOff,
@@ -43,24 +43,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 16] = [
-        Self::ReplayWindowOff,
-        Self::RandomnessRepeats,
-        Self::SequenceStalls,
-        Self::RepairForgotten,
-        Self::RequestNotRepeated,
-        Self::NextEpochRefused,
-        Self::EpochByteWrong,
-        Self::SkipsNotChecked,
-        Self::AddressNotProven,
-        Self::RangeCutShort,
-        Self::OffsetWrong,
-        Self::StatusShifted,
-        Self::ReportGapsClosed,
-        Self::WaitersForgotten,
-        Self::CookieRefused,
-        Self::RefusalDropped,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 #[cfg(not(feature = "planted-faults"))]

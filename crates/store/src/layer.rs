@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 /// Which of the store's barriers a sync is. A commit passes [`Data`](Self::Data), [`Headers`](Self::Headers),
 /// [`SetFile`](Self::SetFile), [`SetsFolder`](Self::SetsFolder) in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum SyncPoint {
     /// The file `STORE`, before it gets its name.
     StoreFile,
@@ -37,17 +37,7 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::StoreFile,
-        Self::StoreFolder,
-        Self::SegmentFile,
-        Self::SegmentsFolder,
-        Self::OldHeaders,
-        Self::Data,
-        Self::Headers,
-        Self::SetFile,
-        Self::SetsFolder,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// A file opened for writing.

@@ -10,7 +10,7 @@ use crate::error::SysError;
 use crate::udp::set_option;
 
 /// The drivers there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::VariantArray)]
 pub enum IoKind {
     /// io_uring.
     Ring,
@@ -24,7 +24,7 @@ pub enum IoKind {
 
 impl IoKind {
     /// All of them, built in or not.
-    pub const ALL: [IoKind; 4] = [IoKind::Ring, IoKind::Mmsg, IoKind::TokioUring, IoKind::Glommio];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Its name in configurations, metrics and on the command line; for those behind a feature also the feature's.
     #[must_use]
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn drivers_that_are_not_built_in_say_which_feature_they_need() {
-        for kind in IoKind::ALL {
+        for &kind in IoKind::ALL {
             match choose(Some(kind)) {
                 Ok((chosen, _)) => assert!(chosen == kind && kind.is_built()),
                 Err(missing) if !kind.is_built() => {
@@ -186,7 +186,7 @@ mod tests {
             if disabled.is_ok_and(|value| value.trim() == "0") {
                 assert!(reason.contains("seccomp"), "{reason}");
             }
-            for kind in IoKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+            for kind in IoKind::ALL.iter().copied().filter(|kind| kind.is_built()) {
                 // Those on a runtime too: no panic, no exit.
                 let errno = choose(Some(kind)).err().and_then(|missing| missing.errno());
                 assert_eq!(errno, (kind != IoKind::Mmsg).then_some(libc::EPERM), "{kind:?}");

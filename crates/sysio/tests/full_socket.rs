@@ -73,7 +73,7 @@ fn full_sockets_hold_trains_back_and_change_none() {
         Ok(namespace) => namespace,
         Err(missing) => return skip(&missing),
     };
-    for kind in IoKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+    for kind in IoKind::ALL.iter().copied().filter(|kind| kind.is_built()) {
         match probe::choose(Some(kind)) {
             Ok(_) => namespace.run(|| trains_through_a_full_socket(kind)).expect("a thread"),
             Err(missing) => skip(&missing.to_string()),

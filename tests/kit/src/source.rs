@@ -18,7 +18,7 @@ pub fn content(set: u32, object: ObjectNumber, len: usize) -> Vec<u8> {
 }
 
 /// What is known of an object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::VariantArray)]
 pub enum State {
     /// In memory.
     #[default]
@@ -33,7 +33,7 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Ready, Self::Cold, Self::Damaged, Self::Absent];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// Sets in memory. What a set does not hold is past its end.

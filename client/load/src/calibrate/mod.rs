@@ -100,7 +100,7 @@ pub fn run(
     }
     let mut lab = Lab::new(config, stop)?;
     let mut rows = Vec::new();
-    for check in Check::ALL {
+    for &check in Check::ALL {
         if !config.only.is_empty() && !config.only.contains(&check) {
             continue;
         }

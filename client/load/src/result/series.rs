@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray,
+)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
@@ -26,7 +28,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ttfb, Self::Ttlb, Self::Open, Self::Startup, Self::Lag];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// As objectives write it.
     #[must_use]
@@ -54,7 +56,9 @@ impl Quantity {
 }
 
 /// From when a time is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray,
+)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
@@ -66,7 +70,7 @@ pub enum Basis {
 
 impl Basis {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::Service, Self::Response];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// As objectives write it.
     #[must_use]
@@ -102,7 +106,7 @@ impl Series {
     /// Every histogram that is recorded, each once.
     pub fn all() -> impl Iterator<Item = Self> {
         let classes = [Some(Class::Start), Some(Class::Next), None];
-        Quantity::ALL.into_iter().flat_map(move |quantity| {
+        Quantity::ALL.iter().copied().flat_map(move |quantity| {
             let classes = classes.into_iter().filter(move |c| c.is_some() == quantity.has_class());
             classes.flat_map(move |class| {
                 let bases = [Some(Basis::Service), Some(Basis::Response), None];

@@ -98,7 +98,7 @@ fn metric(name: &str, at: usize) -> Result<Metric, Wrong> {
 }
 
 fn known() -> String {
-    let times: Vec<_> = Quantity::ALL.into_iter().map(Quantity::name).collect();
+    let times: Vec<_> = Quantity::ALL.iter().copied().map(Quantity::name).collect();
     let shares: Vec<_> = SHARES.iter().map(|(name, _)| *name).collect();
     format!(
         "there are {} (times), {}, rebuffer, start_failures, stalls, goodput",
@@ -126,7 +126,7 @@ fn times(parts: &[Part<'_>]) -> Result<Metric, Wrong> {
         rest.next();
     }
     let (at, part) = rest.next().unwrap_or((class_at, ""));
-    let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.name() == part);
+    let quantity = Quantity::ALL.iter().copied().find(|quantity| quantity.name() == part);
     let Some(quantity) = quantity else {
         let what = if class.is_some() { "ttfb, ttlb or lag come after a class" } else { &known() };
         return Err((at, format!("no metric {part:?}: {what}")));
@@ -137,7 +137,7 @@ fn times(parts: &[Part<'_>]) -> Result<Metric, Wrong> {
     }
     let basis = rest
         .peek()
-        .and_then(|(_, part)| Basis::ALL.into_iter().find(|basis| basis.name() == *part));
+        .and_then(|(_, part)| Basis::ALL.iter().copied().find(|basis| basis.name() == *part));
     if let (Some(basis), Some((at, _))) = (basis, rest.peek().copied()) {
         if !quantity.has_basis() {
             let problem = format!("{} has no {}: leave it out", quantity.name(), basis.name());

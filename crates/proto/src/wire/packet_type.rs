@@ -3,7 +3,7 @@
 use super::DecodeError;
 
 /// What a packet is. Types from 0x10 are sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 #[repr(u8)]
 pub enum PacketType {
     /// Client's first packet: Noise message 1.
@@ -52,29 +52,7 @@ pub enum PacketType {
 
 impl PacketType {
     /// Every type, in ascending order.
-    pub const ALL: [Self; 21] = [
-        Self::Hello,
-        Self::Welcome,
-        Self::Cookie,
-        Self::Defer,
-        Self::Data,
-        Self::Symbol,
-        Self::Leaves,
-        Self::GroupProbe,
-        Self::Request,
-        Self::Report,
-        Self::Status,
-        Self::Refuse,
-        Self::Pulse,
-        Self::PulseReply,
-        Self::PathChallenge,
-        Self::PathResponse,
-        Self::SizeProbe,
-        Self::Cancel,
-        Self::Close,
-        Self::GroupKey,
-        Self::Nack,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Whether packets of this type are sealed under a session's or a group's key.
     #[must_use]
@@ -158,7 +136,7 @@ mod tests {
 
     #[test]
     fn only_the_three_of_the_handshake_are_not_sealed() {
-        let open: Vec<_> = PacketType::ALL.into_iter().filter(|t| !t.is_sealed()).collect();
+        let open: Vec<_> = PacketType::ALL.iter().copied().filter(|t| !t.is_sealed()).collect();
         let unsealed =
             [PacketType::Hello, PacketType::Welcome, PacketType::Cookie, PacketType::Defer];
         assert_eq!(open, unsealed);

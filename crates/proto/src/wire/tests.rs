@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 fn packet_types() -> impl Strategy<Value = PacketType> {
-    proptest::sample::select(&PacketType::ALL[..])
+    proptest::sample::select(PacketType::ALL)
 }
 
 fn clear_headers() -> impl Strategy<Value = ClearHeader> {

@@ -102,7 +102,7 @@ fn what_was_committed_is_there_after_any_kill() {
 #[test]
 fn without_any_one_barrier_the_check_finds_damage() {
     let seed = seed();
-    for point in SyncPoint::ALL {
+    for &point in SyncPoint::ALL {
         match runs(seed, Some(point)) {
             Ok(tally) => panic!("SEGCAST_SEED={seed}: not noticed: no {point:?}: {tally:?}"),
             Err(what) => println!("without {point:?}: {}", what.lines().next().unwrap_or("")),

@@ -65,8 +65,8 @@ pub fn run(data: &[u8]) {
 }
 
 fn seal(way: &mut Way, now: Instant, script: &mut Script<'_>) {
-    let types = PacketType::ALL.map(Some).map(|packet_type| packet_type.filter(|t| t.is_sealed()));
-    let packet_type = types[script.choose(types.len())].unwrap_or(PacketType::Data);
+    let packet_type = PacketType::ALL[script.choose(PacketType::ALL.len())];
+    let packet_type = if packet_type.is_sealed() { packet_type } else { PacketType::Data };
     let frame = FrameHeader {
         set_handle: script.byte().into(),
         object: ObjectNumber(script.byte().into()),

@@ -18,7 +18,7 @@ use crate::record::{Class, ClassTimes, Interval, Times};
 use segcast_proto::time::Duration;
 
 /// A check, or several that share their trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum Check {
     /// C1: resolution, cost and direction of the clock.
     Clock,
@@ -44,18 +44,7 @@ pub enum Check {
 
 impl Check {
     /// In the order in which they run: [`Self::Whole`] judges all trials before it.
-    pub const ALL: [Self; 10] = [
-        Self::Clock,
-        Self::Record,
-        Self::Lag,
-        Self::Faults,
-        Self::Stall,
-        Self::Limit,
-        Self::Little,
-        Self::Agents,
-        Self::Repeat,
-        Self::Whole,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     pub(super) fn run(self, lab: &mut Lab<'_>) -> Result<Vec<Row>, CalibrateError> {
         match self {

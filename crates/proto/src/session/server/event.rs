@@ -49,7 +49,7 @@ impl core::fmt::Debug for Handoff {
 }
 
 /// Why a datagram was dropped. Each has a counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub enum DropReason {
     /// Too short, another version, an unknown type, a bad length.
     Malformed,
@@ -79,20 +79,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, for metrics.
-    pub const ALL: [Self; 12] = [
-        Self::Malformed,
-        Self::WrongDirection,
-        Self::UnknownSession,
-        Self::Unauthentic,
-        Self::Replayed,
-        Self::Violation,
-        Self::BadHello,
-        Self::CookieDemanded,
-        Self::HandshakeFailed,
-        Self::HelloFlood,
-        Self::HandshakeOverload,
-        Self::AnswerQueueFull,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The metric label.
     #[must_use]

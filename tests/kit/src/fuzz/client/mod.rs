@@ -19,7 +19,7 @@ use segcast_proto::wire::{
 };
 
 /// One step of the input, by its first byte.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, strum::VariantArray)]
 #[repr(u8)]
 enum Op {
     Fetch,
@@ -46,29 +46,7 @@ enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 21] = [
-        Self::Fetch,
-        Self::Cancel,
-        Self::Pulse,
-        Self::Room,
-        Self::Close,
-        Self::Wait,
-        Self::Welcome,
-        Self::Cookie,
-        Self::Data,
-        Self::Serve,
-        Self::Status,
-        Self::Refuse,
-        Self::Reply,
-        Self::Challenge,
-        Self::Probe,
-        Self::ServerClose,
-        Self::Odd,
-        Self::Epoch,
-        Self::Skip,
-        Self::Replay,
-        Self::Junk,
-    ];
+    const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// Steps in one run.

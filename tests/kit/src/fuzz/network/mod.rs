@@ -21,7 +21,7 @@ use super::shelf::{OBJECTS, bytes_of, shelf};
 use crate::source::{MemorySource, State};
 
 /// One step of the input, by its first byte.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, strum::VariantArray)]
 #[repr(u8)]
 enum Op {
     Fetch,
@@ -41,22 +41,7 @@ enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 14] = [
-        Self::Fetch,
-        Self::Cancel,
-        Self::Pulse,
-        Self::Room,
-        Self::Wait,
-        Self::Deliver,
-        Self::Lose,
-        Self::Repeat,
-        Self::Alter,
-        Self::Flow,
-        Self::Cold,
-        Self::Move,
-        Self::Restart,
-        Self::Spoof,
-    ];
+    const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// Steps in one run.

@@ -21,7 +21,7 @@ use super::shelf::OBJECTS;
 use crate::source::State;
 
 /// One step of the input, by its first byte.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, strum::VariantArray)]
 #[repr(u8)]
 enum Op {
     Hello,
@@ -47,28 +47,7 @@ enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 20] = [
-        Self::Hello,
-        Self::HelloAgain,
-        Self::Request,
-        Self::Report,
-        Self::Lie,
-        Self::Pulse,
-        Self::Cancel,
-        Self::Close,
-        Self::Respond,
-        Self::Odd,
-        Self::Replay,
-        Self::Junk,
-        Self::Wait,
-        Self::Object,
-        Self::SendFails,
-        Self::Move,
-        Self::Epoch,
-        Self::Skip,
-        Self::Keyring,
-        Self::Drain,
-    ];
+    const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// Steps in one run: what takes longer finds nothing that shorter ones do not.
