@@ -110,7 +110,7 @@ impl Calibration {
 
     fn digest(&self) -> String {
         let json = serde_json::to_vec(self).expect("numbers and texts become JSON");
-        sha256(&[&json]).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(sha256(&[&json]))
     }
 }
 

@@ -232,7 +232,7 @@ impl Plan {
             bytes.extend(nanos(r.at).iter().chain(&r.seat.to_be_bytes()));
             bytes.extend(r.title.to_be_bytes().iter().chain(&r.segment.to_be_bytes()));
         }
-        sha256(&[&bytes]).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(sha256(&[&bytes]))
     }
 }
 

@@ -42,7 +42,7 @@ pub enum TokenError {
         now: u64,
     },
     /// No center key has this id.
-    #[error("no center key with id {}", Hex(.0))]
+    #[error("no center key with id {}", hex::encode(.0))]
     UnknownIssuer([u8; 8]),
     /// It was made for another client key.
     #[error("the access token was made for another client key")]
@@ -60,15 +60,6 @@ impl TokenError {
             Self::UnknownIssuer(_) => Code::TokenUnknownIssuer,
             Self::WrongKey => Code::TokenWrongKey,
         }
-    }
-}
-
-/// Bytes shown as hexadecimal digits.
-struct Hex<'a>(&'a [u8]);
-
-impl core::fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

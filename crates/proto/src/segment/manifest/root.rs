@@ -64,7 +64,7 @@ pub enum RootError {
     #[error("the manifest root's length does not fit its fields")]
     Length,
     /// Signed by a key that is not among the center's.
-    #[error("the manifest is signed by key {}, which is not a known center key", hex8(.0))]
+    #[error("the manifest is signed by key {}, which is not a known center key", hex::encode(.0))]
     UnknownKey([u8; KEY_ID_LEN]),
     /// The signature is wrong.
     #[error("the manifest's signature is wrong")]
@@ -204,10 +204,6 @@ fn parse_fixed(fixed: &[u8; FIXED]) -> Result<(Description, [u8; KEY_ID_LEN]), R
 
 fn expect(field: &'static str, holds: bool) -> Result<(), RootError> {
     if holds { Ok(()) } else { Err(RootError::Field(field)) }
-}
-
-fn hex8(id: &[u8; KEY_ID_LEN]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Encodes and signs page 0 over the other pages.
