@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context as _;
+use procfs::{Current as _, Meminfo};
 use serde::Serialize;
 
 use crate::measure::{CoresArgs, OutputArgs, Table, build_binary, digits};
@@ -150,10 +151,8 @@ fn spread(title_mib: u64, available_mib: u64) -> anyhow::Result<u32> {
 
 /// Memory that can be had without swapping, MiB (proc_meminfo(5), MemAvailable).
 fn available_mib() -> anyhow::Result<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").context("/proc/meminfo")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(kib.context("/proc/meminfo has no MemAvailable")? / 1024)
+    let available = Meminfo::current()?.mem_available;
+    Ok(available.context("/proc/meminfo has no MemAvailable")? >> 20)
 }
 
 fn table(points: &[Point]) -> Table {

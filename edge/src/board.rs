@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
+use procfs::process::Process;
 
 use crate::limits;
 use crate::metric::VALUES;
@@ -166,10 +167,8 @@ impl Board {
 
 /// Of one thread of this process.
 fn major_faults_of(thread: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-    // The name in parentheses may hold anything; what follows it are field 3 and on.
-    let (_, fields) = text.rsplit_once(')')?;
-    fields.split_whitespace().nth(12 - 3)?.parse().ok()
+    let task = Process::myself().ok()?.task_from_tid(thread).ok()?;
+    Some(task.stat().ok()?.majflt)
 }
 
 #[cfg(test)]

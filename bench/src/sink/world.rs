@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use procfs::FromRead as _;
+use procfs::net::InterfaceDeviceStatus;
 use segcast_center::ingest::{PackOptions, pack_reader};
 use segcast_center::keys::KeyDir;
 use segcast_proto::crypto::sign::SigningKey;
@@ -149,32 +151,14 @@ impl Net {
 
     /// Frames that the device has given to the cable, and frames that it dropped.
     pub(super) fn device(&self) -> anyhow::Result<(u64, u64)> {
-        let table =
-            self.namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
-        sent_and_dropped(&table, DEVICE).with_context(|| format!("no {DEVICE} in:\n{table}"))
+        // The thread's own table: the process's is that of another namespace.
+        let read = || InterfaceDeviceStatus::from_file("/proc/thread-self/net/dev");
+        let devices = self.namespace.run(read)??.0;
+        let device = devices.get(DEVICE).with_context(|| format!("no {DEVICE}: {devices:?}"))?;
+        Ok((device.sent_packets, device.sent_drop))
     }
-}
-
-/// Columns of /proc/net/dev: eight for receiving, then bytes, packets, errors, drops.
-fn sent_and_dropped(table: &str, device: &str) -> Option<(u64, u64)> {
-    let line =
-        table.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'))?;
-    let columns: Vec<&str> = line.split_whitespace().collect();
-    Some((columns.get(9)?.parse().ok()?, columns.get(11)?.parse().ok()?))
 }
 
 fn mac(bytes: [u8; 6]) -> String {
     bytes.map(|byte| format!("{byte:02x}")).join(":")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_devices_columns_are_sent_packets_and_drops() {
-        let table = "Inter-| Receive\n    lo: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n sink0: 10 2 0 0 0 0 0 0 900 3 0 7 0 0 0 0\n";
-        assert_eq!(sent_and_dropped(table, "sink0"), Some((3, 7)));
-        assert_eq!(sent_and_dropped(table, "sink"), None);
-    }
 }

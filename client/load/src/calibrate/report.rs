@@ -1,6 +1,7 @@
 //! What a calibration says: its rows, the machine that they hold for, a hash, and until when.
 
 use super::{CalibrateConfig, Check};
+use procfs::{CpuInfo, Current};
 use segcast_proto::crypto::hash::sha256;
 use segcast_sysio::clock::unix_seconds;
 use segcast_sysio::probe::IoKind;
@@ -43,13 +44,12 @@ impl Machine {
     #[must_use]
     pub fn here() -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let cpuinfo = read("/proc/cpuinfo");
-        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
-        let model = model.and_then(|rest| rest.split_once(':')).map_or("", |(_, name)| name);
+        let cpu = CpuInfo::current().ok();
+        let model = cpu.as_ref().and_then(|cpu| cpu.model_name(0)).unwrap_or_default();
         let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
         Self {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            processor: model.trim().to_owned(),
+            processor: model.to_owned(),
             cores: segcast_sysio::cpu::allowed_cores().map_or(0, |cores| cores.len()),
             clocksource: read(source).trim().to_owned(),
         }

@@ -1,6 +1,7 @@
 //! The box that a run was made on, as far as it can be read without privileges.
 
 use super::About;
+use procfs::{CpuInfo, Current, Meminfo};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::SocketAddr;
@@ -42,16 +43,16 @@ impl Fingerprint {
         let uname = rustix::system::uname();
         let word = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         let kernel = [uname.sysname(), uname.release(), uname.machine()].map(word).join(" ");
-        let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+        let cpu = CpuInfo::current().ok();
+        let flags = cpu.as_ref().and_then(|cpu| cpu.flags(0)).unwrap_or_default();
         let clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
         Self {
             kernel,
-            cpu: field(&cpuinfo, "model name"),
+            cpu: cpu.as_ref().and_then(|cpu| cpu.model_name(0)).map(str::to_owned),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_bytes: read("/proc/meminfo").and_then(|text| kibibytes(&text, "MemTotal")),
+            memory_bytes: Meminfo::current().ok().map(|memory| memory.mem_total),
             governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-            virtual_machine: field(&cpuinfo, "flags")
-                .is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor")),
+            virtual_machine: flags.contains(&"hypervisor"),
             clock_source: read(clock),
             offloads: about.offloads.clone(),
             servers: about.servers.iter().map(ToString::to_string).collect(),
@@ -65,17 +66,6 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
-/// The first `name : value` of a text such as /proc/cpuinfo.
-fn field(text: &str, name: &str) -> Option<String> {
-    let lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines.into_iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
-}
-
-/// `name:  123 kB` in a text such as /proc/meminfo or /proc/PID/status, as bytes.
-pub(crate) fn kibibytes(text: &str, name: &str) -> Option<u64> {
-    field(text, name)?.strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|number| number * 1024)
-}
-
 /// Whether `server` is an address of this box.
 fn is_here(server: &SocketAddr) -> bool {
     let own = if_addrs::get_if_addrs().unwrap_or_default();
@@ -85,14 +75,6 @@ fn is_here(server: &SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fields_are_found_by_their_whole_name() {
-        let text = "model\t\t: 17\nmodel name\t: A CPU: fast\nMemTotal:       24576 kB\n";
-        assert_eq!(field(text, "model name").as_deref(), Some("A CPU: fast"));
-        assert_eq!(kibibytes(text, "MemTotal"), Some(24576 * 1024));
-        assert_eq!(kibibytes(text, "MemFree"), None);
-    }
 
     #[test]
     fn a_server_on_this_box_is_known() {

@@ -20,7 +20,6 @@ pub use clock::Clock;
 pub use document::{Judged, LoadResult, ResultError, SCHEMA, Verdict};
 pub use figures::{Figures, Ledger, Playout, Second, Span, failure, unoffered};
 pub use fingerprint::Fingerprint;
-pub(crate) use fingerprint::kibibytes;
 pub use generator::Generator;
 pub use little::{LITTLE_ERROR_MAX, Little};
 pub(crate) use measured::Measured;

@@ -27,7 +27,7 @@ pub enum ServerError {
         /// Its id.
         pid: u32,
         /// Why.
-        source: std::io::Error,
+        source: procfs::ProcError,
     },
     /// No metrics there.
     #[error("--server-metrics: {0}")]
