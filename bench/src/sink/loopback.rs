@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore as _, SeedableRng as _};
-use segcast_proto::handshake::StaticSecret;
+use rand_core::SeedableRng as _;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{ClearHeader, PacketType};
 use segcast_sysio::clock::monotonic_nanoseconds;
@@ -22,7 +21,7 @@ use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
 use super::Setup;
 use super::outcome::{Collected, Outcome, Window};
-use super::session::{Identity, Plan, Session, Tally, Train};
+use super::session::{Plan, Session, Tally, Train};
 use super::subject::plan;
 use super::world::{ADMIN, Packed};
 use crate::measure::{Band, CpuClocks, Server, ServerSpec, metrics};
@@ -108,14 +107,9 @@ impl Loopback {
     fn open(&mut self, args: &super::Args, packed: &Packed) -> anyhow::Result<()> {
         let mut rng = ChaCha20Rng::seed_from_u64(args.seed);
         for number in 0..args.sessions {
-            let mut secret = [0; 32];
-            rng.fill_bytes(&mut secret);
-            let secret = StaticSecret::new(secret);
-            let token = packed.token(number as u64, &secret, args.rate_cap)?;
-            let mut seed = [0; 32];
-            rng.fill_bytes(&mut seed);
+            let identity = packed.identity(number as u64, args.rate_cap, &mut rng)?;
             let mut session = Session::new(u32::try_from(number)?);
-            session.begin(now(), &self.plan, &Identity { secret, token, seed })?;
+            session.begin(now(), &self.plan, &identity)?;
             self.sessions.push(session);
             let began = now();
             while !self.sessions[number].is_open() {

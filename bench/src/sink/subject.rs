@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore as _, SeedableRng as _};
-use segcast_proto::handshake::StaticSecret;
+use rand_core::SeedableRng as _;
 use segcast_proto::limits::{OVERHEAD, REPORT_DELAY_MIN};
 use segcast_sysio::lab::bpf::TrainFilter;
 
@@ -15,7 +14,7 @@ use super::Args;
 use super::accounts::Accounts;
 use super::generator::Generator;
 use super::outcome::{Collected, Outcome, Window};
-use super::session::{Identity, Plan, Tally};
+use super::session::{Plan, Tally};
 use super::title::Title;
 use super::world::{Net, Packed};
 use crate::measure::{Binary, Cores, CpuClocks, Server, ServerSpec, metrics};
@@ -128,15 +127,8 @@ impl Subject {
         generator.repeat_train = setup.sabotage.repeat_train;
         generator.lost = setup.sabotage.lost;
         let mut rng = ChaCha20Rng::seed_from_u64(args.seed);
-        generator.open((0..args.sessions).map(|number| {
-            let mut secret = [0; 32];
-            rng.fill_bytes(&mut secret);
-            let secret = StaticSecret::new(secret);
-            let token = packed.token(number as u64, &secret, args.rate_cap)?;
-            let mut seed = [0; 32];
-            rng.fill_bytes(&mut seed);
-            Ok(Identity { secret, token, seed })
-        }))?;
+        let identity = |number| packed.identity(number as u64, args.rate_cap, &mut rng);
+        generator.open((0..args.sessions).map(identity))?;
         Ok(Self {
             label: setup.binary.label.clone(),
             generator,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use procfs::FromRead as _;
 use procfs::net::InterfaceDeviceStatus;
+use rand_chacha::ChaCha20Rng;
+use rand_core::RngCore as _;
 use segcast_center::ingest::{PackOptions, pack_reader};
 use segcast_center::keys::KeyDir;
 use segcast_proto::crypto::sign::SigningKey;
@@ -23,6 +25,7 @@ use tempfile::TempDir;
 
 use super::frames::Endpoint;
 use super::generator::Cable;
+use super::session::Identity;
 use crate::measure::metrics;
 
 const DEVICE: &str = "sink0";
@@ -82,6 +85,25 @@ impl Packed {
 
     pub(crate) fn keys(&self) -> PathBuf {
         self.folder.path().join("keys")
+    }
+
+    /// Client `number`: fresh keys from `rng`, and a token for them.
+    ///
+    /// # Errors
+    /// When no token can be made.
+    pub(super) fn identity(
+        &self,
+        number: u64,
+        rate_cap_kbits: Option<u32>,
+        rng: &mut ChaCha20Rng,
+    ) -> anyhow::Result<Identity> {
+        let mut secret = [0; 32];
+        rng.fill_bytes(&mut secret);
+        let secret = StaticSecret::new(secret);
+        let token = self.token(number, &secret, rate_cap_kbits)?;
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        Ok(Identity { secret, token, seed })
     }
 
     /// A token for one client.
