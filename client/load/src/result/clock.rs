@@ -1,6 +1,7 @@
 //! The clock that times are taken from: how fine it is, what reading it costs, whether it goes back.
 
-use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+use rustix::time::{ClockId, clock_getres};
+use segcast_sysio::clock::monotonic_nanoseconds;
 use serde::{Deserialize, Serialize};
 
 /// Readings in a check, in batches: being put aside in between makes some batches long, not all.
@@ -30,13 +31,12 @@ impl Clock {
     /// Reads the clock many times: some milliseconds of one CPU.
     #[must_use]
     pub fn check() -> Self {
-        let now = || nanos(clock_gettime(ClockId::Monotonic));
-        let mut last = now();
+        let mut last = monotonic_nanoseconds();
         let (mut backward_steps, mut least_step_ns, mut least_batch_ns) = (0, u64::MAX, u64::MAX);
         for _ in 0..BATCHES {
             let first = last;
             for _ in 0..BATCH {
-                let reading = now();
+                let reading = monotonic_nanoseconds();
                 backward_steps += u64::from(reading < last);
                 if reading > last {
                     least_step_ns = least_step_ns.min(reading - last);
@@ -50,7 +50,7 @@ impl Clock {
         );
         Self {
             source: source.ok().map(|text| text.trim().to_owned()),
-            resolution_ns: nanos(clock_getres(ClockId::Monotonic)),
+            resolution_ns: resolution_ns(),
             read_cost_ns: least_batch_ns as f64 / f64::from(BATCH),
             least_step_ns,
             backward_steps,
@@ -59,7 +59,8 @@ impl Clock {
     }
 }
 
-fn nanos(time: Timespec) -> u64 {
+fn resolution_ns() -> u64 {
+    let time = clock_getres(ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

@@ -1,34 +1,18 @@
 //! C1: a clock that stands, runs back or costs a system call makes every time wrong.
 
-use super::super::report::{Machine, Row};
-use segcast_sysio::clock::monotonic_nanoseconds;
+use super::super::report::Row;
+use crate::result::Clock;
 use serde_json::json;
 
-/// Reads in a batch.
-const READS: u64 = 100_000;
-/// Batches; the cheapest one counts: what is more was somebody else's.
-const BATCHES: u32 = 10;
 /// The most that a read may cost. Segments are timed some eight times each.
 const COST_MAX_NS: f64 = 50.0;
 /// The coarsest step: histograms count microseconds.
 const STEP_MAX_NS: u64 = 1000;
 
 pub(super) fn row() -> Row {
-    let (mut cost, mut step, mut back) = (f64::INFINITY, u64::MAX, 0_u64);
-    for _ in 0..BATCHES {
-        let begun = monotonic_nanoseconds();
-        let mut last = begun;
-        for _ in 0..READS {
-            let now = monotonic_nanoseconds();
-            back += u64::from(now < last);
-            if now > last {
-                step = step.min(now - last);
-            }
-            last = now;
-        }
-        cost = cost.min((last - begun) as f64 / READS as f64);
-    }
-    let source = Machine::here().clocksource;
+    let clock = Clock::check();
+    let (cost, step, back) = (clock.read_cost_ns, clock.least_step_ns, clock.backward_steps);
+    let source = clock.source.unwrap_or_default();
     let passed = cost <= COST_MAX_NS && step <= STEP_MAX_NS && back == 0;
     Row {
         id: "C1",
