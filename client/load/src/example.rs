@@ -5,6 +5,7 @@ use crate::record::{Class, Failure, Interval, Unoffered};
 use crate::result::{About, Clock, End, Extent, LoadResult, PhaseAbout};
 use crate::server::{Sampler, ServerTarget};
 use crate::slo::Slo;
+use crate::view::Snapshot;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::wire::code::Code;
@@ -37,6 +38,20 @@ pub(crate) fn about() -> About {
 
 pub(crate) fn collector() -> Collector {
     Collector::new(about())
+}
+
+/// What a view sees of the example run.
+pub(crate) fn snapshots() -> Vec<Snapshot> {
+    let mut collector = collector();
+    let mut snapshots = Vec::new();
+    for interval in intervals(4) {
+        collector.add(&interval);
+        while let Some(second) = collector.next_closed() {
+            snapshots.push(Snapshot::new(&collector, &second));
+            collector.recycle(second);
+        }
+    }
+    snapshots
 }
 
 /// A time from `least` on, with a long tail.

@@ -4,9 +4,7 @@
 use super::edge_process::EdgeProcess;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::fetch::{Quantiles, Times};
-use segcast_load::plan::{
-    Arrivals, Pace, Phase, PhaseKind, Plan, PlanError, Target, Title, Workload,
-};
+use segcast_load::plan::{Phase, PhaseKind, Plan, PlanError, Target, Title, Workload};
 use segcast_load::record::{Interval, Ledger, Timings, Wire};
 use segcast_load::result;
 use segcast_load::run::{self, Observer, Ran, RunConfig, Subject};
@@ -96,20 +94,9 @@ impl Measurement<'_> {
     fn plan(&self) -> Result<Plan, PlanError> {
         let target = Target::Sessions(self.sessions.into());
         let phase = |duration| Phase { kind: PhaseKind::Steady, duration, target };
-        let workload = Workload {
-            seed: 0,
-            phases: [OPENING, self.duration, CLOSING].map(phase).to_vec(),
-            sessions: self.sessions.into(),
-            arrivals: Arrivals::Fixed,
-            pace: Pace::Full,
-            watch: None,
-            zipf: 0.0,
-            deadline: None,
-            timeout: TIMEOUT,
-            // Times then hold no waiting behind a session's own requests.
-            window: 1,
-            verify_one_in: 1,
-        };
+        let phases = [OPENING, self.duration, CLOSING].map(phase).to_vec();
+        // One segment at a time: times then hold no waiting behind a session's own requests.
+        let workload = Workload::at_full_speed(phases, self.sessions.into(), TIMEOUT);
         Plan::new(workload, vec![Title::of(0, self.manifest.root())])
     }
 }

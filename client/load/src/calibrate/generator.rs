@@ -3,7 +3,7 @@
 
 use super::CalibrateError;
 use super::title::Title;
-use crate::plan::{self, Arrivals, Pace, Phase, PhaseKind, Plan, Target, Workload};
+use crate::plan::{self, Phase, PhaseKind, Plan, Target, Workload};
 use crate::record::Interval;
 use crate::run::{self, Observer, RunConfig, Subject};
 use segcast_client::access::EdgeAddress;
@@ -66,60 +66,49 @@ pub(super) fn run(trial: &Trial<'_>, stop: &AtomicBool) -> Result<Measured, Cali
     Ok(Measured { total: sum.total, last: sum.last, seconds: ran.seconds })
 }
 
-/// Requests at fixed times: `rate` in a second, for `duration`.
-pub(super) fn open_loop(
-    seed: u64,
-    title: &Title,
-    (rate, duration): (f64, Duration),
-    sessions: u32,
-    timeout: Duration,
-) -> Result<Plan, CalibrateError> {
-    let phases = vec![phase(duration, Target::RequestsPerSecond(rate))];
-    let workload = Workload { timeout, ..workload(seed, phases, sessions, 64) };
-    Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
+/// Requests at fixed times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenLoop {
+    /// Requests in a second.
+    pub(super) rate: f64,
+    /// A phase before the one that counts, at the same rate.
+    pub(super) warm: Option<Duration>,
+    pub(super) duration: Duration,
+    pub(super) sessions: u32,
+    /// From the intention to when a segment is lost.
+    pub(super) timeout: Duration,
 }
 
-/// The same with a phase of `warm` before it, at the same rate.
-pub(super) fn warm_open_loop(
-    seed: u64,
-    title: &Title,
-    (rate, warm, duration): (f64, Duration, Duration),
-    sessions: u32,
-    timeout: Duration,
-) -> Result<Plan, CalibrateError> {
-    let phases = [warm, duration].map(|d| phase(d, Target::RequestsPerSecond(rate)));
-    let workload = Workload { timeout, ..workload(seed, phases.to_vec(), sessions, 64) };
-    Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
+impl OpenLoop {
+    pub(super) fn plan(&self, seed: u64, title: &Title) -> Result<Plan, CalibrateError> {
+        let phases = self.warm.into_iter().chain([self.duration]);
+        let phases = phases.map(|length| phase(length, Target::RequestsPerSecond(self.rate)));
+        let all = Workload::at_full_speed(phases.collect(), self.sessions, self.timeout);
+        plan(Workload { seed, window: 64, ..all }, title)
+    }
 }
 
-/// `sessions` that ask for a segment as soon as the last one has come, with `window` under way in each.
-pub(super) fn closed_loop(
-    seed: u64,
-    title: &Title,
-    duration: Duration,
-    (sessions, window): (u32, u16),
-) -> Result<Plan, CalibrateError> {
-    let phases = vec![phase(duration, Target::Sessions(sessions))];
-    let workload = workload(seed, phases, sessions, window);
-    Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
+/// Sessions that ask for a segment as soon as the last one has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClosedLoop {
+    pub(super) duration: Duration,
+    pub(super) sessions: u32,
+    /// Segments under way in each.
+    pub(super) window: u16,
+}
+
+impl ClosedLoop {
+    pub(super) fn plan(&self, seed: u64, title: &Title) -> Result<Plan, CalibrateError> {
+        let phases = vec![phase(self.duration, Target::Sessions(self.sessions))];
+        let all = Workload::at_full_speed(phases, self.sessions, TIMEOUT);
+        plan(Workload { seed, window: self.window, ..all }, title)
+    }
 }
 
 fn phase(duration: Duration, target: Target) -> Phase {
     Phase { kind: PhaseKind::Steady, duration, target }
 }
 
-fn workload(seed: u64, phases: Vec<Phase>, sessions: u32, window: u16) -> Workload {
-    Workload {
-        seed,
-        phases,
-        sessions,
-        arrivals: Arrivals::Fixed,
-        pace: Pace::Full,
-        watch: None,
-        zipf: 0.0,
-        deadline: None,
-        timeout: TIMEOUT,
-        window,
-        verify_one_in: 1,
-    }
+fn plan(workload: Workload, title: &Title) -> Result<Plan, CalibrateError> {
+    Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
 }

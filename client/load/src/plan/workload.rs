@@ -203,6 +203,25 @@ pub enum PlanError {
 }
 
 impl Workload {
+    /// The plainest: sessions stay, have one segment under way at a time, as fast as they are served, and compare every
+    /// one with the manifest; titles are all alike, there is no deadline, the seed is 0.
+    #[must_use]
+    pub fn at_full_speed(phases: Vec<Phase>, sessions: u32, timeout: Duration) -> Self {
+        Self {
+            seed: 0,
+            phases,
+            sessions,
+            arrivals: Arrivals::Fixed,
+            pace: Pace::Full,
+            watch: None,
+            zipf: 0.0,
+            deadline: None,
+            timeout,
+            window: 1,
+            verify_one_in: 1,
+        }
+    }
+
     /// Checks all that needs no title.
     ///
     /// # Errors

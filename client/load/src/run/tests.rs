@@ -5,7 +5,7 @@ use super::setting::Setting;
 use super::tally::Tally;
 use super::viewer::Viewer;
 use super::{Observer, RunConfig, Subject};
-use crate::plan::{Arrivals, Pace, Phase, PhaseKind, Plan, Target, Title, Workload};
+use crate::plan::{Pace, Phase, PhaseKind, Plan, Target, Title, Workload};
 use crate::record::{Interval, Ledger, Unoffered};
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_proto::grant::Grant;
@@ -17,22 +17,14 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// One viewer for a minute, who asks once a second for what he needs two seconds later.
 fn plan(pace: Pace) -> Plan {
+    let (kind, target) = (PhaseKind::Steady, Target::Sessions(1));
+    let phase = Phase { kind, duration: SECOND * 60, target };
     let workload = Workload {
         seed: 1,
-        phases: vec![Phase {
-            kind: PhaseKind::Steady,
-            duration: SECOND * 60,
-            target: Target::Sessions(1),
-        }],
-        sessions: 1,
-        arrivals: Arrivals::Fixed,
         pace,
-        watch: None,
-        zipf: 0.0,
         deadline: Some(SECOND * 2),
-        timeout: SECOND * 10,
         window: 2,
-        verify_one_in: 1,
+        ..Workload::at_full_speed(vec![phase], 1, SECOND * 10)
     };
     let (set, length, running_time) = (SetId([1; 16]), 1_250_000, SECOND * 10);
     let title =

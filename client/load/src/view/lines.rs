@@ -74,20 +74,7 @@ impl<W: Write + Send> View for JsonLines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example;
-
-    fn snapshots() -> Vec<Snapshot> {
-        let mut collector = example::collector();
-        let mut snapshots = Vec::new();
-        for interval in example::intervals(4) {
-            collector.add(&interval);
-            while let Some(second) = collector.next_closed() {
-                snapshots.push(Snapshot::new(&collector, &second));
-                collector.recycle(second);
-            }
-        }
-        snapshots
-    }
+    use crate::example::snapshots;
 
     #[test]
     fn each_second_is_one_line() {

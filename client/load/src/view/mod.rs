@@ -182,15 +182,7 @@ mod tests {
     fn a_terminal_that_stands_still_holds_nothing_up() {
         let (go, wait) = channel();
         let mut display = Display::with(Box::new(Stuck(wait))).expect("a thread");
-        let mut collector = example::collector();
-        let mut snapshots = Vec::new();
-        for interval in example::intervals(4) {
-            collector.add(&interval);
-            while let Some(second) = collector.next_closed() {
-                snapshots.push(Snapshot::new(&collector, &second));
-                collector.recycle(second);
-            }
-        }
+        let snapshots = example::snapshots();
         let all = snapshots.len() as u64;
         snapshots.into_iter().for_each(|snapshot| display.show(snapshot));
         drop(go);

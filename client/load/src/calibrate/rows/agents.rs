@@ -2,7 +2,7 @@
 //! generator that was what limited would offer more by two.
 
 use super::super::CalibrateError;
-use super::super::generator::{self, Measured};
+use super::super::generator::{Measured, OpenLoop};
 use super::super::lab::Lab;
 use super::super::report::Row;
 use super::super::responder::Deeds;
@@ -69,8 +69,14 @@ fn side(lab: &mut Lab<'_>, count: u32) -> Result<Side, CalibrateError> {
     let duration = Duration::from_millis(lab.pick(3000, 500));
     let seed = lab.config.seed;
     let plan = |number: u32| {
-        let (seed, rate) = (seed.wrapping_add(number.into()), RATE / f64::from(count));
-        generator::open_loop(seed, &title, (rate, duration), SESSIONS, TIMEOUT)
+        let load = OpenLoop {
+            rate: RATE / f64::from(count),
+            warm: None,
+            duration,
+            sessions: SESSIONS,
+            timeout: TIMEOUT,
+        };
+        load.plan(seed.wrapping_add(number.into()), &title)
     };
     let plans = (0..count).map(plan).collect::<Result<Vec<Plan>, _>>()?;
     let name = format!("{count} at once");

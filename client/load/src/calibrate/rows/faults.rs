@@ -2,7 +2,7 @@
 //! in its own class.
 
 use super::super::CalibrateError;
-use super::super::generator;
+use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
 use super::super::report::Row;
 use super::super::responder::{Behaviour, Deeds, FaultPlan};
@@ -41,7 +41,8 @@ fn mode(lab: &mut Lab<'_>, number: u64, gso: bool, gro: bool) -> Result<[Row; 2]
     let plan = fault_plan(lab, number);
     // A few more segments than have faults, so that the last repairs come whole.
     let duration = Duration::from_secs_f64((plan.datagrams / 64 + 12) as f64 / RATE);
-    let load = generator::open_loop(plan.seed, &title, (RATE, duration), SESSIONS, TIMEOUT)?;
+    let load = OpenLoop { rate: RATE, warm: None, duration, sessions: SESSIONS, timeout: TIMEOUT };
+    let load = load.plan(plan.seed, &title)?;
     let behaviour = Behaviour { gso, rate: Some(PACE), faults: Some(plan), ..lab.plain() };
     let word = |on| if on { "on" } else { "off" };
     let name = format!("GSO {}, GRO {}", word(gso), word(gro));

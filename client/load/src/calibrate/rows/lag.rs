@@ -1,7 +1,7 @@
 //! C2: how late requests go out when there is nothing else to do, as nobody answers.
 
 use super::super::CalibrateError;
-use super::super::generator;
+use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
 use super::super::report::Row;
 use super::super::responder::Behaviour;
@@ -20,7 +20,8 @@ const TIMEOUT: Duration = Duration::from_millis(2500);
 pub(super) fn row(lab: &mut Lab<'_>) -> Result<Row, CalibrateError> {
     let title = lab.small();
     let duration = Duration::from_millis(lab.pick(2000, 1100));
-    let plan = generator::open_loop(lab.config.seed, &title, (RATE, duration), SESSIONS, TIMEOUT)?;
+    let plan = OpenLoop { rate: RATE, warm: None, duration, sessions: SESSIONS, timeout: TIMEOUT }
+        .plan(lab.config.seed, &title)?;
     let behaviour = Behaviour { mute: true, ..lab.plain() };
     let (measured, _) = lab.trial("lag", &title, (behaviour, true), &plan)?;
     let lag = all_classes(&measured.total).send_lag;

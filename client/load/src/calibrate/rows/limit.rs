@@ -1,7 +1,7 @@
 //! C3: the generator's own maximum, against a responder that has nothing else to do.
 
 use super::super::CalibrateError;
-use super::super::generator;
+use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::lab::{BUSY, Lab};
 use super::super::report::Row;
 use super::super::title::Title;
@@ -10,8 +10,6 @@ use segcast_proto::time::Duration;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Sessions, and requests under way in each, that find the most there is to get.
-const CLOSED: (u32, u16) = (4, 4);
 /// Sessions of the open loop: so many that one hardly ever wants a segment that it is fetching already.
 const SESSIONS: u32 = 128;
 /// Shares of it that are tried in an open loop, highest first.
@@ -28,8 +26,8 @@ pub(super) fn rows(lab: &mut Lab<'_>) -> Result<Vec<Row>, CalibrateError> {
 
 fn row(lab: &mut Lab<'_>, name: &str, title: &Arc<Title>) -> Result<Row, CalibrateError> {
     let duration = Duration::from_millis(lab.pick(1500, 400));
-    let seed = lab.config.seed;
-    let plan = generator::closed_loop(seed, title, duration, CLOSED)?;
+    // Enough under way to find the most there is to get.
+    let plan = ClosedLoop { duration, sessions: 4, window: 4 }.plan(lab.config.seed, title)?;
     let fast = (lab.fast(), true);
     let (most, deeds) = lab.trial(&format!("most, {name}"), title, fast, &plan)?;
     let health = most.total.health;
@@ -76,8 +74,8 @@ fn holds(
     rate: f64,
     duration: Duration,
 ) -> Result<bool, CalibrateError> {
-    let seed = lab.config.seed;
-    let plan = generator::open_loop(seed, title, (rate, duration), SESSIONS, TIMEOUT)?;
+    let plan = OpenLoop { rate, warm: None, duration, sessions: SESSIONS, timeout: TIMEOUT }
+        .plan(lab.config.seed, title)?;
     let (measured, _) =
         lab.trial(&format!("{name} at {rate:.0}/s"), title, (lab.fast(), true), &plan)?;
     let ledger = &measured.total.ledger;

@@ -2,15 +2,16 @@
 //! twenty milliseconds.
 
 use super::super::CalibrateError;
-use super::super::generator;
+use super::super::generator::ClosedLoop;
 use super::super::lab::Lab;
 use super::super::report::Row;
 use super::super::responder::Behaviour;
 use segcast_proto::time::Duration;
 use serde_json::json;
 
-/// Sessions, and requests under way in each.
-const CLOSED: (u32, u16) = (4, 4);
+const SESSIONS: u32 = 4;
+/// Requests under way in each.
+const WINDOW: u16 = 4;
 /// The responder's limit, bytes in a second: sixteen segments of 72 KiB take 20 ms.
 const PACE: u64 = 60_000_000;
 /// The two sides may differ by this share, besides what sampling explains.
@@ -19,11 +20,12 @@ const ERROR_MAX: f64 = 0.02;
 pub(super) fn row(lab: &mut Lab<'_>) -> Result<Row, CalibrateError> {
     let title = lab.small();
     let duration = Duration::from_millis(lab.pick(3000, 1000));
-    let plan = generator::closed_loop(lab.config.seed, &title, duration, CLOSED)?;
+    let load = ClosedLoop { duration, sessions: SESSIONS, window: WINDOW };
+    let plan = load.plan(lab.config.seed, &title)?;
     let behaviour = Behaviour { rate: Some(PACE), ..lab.plain() };
     let (measured, _) = lab.trial("Little's law", &title, (behaviour, true), &plan)?;
     let little = lab.ran.last().and_then(|ran| ran.little.clone());
-    let asked = CLOSED.0 * u32::from(CLOSED.1);
+    let asked = SESSIONS * u32::from(WINDOW);
     let says = little.as_ref().map_or("nothing was under way".to_owned(), |little| {
         format!(
             "{:.3} under way as another thread saw it, {:.3} by rate and service time, {asked} at a time asked for: \

@@ -2,7 +2,7 @@
 //! it means anything.
 
 use super::super::CalibrateError;
-use super::super::generator;
+use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
 use super::super::report::Row;
 use super::all_classes;
@@ -153,8 +153,9 @@ fn is_enough(pairs: usize) -> bool {
 fn run(lab: &mut Lab<'_>) -> Result<Run, CalibrateError> {
     let title = lab.full();
     let duration = Duration::from_millis(lab.pick(1000, 200));
-    let load = (RATE, WARM, duration);
-    let plan = generator::warm_open_loop(lab.config.seed, &title, load, SESSIONS, TIMEOUT)?;
+    let load =
+        OpenLoop { rate: RATE, warm: Some(WARM), duration, sessions: SESSIONS, timeout: TIMEOUT };
+    let plan = load.plan(lab.config.seed, &title)?;
     let (measured, deeds) = lab.trial("A/A", &title, (lab.fast(), true), &plan)?;
     let response = all_classes(&measured.last).ttlb.response;
     let quantile = |q| response.histogram().value_at_quantile(q) as f64;

@@ -1,7 +1,7 @@
 //! C7: a responder that stands still for a while must show in what viewers would have waited. A closed loop does not
 //! show it: while it waits, it asks for nothing ("coordinated omission").
 
-use super::super::generator;
+use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::lab::Lab;
 use super::super::report::Row;
 use super::super::responder::{Behaviour, Freeze};
@@ -58,10 +58,11 @@ pub(super) fn row(lab: &mut Lab<'_>) -> Result<Row, CalibrateError> {
     let behaviour = Behaviour { freeze: Some(freeze), rate: Some(PACE), ..lab.plain() };
     let duration = freeze.period * 2 + freeze.period / 8 + FREEZE;
     let seed = lab.config.seed;
-    let plan = generator::open_loop(seed, &title, (RATE, duration), SESSIONS, TIMEOUT)?;
+    let load = OpenLoop { rate: RATE, warm: None, duration, sessions: SESSIONS, timeout: TIMEOUT };
+    let plan = load.plan(seed, &title)?;
     let (measured, deeds) = lab.trial("stall, open loop", &title, (behaviour, true), &plan)?;
     let open = Seen::of(&all_classes(&measured.total).ttlb.response, deeds.freezes);
-    let plan = generator::closed_loop(seed, &title, duration, (CLOSED, 1))?;
+    let plan = ClosedLoop { duration, sessions: CLOSED, window: 1 }.plan(seed, &title)?;
     let (measured, deeds) = lab.trial("stall, closed loop", &title, (behaviour, true), &plan)?;
     let closed = Seen::of(&all_classes(&measured.total).ttlb.response, deeds.freezes);
 
