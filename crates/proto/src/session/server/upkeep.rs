@@ -38,9 +38,9 @@ impl Endpoint {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         // What stands in the lists after a `poll_transmit` waits for the shard's own cap, if for anything.
-        let (notices, trains) = self.schedule.waiting();
-        let list =
-            if notices { Some(Instant::ZERO) } else { trains.then(|| self.egress.free_at()) };
+        let waiting = self.schedule.waiting();
+        let trains = waiting.trains.then(|| self.egress.free_at());
+        let list = if waiting.notices { Some(Instant::ZERO) } else { trains };
         let times = [list, self.schedule.next_due(), self.table.next_pending_end()];
         let walk = (self.table.sessions() > 0).then_some(self.upkeep.next);
         times.into_iter().flatten().chain(walk).min()

@@ -21,6 +21,13 @@ const SERVER_WINDOW: usize = 512;
 /// What a client that was refused for lack of room should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// A HELLO from someone who knows the edge's key or was given a cookie.
+struct Genuine<'a> {
+    view: HelloView<'a>,
+    /// Its cookie proves the address.
+    proven: bool,
+}
+
 impl Endpoint {
     /// A datagram of type HELLO.
     pub(in crate::session::server) fn handle_hello(
@@ -30,10 +37,11 @@ impl Endpoint {
         path: Path,
         datagram: &[u8],
     ) -> Disposition {
-        let (view, proven) = match self.look_at(now, path, datagram) {
-            Ok(looked_at) => looked_at,
+        let Genuine { view, proven } = match self.look_at(now, path, datagram) {
+            Ok(genuine) => genuine,
             Err(reason) => return self.dropped(reason),
         };
+        // Before anything is spent: a HELLO that comes again costs a look into the table.
         if let Some(answered) = self.answer_again(path, &view.hello_hash) {
             return answered;
         }
@@ -61,13 +69,13 @@ impl Endpoint {
         self.welcome(now, unix_time, path, hello)
     }
 
-    /// Reads a HELLO as far as hashes go, if the shard has the time; and whether its cookie proves the address.
+    /// Reads a HELLO as far as hashes go, if the shard has the time.
     fn look_at<'a>(
         &mut self,
         now: Instant,
         path: Path,
         datagram: &'a [u8],
-    ) -> Result<(HelloView<'a>, bool), DropReason> {
+    ) -> Result<Genuine<'a>, DropReason> {
         let from = path.remote.ip();
         let carries_cookie = carries_cookie(datagram);
         let taken = if carries_cookie {
@@ -84,13 +92,14 @@ impl Endpoint {
             && !planted(Fault::CookieRefused)
             && self.cookies.verify(period, path.remote, &view);
         if proven {
-            return Ok((view, true));
+            return Ok(Genuine { view, proven });
         }
+        // Who guesses cookies is a stranger, and pays as one for the hash of its mac1, too.
         if carries_cookie && !self.hello_limiter.take_stranger(now, from) {
             return Err(DropReason::HelloFlood);
         }
         view.check_mac1(&self.config.identity).map_err(|_| DropReason::BadHello)?;
-        Ok((view, false))
+        Ok(Genuine { view, proven })
     }
 
     /// How long a handshake is to wait that would cost more than there is, or that would come to nothing.

@@ -13,13 +13,21 @@ pub(in crate::session::server) enum Slot {
     Open(Box<Session>),
 }
 
+/// When a pending handshake ends, unless it has become a session.
+struct PendingEnd {
+    at: Instant,
+    slot: u32,
+    /// Tells it from another that has its slot by then.
+    hello_hash: [u8; 32],
+}
+
 /// All slots of a shard, with both bounds.
 pub(in crate::session::server) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     pending_by_hello: BTreeMap<[u8; 32], u32>,
     /// In the order of their end: all live equally long.
-    pending_ends: VecDeque<(Instant, u32, [u8; 32])>,
+    pending_ends: VecDeque<PendingEnd>,
     pending_max: usize,
     sessions: usize,
 }
@@ -109,8 +117,8 @@ impl Table {
     /// Fills a reserved slot.
     pub(super) fn insert_pending(&mut self, slot: u32, pending: Pending) {
         self.pending_by_hello.insert(pending.hello_hash, slot);
-        let end = pending.welcomed + PENDING_TIME;
-        self.pending_ends.push_back((end, slot, pending.hello_hash));
+        let (at, hello_hash) = (pending.welcomed + PENDING_TIME, pending.hello_hash);
+        self.pending_ends.push_back(PendingEnd { at, slot, hello_hash });
         self.slots[slot as usize] = Slot::Pending(Box::new(pending));
     }
 
@@ -149,8 +157,8 @@ impl Table {
 
     /// Ends pending handshakes whose time is over.
     pub(in crate::session::server) fn expire_pending(&mut self, now: Instant) {
-        while let Some(&(end, slot, hello_hash)) = self.pending_ends.front() {
-            if end > now {
+        while let Some(&PendingEnd { at, slot, hello_hash }) = self.pending_ends.front() {
+            if at > now {
                 break;
             }
             self.pending_ends.pop_front();
@@ -163,6 +171,6 @@ impl Table {
 
     /// When the next pending handshake ends.
     pub(in crate::session::server) fn next_pending_end(&self) -> Option<Instant> {
-        self.pending_ends.front().map(|(end, ..)| *end)
+        self.pending_ends.front().map(|end| end.at)
     }
 }

@@ -23,6 +23,21 @@ pub(super) enum Turn {
     Train(u32),
 }
 
+impl Turn {
+    /// Whose turn it is.
+    pub(super) fn slot(self) -> u32 {
+        let (Self::Notice(slot) | Self::Train(slot)) = self;
+        slot
+    }
+}
+
+/// What waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session::server) struct Waiting {
+    pub(in crate::session::server) notices: bool,
+    pub(in crate::session::server) trains: bool,
+}
+
 /// What the schedule knows of a slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
@@ -138,9 +153,9 @@ impl Schedule {
         Duration::from_micros(waited.into())
     }
 
-    /// Whether messages wait, and whether trains do.
-    pub(in crate::session::server) fn waiting(&self) -> (bool, bool) {
-        (!self.notices.is_empty(), !self.round.is_empty())
+    /// What waits for its turn.
+    pub(in crate::session::server) fn waiting(&self) -> Waiting {
+        Waiting { notices: !self.notices.is_empty(), trains: !self.round.is_empty() }
     }
 
     /// A slot whose timer is due.
@@ -243,7 +258,7 @@ mod tests {
             schedule.join(1, Instant::ZERO);
             schedule.notice(0);
         }
-        assert_eq!(schedule.waiting(), (true, true));
+        assert_eq!(schedule.waiting(), Waiting { notices: true, trains: true });
         assert_eq!(schedule.next(false), Some(Turn::Notice(0)));
         assert_eq!(schedule.next(false), None);
         assert_eq!(schedule.next(true), Some(Turn::Train(1)));

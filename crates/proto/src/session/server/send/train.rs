@@ -1,5 +1,6 @@
 //! One train: whether the rate model allows it, what the most urgent request wants, and what the shard counts of it.
 
+use super::lookahead::look_ahead;
 use super::transmit::{Step, Written};
 use crate::session::server::Endpoint;
 use crate::session::server::event::ServerEvent;
@@ -32,7 +33,7 @@ impl Endpoint {
         let Some(budget) = session.train_budget(now, waited) else { return Ok(None) };
         let Some(piece) = self.next_piece(now, slot, source) else { return Ok(None) };
         // The next sessions' memory comes while this one's bytes are sealed.
-        self.look_ahead(source);
+        look_ahead(&self.schedule, &self.table, source);
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
         self.counters.skipped += u64::from(session.skip());
         let train = session.seal_train(now, &piece, budget, source, out)?;

@@ -52,7 +52,7 @@ impl Endpoint {
         }
         for _ in 0..TURNS_MAX {
             let Some(turn) = self.schedule.next(self.egress.free_at() <= now) else { break };
-            let (Turn::Notice(slot) | Turn::Train(slot)) = turn;
+            let slot = turn.slot();
             match self.turn(now, turn, source, out) {
                 Ok(Some(transmit)) => {
                     self.sent(now, turn, transmit.len);
@@ -62,7 +62,7 @@ impl Endpoint {
                 Err(ending) => self.close_session(now, slot, ending),
             }
         }
-        if !self.schedule.waiting().1 {
+        if !self.schedule.waiting().trains {
             self.overload.nothing_waits();
         }
         let answer = self.answers.pop()?;
@@ -93,13 +93,12 @@ impl Endpoint {
         source: &S,
         out: &mut [u8],
     ) -> Result<Option<Transmit>, Ending> {
-        let (slot, written) = match turn {
-            Turn::Train(slot) => (slot, self.train(now, slot, source, out)?),
-            Turn::Notice(slot) => (slot, self.message(now, slot, source, out)?),
+        let written = match turn {
+            Turn::Train(slot) => self.train(now, slot, source, out)?,
+            Turn::Notice(slot) => self.message(now, slot, source, out)?,
         };
-        let (Some(written), Some(session)) = (written, self.table.session_mut(slot)) else {
-            return Ok(None);
-        };
+        let Some(written) = written else { return Ok(None) };
+        let Some(session) = self.table.session_mut(turn.slot()) else { return Ok(None) };
         session.count_datagrams(written.datagrams);
         self.counters.datagrams_out += written.datagrams as u64;
         self.counters.bytes_out += written.len as u64;
@@ -133,7 +132,7 @@ impl Endpoint {
 
     /// After a turn that sent something.
     fn sent(&mut self, now: Instant, turn: Turn, bytes: usize) {
-        let (Turn::Notice(slot) | Turn::Train(slot)) = turn;
+        let slot = turn.slot();
         if let Turn::Train(_) = turn {
             let session = self.table.session_mut(slot);
             let due = session.and_then(|session| session.train_due(now));

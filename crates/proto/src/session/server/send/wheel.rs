@@ -30,6 +30,15 @@ impl Node {
     const EMPTY: Self = Self { due: 0, next: NONE, prev: NONE, bucket: Self::UNSET };
 }
 
+/// The first bucket that is not empty.
+struct First {
+    level: usize,
+    /// Its position in the level.
+    at: usize,
+    /// Its first tick.
+    start: u64,
+}
+
 /// The timers of all slots.
 #[derive(Debug)]
 pub(super) struct Wheel {
@@ -91,7 +100,7 @@ impl Wheel {
     /// A slot whose timer is due; it has none any more.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
         let now = now.as_nanos() >> TICK_SHIFT;
-        while let Some((level, at, start)) = self.first() {
+        while let Some(First { level, at, start }) = self.first() {
             if start > now {
                 break;
             }
@@ -110,21 +119,21 @@ impl Wheel {
 
     /// When to call [`Self::pop_due`]: no later than the earliest timer, perhaps sooner.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.first().map(|(.., start)| Instant::from_nanos(start << TICK_SHIFT))
+        self.first().map(|first| Instant::from_nanos(first.start << TICK_SHIFT))
     }
 
-    /// Level, position and first tick of the first bucket that is not empty; of several with one first tick the
-    /// coarsest, whose timers may belong to the others.
-    fn first(&self) -> Option<(usize, usize, u64)> {
+    /// The first bucket that is not empty; of several with one first tick the coarsest, whose timers may belong to the
+    /// others.
+    fn first(&self) -> Option<First> {
         let bucket = |level: usize| {
             let shift = BITS * level as u32;
             let now = self.tick >> shift;
             let ahead = self.used[level].rotate_right((now % BUCKETS as u64) as u32);
             let bucket = now + u64::from(ahead.trailing_zeros());
-            (level, (bucket % BUCKETS as u64) as usize, bucket << shift)
+            First { level, at: (bucket % BUCKETS as u64) as usize, start: bucket << shift }
         };
         let used = (0..LEVELS).filter(|&level| self.used[level] != 0);
-        used.map(bucket).min_by_key(|&(level, _, start)| (start, core::cmp::Reverse(level)))
+        used.map(bucket).min_by_key(|first| (first.start, core::cmp::Reverse(first.level)))
     }
 
     /// Links a node into the bucket of its time, at the finest level that reaches so far.

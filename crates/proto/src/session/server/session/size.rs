@@ -28,7 +28,14 @@ pub(super) struct SizeSearch {
     /// No probe before this.
     next: Instant,
     /// The probe under way.
-    probe: Option<(u64, u16)>,
+    probe: Option<Probe>,
+}
+
+/// A datagram larger than those in use.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    sequence: u64,
+    size: u16,
 }
 
 /// What a REPORT said about the probe.
@@ -63,7 +70,7 @@ impl SizeSearch {
 
     /// Notes a probe; the next follows after `interval` unless this one is reported.
     pub(super) fn sent(&mut self, now: Instant, sequence: u64, size: usize, interval: Duration) {
-        self.probe = Some((sequence, size as u16));
+        self.probe = Some(Probe { sequence, size: size as u16 });
         self.tries += 1;
         let pause = if self.tries >= TRIES { RAISE_AGAIN } else { interval };
         if self.tries >= TRIES {
@@ -79,7 +86,7 @@ impl SizeSearch {
         ranges: &[(u64, u64)],
         lost_trains: u32,
     ) -> Option<SizeChange> {
-        if let Some((sequence, size)) = self.probe
+        if let Some(Probe { sequence, size }) = self.probe
             && ranges.iter().any(|&(low, high)| (low..=high).contains(&sequence))
         {
             self.probe = None;
@@ -100,7 +107,7 @@ impl SizeSearch {
 
     /// A send of `size` bytes was refused as too large for its route.
     pub(super) fn refused(&mut self, now: Instant, size: usize) -> Option<SizeChange> {
-        if self.probe.is_some_and(|(_, probe)| usize::from(probe) == size) {
+        if self.probe.is_some_and(|probe| usize::from(probe.size) == size) {
             self.probe = None;
             self.tries = 0;
             self.next = now + RAISE_AGAIN;
