@@ -1,8 +1,25 @@
 //! The server's end: one [`Endpoint`] for each shard holds all of its sessions.
 //!
-//! Life of a request: [`Endpoint::handle_datagram`] opens the packet and queues the work; the schedule gives
-//! each session its turn; [`Endpoint::poll_transmit`] seals one train straight from the source's bytes into
-//! the caller's buffer. Nothing is kept of what was sent: a repair is sealed again.
+//! The endpoint reads the type of each datagram and holds what the rooms share: the table of slots, the counters, the
+//! events. What it says to its caller is in `event.rs`, what it is told and asks for in `config.rs` and `source.rs`.
+//!
+//! **Life of a HELLO** (`door/`). The limiter of floods says whether the shard has the time to look at it, the first
+//! hash whether it means this edge. One that is pending already gets the same WELCOME again. Where handshakes are
+//! scarce a cookie is demanded, or the client put off. Only then is Noise computed; the client's key says on which
+//! shard its sessions live, and so where the handshake goes on. With a valid token, and room for one more session of
+//! this client, it becomes a pending handshake in the table. Its first sealed packet (`receive.rs`) makes it a session.
+//!
+//! **Life of a REQUEST** (`receive.rs`, then `session/`). The session's keys open it in place. Its id says whether it
+//! is new, the session's bucket whether it comes too fast, overload control whether the shard could serve it in time.
+//! Then it waits in the session's queue, or a REFUSE does. Whatever happened, `plan` puts the session where it belongs:
+//! into the lists of those with something to send, or into the wheel of timers.
+//!
+//! **Life of a train** (`send/`). [`Endpoint::poll_transmit`] asks the schedule whose turn it is. The session's rate
+//! model says how many bytes may leave, its most urgent request which bytes; they are sealed straight from the source
+//! into the caller's buffer, and the session goes back to the end of the round or waits for its pacing. Nothing is kept
+//! of what was sent: a repair is a request like any other, and is sealed again.
+//!
+//! **Time** (`upkeep.rs`) lets timers fire, and walks over all slots to rest, doubt and close silent sessions.
 
 mod config;
 mod counters;

@@ -33,6 +33,7 @@ impl Endpoint {
             }
             return self.dropped(DropReason::UnknownSession);
         }
+        // All bytes that came count for what may be sent to an address that is not proven, sealed or not.
         let bytes = datagram.len();
         let opened = match self.open(now, path, index.slot(), datagram) {
             Ok(opened) => opened,
@@ -65,7 +66,8 @@ impl Endpoint {
         }
     }
 
-    /// Ends a session for what its client sent.
+    /// Ends a session for what its client sent. Only a violation makes the datagram one that was dropped: CLOSE, a flood
+    /// and an ended token were understood.
     fn end(&mut self, now: Instant, slot: u32, ending: Ending) -> Disposition {
         let violation = ending.code == Code::ProtocolViolation;
         self.close_session(now, slot, ending);

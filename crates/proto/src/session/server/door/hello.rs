@@ -55,6 +55,7 @@ impl Endpoint {
         if let Some(retry_after) = self.put_off(now, verdict) {
             return self.defer(path, &view, retry_after);
         }
+        // Spent for a HELLO that fails, too: the computation is what is scarce.
         self.budget.spend();
         self.counters.handshakes += 1;
         let seed = self.seed();
@@ -132,13 +133,15 @@ impl Endpoint {
         if !pending.was_welcomed_at(path) {
             return Some(self.dropped(DropReason::HandshakeFailed));
         }
+        // Which of the two the first sealed packet answers cannot be told, and so no round trip.
         pending.repeated = true;
         let answer = Answer::new(path, &pending.welcome);
         self.counters.repeats += 1;
         Some(self.answer(answer))
     }
 
-    /// Which shard a client's sessions live on, so that its limits hold.
+    /// Which shard a client's sessions live on, so that its limits hold. Keyed, or clients could choose keys that all fall
+    /// on one shard.
     fn shard_of(&self, client_public: &[u8; 32]) -> u8 {
         let digest = hash::hmac16(&self.steering_key, &[client_public]);
         let number = u64::from_be_bytes([
@@ -155,6 +158,7 @@ impl Endpoint {
         path: Path,
         hello: ReceivedHello,
     ) -> Disposition {
+        // Again: where another shard read it, this one sees it for the first time only now.
         if let Some(answered) = self.answer_again(path, &hello.hello_hash) {
             return answered;
         }

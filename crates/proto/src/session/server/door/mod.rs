@@ -1,8 +1,12 @@
 //! The door: from a HELLO to a place in the table, and who may have one.
 //!
-//! [`Endpoint::handle_datagram`](super::Endpoint::handle_datagram) brings each HELLO here and `handle_handoff` those
-//! that another shard has read. What leaves is an answer in the queue (COOKIE, DEFER, WELCOME) and a pending handshake
-//! in the table, which becomes a session with its first sealed packet.
+//! Called by: [`Endpoint::handle_datagram`](super::Endpoint::handle_datagram) with each HELLO, and `handle_handoff` with
+//! those that another shard has read. `hello.rs` goes through the checks in the order of their cost; each of the others
+//! answers one of its questions: may the shard look (`flood.rs`), may it compute (`budget.rs`), may this client have one
+//! more (`clients.rs`), is there a slot (`table.rs`).
+//!
+//! What leaves: an answer in the queue (COOKIE, DEFER, WELCOME), and a pending handshake in the table, which becomes a
+//! session with its first sealed packet.
 
 pub(super) mod answers;
 pub(super) mod budget;

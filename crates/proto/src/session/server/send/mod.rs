@@ -1,7 +1,11 @@
 //! Sending: whose turn it is, what one train is made of, and how much the shard takes on.
 //!
-//! [`Endpoint::poll_transmit`](super::Endpoint::poll_transmit) is the only way in for the caller; the receiving side
-//! calls `plan` after whatever happened to a session. What leaves is one train or message in the caller's buffer.
+//! Called by: [`Endpoint::poll_transmit`](super::Endpoint::poll_transmit) (`transmit.rs`), for which `schedule.rs` chooses
+//! a session and `train.rs` has it seal; and after whatever happened to a session by `plan`, which puts it into the
+//! schedule. `egress.rs` and `overload.rs` know the shard's own limits: the one paces what leaves, the other says what may
+//! come in.
+//!
+//! What leaves: one train or message in the caller's buffer, and the refusal of requests that would wait too long.
 
 pub(super) mod egress;
 mod lookahead;

@@ -51,6 +51,7 @@ impl Endpoint {
             return Some(self.send_answer(&answer, out));
         }
         for _ in 0..TURNS_MAX {
+            // The shard's cap holds back trains only: messages are small, and clients wait for them.
             let Some(turn) = self.schedule.next(self.egress.free_at() <= now) else { break };
             let slot = turn.slot();
             match self.turn(now, turn, source, out) {
@@ -58,6 +59,7 @@ impl Endpoint {
                     self.sent(now, turn, transmit.len);
                     return Some(transmit);
                 }
+                // With a pause, or the same session would come up again in this loop.
                 Ok(None) => self.plan(now, slot, TIMER_MIN),
                 Err(ending) => self.close_session(now, slot, ending),
             }
@@ -182,6 +184,7 @@ impl Endpoint {
         self.overload.recount(session.owed(), Owed::default());
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];
+            // Into the queue of answers: its slot is free before the packet leaves.
             let close = Notice::close(ending.code);
             if let Ok(len) = session.seal_notice(now, &close, &mut packet) {
                 self.answers.push(answers::Answer::new(session.path(), &packet[..len]));

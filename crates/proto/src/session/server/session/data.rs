@@ -157,6 +157,7 @@ impl Session {
         let first = self.sealer.next_sequence();
         let (mut offset, mut len, mut datagrams) = (start, 0, 0);
         while offset < end {
+            // A datagram holds one range of one object: where the range ends the last one is shorter.
             let chunk_end = end.min(offset + payload_max);
             if datagram_bytes <= PREFETCH_MAX {
                 let ahead = (offset + 2 * payload_max).min(end);

@@ -82,6 +82,7 @@ impl Session {
         context: Context<'_>,
     ) -> Result<(), Ending> {
         let now = context.now;
+        // Changes of keys must not cost more than packets do (section 3).
         if opened.is_hasty && opened.epoch > self.sealer.epoch() {
             return Err(Code::ProtocolViolation.into());
         }
@@ -152,6 +153,7 @@ impl Session {
             context.counters.requests_refused.add(refused.code);
             self.refuse(now, frame, &refused);
         }
+        // STATUS has no bits for ids below the window: nobody waits for them.
         let lowest = self.window.highest.window_start();
         let work = self.work(now);
         while work.queue.expire(lowest).is_some() {}
@@ -206,11 +208,13 @@ impl Session {
         let now = context.now;
         let report = Report::decode(opened.payload).map_err(|_| Code::ProtocolViolation)?;
         context.counters.reports += 1;
+        // Before all that may end this: the next rate model begins with it.
         self.room = u64::from(report.room_kib) * 1024;
         let lie = |counters: &mut Counters| {
             counters.lies += 1;
             Ending::from(Code::LyingReport)
         };
+        // Nobody can have received what was not sent.
         let highest = report.ranges.highest().unwrap_or(0);
         if highest >= self.sealer.next_sequence() {
             return Err(lie(context.counters));

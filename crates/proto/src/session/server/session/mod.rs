@@ -1,7 +1,10 @@
 //! One open session: what it knows, what its client's messages do to it, and what it has to say.
 //!
-//! Nothing here knows the other sessions of the shard. The endpoint opens packets and hands them in; what leaves is
-//! work in the session's queue, and messages that the sending side asks for when it is the session's turn.
+//! Called by: `receive.rs` with each authentic packet (`messages.rs`), `send/` when it is the session's turn
+//! (`notices.rs` for messages, `data.rs` for trains), `upkeep.rs` when it is silent (`idle.rs`). Nothing here knows the
+//! other sessions; what the shard has for all of them is handed in: the counters, overload control, the source.
+//!
+//! What leaves: sealed packets in the caller's buffer, and an [`Ending`](ending::Ending) where the session must close.
 
 mod challenge;
 pub(super) mod data;
