@@ -5,11 +5,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use segcast_kit::endpoint::check_hello;
 use segcast_proto::congestion::{FeedbackView, Sender, SenderConfig};
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::{
     ClientHandshake, EdgeIdentity, HelloParams, ReceivedHello, StaticSecret, WELCOME_LEN,
-    WelcomePayload, check_hello,
+    WelcomePayload,
 };
 use segcast_proto::ids::ReceiverIndex;
 use segcast_proto::time::{Duration, Instant};

@@ -1,12 +1,11 @@
 //! Hostile input to a client session.
 
 use rand_core::RngCore;
+use segcast_kit::endpoint::check_hello;
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, address};
 use segcast_kit::session::raw::EMPTY_FRAME;
 use segcast_proto::crypto::{Sealer, Suite};
-use segcast_proto::handshake::{
-    EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload, check_hello,
-};
+use segcast_proto::handshake::{EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};

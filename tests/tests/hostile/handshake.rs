@@ -1,11 +1,11 @@
 //! Hostile handshakes: spoofed, replayed, with bad tokens, too many.
 
 use rand_core::RngCore;
-use segcast_kit::endpoint::UNIX;
 use segcast_kit::endpoint::rig::{MS, Rig, address};
+use segcast_kit::endpoint::{UNIX, check_hello};
 use segcast_kit::session::raw::RawClient;
 use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::handshake::{Defer, check_hello};
+use segcast_proto::handshake::Defer;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::{TOKEN_MAX, TRAIN_MAX};
 use segcast_proto::session::client::{ClientEvent, ClientSession};

@@ -100,20 +100,6 @@ pub fn carries_cookie(datagram: &[u8]) -> bool {
     datagram.len() == HELLO_LEN && datagram[COOKIE..] != [0; 16]
 }
 
-/// Checks a HELLO's length, version, suite and mac1: all that can be checked without Diffie–Hellman.
-///
-/// # Errors
-///
-/// [`HelloError`]; such a HELLO is dropped without an answer.
-pub fn check_hello<'a>(
-    identity: &EdgeIdentity,
-    datagram: &'a [u8],
-) -> Result<HelloView<'a>, HelloError> {
-    let view = HelloView::read(datagram)?;
-    view.check_mac1(identity)?;
-    Ok(view)
-}
-
 impl<'a> HelloView<'a> {
     /// Checks all but mac1, by one hash.
     ///

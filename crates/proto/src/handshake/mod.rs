@@ -1,7 +1,7 @@
 //! The handshake: HELLO, COOKIE and WELCOME around `Noise_IK_25519_AESGCM_SHA256` (section 5).
 //!
-//! A server does nothing expensive before `check_hello` has seen the right length and mac1, and before the
-//! cookie when it is busy. Randomness is a seed given by the caller, so that handshakes can be repeated in tests.
+//! A server does nothing expensive before it has seen the right length and mac1 ([`HelloView`]), and before
+//! the cookie when it is busy. Randomness is a seed given by the caller, so that handshakes can be repeated in tests.
 
 /// The client's side.
 mod client;
@@ -25,7 +25,7 @@ mod x25519;
 pub use client::{ClientHandshake, HandshakeError, Welcomed};
 pub use cookie::{COOKIE_LEN, COOKIE_PERIOD, CookieJar};
 pub use defer::{DEFER_LEN, Defer};
-pub use hello::{HELLO_LEN, HelloError, HelloParams, HelloView, carries_cookie, check_hello};
+pub use hello::{HELLO_LEN, HelloError, HelloParams, HelloView, carries_cookie};
 pub use identity::{EdgeIdentity, StaticSecret, edge_id};
 pub use server::ReceivedHello;
 pub use welcome::{WELCOME_LEN, WelcomePayload};

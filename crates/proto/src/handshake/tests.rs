@@ -24,6 +24,16 @@ fn edge() -> EdgeIdentity {
     EdgeIdentity::new(StaticSecret::new([1; 32]))
 }
 
+/// Checks a HELLO's length, version, suite and mac1: all that can be checked without Diffie–Hellman.
+fn check_hello<'a>(
+    identity: &EdgeIdentity,
+    datagram: &'a [u8],
+) -> Result<HelloView<'a>, HelloError> {
+    let view = HelloView::read(datagram)?;
+    view.check_mac1(identity)?;
+    Ok(view)
+}
+
 fn client_secret() -> StaticSecret {
     StaticSecret::new([2; 32])
 }

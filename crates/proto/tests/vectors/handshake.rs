@@ -5,8 +5,8 @@ use rand_core::{RngCore, SeedableRng};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::hash::{hmac16, sha256};
 use segcast_proto::handshake::{
-    ClientHandshake, CookieJar, Defer, EdgeIdentity, HelloParams, ReceivedHello, StaticSecret,
-    WELCOME_LEN, WelcomePayload, check_hello,
+    ClientHandshake, CookieJar, Defer, EdgeIdentity, HelloParams, HelloView, ReceivedHello,
+    StaticSecret, WELCOME_LEN, WelcomePayload,
 };
 use segcast_proto::ids::ReceiverIndex;
 use segcast_proto::time::Duration;
@@ -60,12 +60,13 @@ fn vector(name: &str, suite: Suite, token: &[u8], defer: Defer, payload: Welcome
         .put("token", token)
         .put("hello", client.hello());
 
-    let view = check_hello(&identity, client.hello()).unwrap();
+    let view = HelloView::read(client.hello()).unwrap();
+    view.check_mac1(&identity).unwrap();
     let cookie = CookieJar::new([0x5E; 32]).reply(9, "192.0.2.7:4433".parse().unwrap(), &view);
     assert!(client.on_cookie(&cookie));
     vector.put("cookie", &cookie).put("hello_with_cookie", client.hello());
 
-    let view = check_hello(&identity, client.hello()).unwrap();
+    let view = HelloView::read(client.hello()).unwrap();
     let packet = defer.reply(&view);
     assert_eq!(client.on_defer(&packet), Some(defer));
     vector

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rand_core::RngCore;
 use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
+use segcast_proto::handshake::{EdgeIdentity, HelloError, HelloView, StaticSecret};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::session::server::{Endpoint, EndpointConfig};
 use segcast_proto::time::Instant;
@@ -24,6 +24,20 @@ use crate::session;
 pub const UNIX: u64 = 1_800_000_000;
 /// The moment when a run in virtual time begins.
 pub const START: Instant = Instant::from_nanos(1_000_000_000);
+
+/// Checks a HELLO's length, version, suite and mac1: all that can be checked without Diffie–Hellman.
+///
+/// # Errors
+///
+/// What is wrong with it; an edge drops such a HELLO without an answer.
+pub fn check_hello<'a>(
+    identity: &EdgeIdentity,
+    datagram: &'a [u8],
+) -> Result<HelloView<'a>, HelloError> {
+    let view = HelloView::read(datagram)?;
+    view.check_mac1(identity)?;
+    Ok(view)
+}
 
 /// Who takes part: one center, and one edge that trusts it.
 pub struct Cast {

@@ -2,11 +2,12 @@
 
 use super::script::{Script, Steps};
 use super::seed::Seed;
+use crate::endpoint::check_hello;
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::hash::{hmac16, sha256};
 use segcast_proto::handshake::{
     COOKIE_LEN, ClientHandshake, CookieJar, EdgeIdentity, HELLO_LEN, HandshakeError, HelloError,
-    HelloParams, ReceivedHello, StaticSecret, WELCOME_LEN, WelcomePayload, check_hello,
+    HelloParams, ReceivedHello, StaticSecret, WELCOME_LEN, WelcomePayload,
 };
 use segcast_proto::ids::ReceiverIndex;
 use segcast_proto::limits::{DATAGRAM_BASE, TOKEN_MAX};

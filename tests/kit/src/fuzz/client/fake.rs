@@ -1,10 +1,11 @@
 //! A server that does what the input says, the client session it talks to, and what that session must keep to.
 
 use super::model::Model;
+use crate::endpoint::check_hello;
 use crate::fuzz::cast::{self, CLIENT_BUFFER, START};
 use crate::fuzz::script::Script;
 use segcast_proto::crypto::{OpenError, Opener, Sealer, Suite};
-use segcast_proto::handshake::{CookieJar, ReceivedHello, WelcomePayload, check_hello};
+use segcast_proto::handshake::{CookieJar, ReceivedHello, WelcomePayload};
 use segcast_proto::ids::ReceiverIndex;
 use segcast_proto::limits::DATAGRAM_BASE;
 use segcast_proto::session::client::{ClientSession, ClientStats};
