@@ -19,6 +19,7 @@ pub mod needs;
 pub mod net;
 pub mod process;
 pub mod progress;
+pub mod random;
 pub mod server;
 pub mod session;
 pub mod sim;

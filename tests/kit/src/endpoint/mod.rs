@@ -18,6 +18,7 @@ use segcast_proto::token::{Claims, Keyring, mint};
 
 pub use rig::Rig;
 
+use crate::random::draw;
 use crate::session;
 
 /// Unix time when a run in virtual time begins, seconds.
@@ -102,11 +103,4 @@ impl Cast {
     pub fn client(&self, secret: StaticSecret, claims: &Claims) -> ClientConfig {
         session::config(*self.identity.public(), secret, self.token(claims))
     }
-}
-
-/// So many random bytes.
-pub fn draw<const N: usize>(rng: &mut impl RngCore) -> [u8; N] {
-    let mut bytes = [0; N];
-    rng.fill_bytes(&mut bytes);
-    bytes
 }

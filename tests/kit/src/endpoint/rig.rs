@@ -16,7 +16,8 @@ use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::Claims;
 use segcast_proto::wire::Code;
 
-use super::{Cast, START, UNIX, draw};
+use super::{Cast, START, UNIX};
+use crate::random::draw;
 use crate::session;
 use crate::session::raw::{RawClient, RawPacket};
 use crate::source::{MemorySource, content, set_id};

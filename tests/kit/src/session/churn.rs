@@ -16,7 +16,7 @@ use segcast_proto::wire::Code;
 use segcast_sysio::clock;
 
 use super::{claims, config, now};
-use crate::endpoint::draw;
+use crate::random::draw;
 
 /// Sessions at once; slot numbers fill the low bits of receiver indexes, so that what is late finds no session.
 const SLOTS: usize = 64;

@@ -14,7 +14,7 @@ use segcast_proto::token::{Claims, mint};
 use segcast_sysio::clock;
 
 use super::{claims, config, now};
-use crate::endpoint::draw;
+use crate::random::draw;
 
 /// Handshakes or fetches under way at once: few enough that no socket buffer overflows.
 const AT_ONCE: usize = 64;

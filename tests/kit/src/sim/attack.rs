@@ -2,7 +2,6 @@
 //! packets of an honest client come from a victim's address.
 
 use super::flight::Flight;
-use super::world::World;
 use crate::session::raw::RawClient;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientConfig;
@@ -12,8 +11,6 @@ use std::net::SocketAddr;
 
 /// The liar's number among the clients.
 pub(super) const LIAR: u32 = 99;
-/// Datagrams the liar gets at most: the number to skip in the first block of 256 comes by then.
-pub(super) const LIAR_DATAGRAMS: u64 = 384;
 /// Packets of the first viewer that come from the victim's address.
 const SPOOFED_PACKETS: u32 = 3;
 
@@ -57,7 +54,7 @@ impl Liar {
     }
 }
 
-fn liar_address() -> SocketAddr {
+pub(super) fn liar_address() -> SocketAddr {
     SocketAddr::from(([198, 51, 100, 1], 4000))
 }
 
@@ -100,25 +97,20 @@ impl Attacks {
         }
         self.to_victim <= self.from_victim
     }
-}
 
-impl World {
-    /// The address that a packet of viewer `number` seems to come from, if it is not its own.
-    pub(super) fn spoofed(&mut self, number: usize, packet: &[u8]) -> Option<SocketAddr> {
-        let begun = self.viewers[number].session.stats().data_bytes > 0;
+    /// The address that a packet seems to come from, if it is not its own: the first sealed ones do.
+    pub(super) fn spoofed(&mut self, packet: &[u8]) -> Option<SocketAddr> {
         let sealed = packet.get(1).is_some_and(|&kind| kind >= 0x10);
-        let more = self.attacks.spoofed < SPOOFED_PACKETS;
-        if !(self.scenario.spoof && number == 0 && begun && sealed && more) {
+        if !sealed || self.spoofed == SPOOFED_PACKETS {
             return None;
         }
-        self.attacks.spoofed += 1;
+        self.spoofed += 1;
         Some(victim_address())
     }
 
     /// A datagram for the liar.
-    pub(super) fn liar_hears(&mut self, datagram: &mut [u8]) {
-        let now = self.now;
-        let Some(liar) = &mut self.attacks.liar else { return };
+    pub(super) fn liar_hears(&mut self, now: Instant, datagram: &mut [u8]) {
+        let Some(liar) = &mut self.liar else { return };
         let was_open = liar.raw.is_open();
         if let Some(packet) = liar.raw.take(now, datagram)
             && packet.sequence >= liar.highest
@@ -131,14 +123,18 @@ impl World {
         }
     }
 
-    /// What the liar sends: HELLO until it is open, then requests, and reports that claim everything.
-    pub(super) fn liar_acts(&mut self) {
-        let (now, segments) = (self.now, self.scenario.segments);
-        let pause = (self.scenario.rtt * 2).max(Duration::from_millis(50));
-        let Some(liar) = self.attacks.liar.as_mut().filter(|liar| !liar.caught) else { return };
+    /// What the liar sends: HELLO until it is open, then requests for one of `segments` each two round trips, and reports
+    /// that claim everything.
+    pub(super) fn liar_sends(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        segments: u32,
+    ) -> Vec<Vec<u8>> {
         let mut packets = Vec::new();
+        let Some(liar) = self.liar.as_mut().filter(|liar| !liar.caught) else { return packets };
         if liar.next <= now {
-            liar.next = now + pause;
+            liar.next = now + (rtt * 2).max(Duration::from_millis(50));
             if liar.raw.is_open() {
                 let object = ObjectNumber(liar.requests % segments);
                 liar.requests += 1;
@@ -151,8 +147,6 @@ impl World {
             liar.reports += 1;
             packets.push(liar.raw.report(now, liar.reports, liar.echo, &[(0, liar.highest)]));
         }
-        for packet in packets {
-            self.fly(true, liar_address(), &packet);
-        }
+        packets
     }
 }

@@ -18,12 +18,13 @@ use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::Claims;
 use segcast_proto::wire::Code;
 
-use super::attack::{Attacks, LIAR, Liar};
+use super::attack::{Attacks, LIAR, Liar, liar_address};
 use super::flight::Flight;
 use super::link::Link;
 use super::outcome::{Failure, Outcome};
 use super::scenario::Scenario;
-use crate::endpoint::{Cast, START, UNIX, draw};
+use crate::endpoint::{Cast, START, UNIX};
+use crate::random::draw;
 use crate::session;
 use crate::source::{MemorySource, State, content, set_id};
 
@@ -37,9 +38,9 @@ const PATIENCE: u32 = 4;
 const STEPS_MAX: u64 = 20_000_000;
 
 /// One honest client.
-pub(super) struct Viewer {
-    pub(super) session: ClientSession,
-    pub(super) address: SocketAddr,
+struct Viewer {
+    session: ClientSession,
+    address: SocketAddr,
     todo: Vec<Fetch>,
     done: usize,
     wanted: usize,
@@ -52,14 +53,14 @@ type Fetch = (u32, ObjectNumber, Option<u32>);
 
 /// A run under way.
 pub struct World {
-    pub(super) scenario: Scenario,
+    scenario: Scenario,
     started: Instant,
-    pub(super) now: Instant,
+    now: Instant,
     shards: Vec<Endpoint>,
     source: MemorySource,
     cast: Cast,
-    pub(super) viewers: Vec<Viewer>,
-    pub(super) attacks: Attacks,
+    viewers: Vec<Viewer>,
+    attacks: Attacks,
     down: Link,
     up: Link,
     flights: BinaryHeap<Reverse<Flight>>,
@@ -73,7 +74,7 @@ pub struct World {
     datagrams: u64,
     /// What the transfers came to, once they are done.
     outcome: Option<Outcome>,
-    pub(super) failure: Option<Failure>,
+    failure: Option<Failure>,
 }
 
 impl World {
@@ -285,7 +286,7 @@ impl World {
             self.attacks.victim_sent(&flight);
             self.arrive_at_server(flight);
         } else if self.attacks.is_liar(flight.address) {
-            self.liar_hears(&mut flight.bytes);
+            self.attacks.liar_hears(self.now, &mut flight.bytes);
         } else if let Some(viewer) = self.viewers.iter_mut().find(|v| v.address == flight.address) {
             viewer.session.handle_datagram(self.now, 0, &mut flight.bytes);
         }
@@ -333,7 +334,10 @@ impl World {
         for viewer in 0..self.viewers.len() {
             self.viewer_acts(viewer);
         }
-        self.liar_acts();
+        let Scenario { rtt, segments, .. } = self.scenario;
+        for packet in self.attacks.liar_sends(self.now, rtt, segments) {
+            self.fly(true, liar_address(), &packet);
+        }
     }
 
     fn server_sends(&mut self, shard: usize) {
@@ -404,8 +408,11 @@ impl World {
         }
         let mut out = [0; 2048];
         while let Some(len) = self.viewers[number].session.poll_transmit(now, &mut out) {
-            let address = self.viewers[number].address;
-            let address = self.spoofed(number, &out[..len]).unwrap_or(address);
+            let viewer = &self.viewers[number];
+            let mut address = viewer.address;
+            if self.scenario.spoof && number == 0 && viewer.session.stats().data_bytes > 0 {
+                address = self.attacks.spoofed(&out[..len]).unwrap_or(address);
+            }
             self.fly(true, address, &out[..len]);
         }
     }
@@ -441,7 +448,7 @@ impl World {
     #[cfg(not(feature = "planted-faults"))]
     fn check_nonces(&self) {}
 
-    pub(super) fn fly(&mut self, to_server: bool, address: SocketAddr, bytes: &[u8]) {
+    fn fly(&mut self, to_server: bool, address: SocketAddr, bytes: &[u8]) {
         let link = if to_server { &mut self.up } else { &mut self.down };
         let packet = self.order;
         for at in link.send(self.now, bytes.len()).into_iter().flatten() {

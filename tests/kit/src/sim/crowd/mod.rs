@@ -20,7 +20,8 @@ pub use viewer::Asked;
 use viewer::Viewer;
 
 use super::link::unit;
-use crate::endpoint::{Cast, START, UNIX, draw};
+use crate::endpoint::{Cast, START, UNIX};
+use crate::random::draw;
 use crate::session;
 use crate::source::{MemorySource, set_id};
 

@@ -13,7 +13,7 @@ use segcast_proto::session::client::{
 use segcast_proto::time::{Duration, Instant};
 
 use super::{SEGMENTS, address};
-use crate::endpoint::draw;
+use crate::random::draw;
 use crate::session;
 
 /// One request that somebody intended.
