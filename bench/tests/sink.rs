@@ -9,8 +9,8 @@ use segcast_bench::measure::Binary;
 use segcast_bench::sink::{self, Args, Sabotage, Setup, Subject};
 use segcast_kit::needs::{self, Need, trial};
 use segcast_kit::process::segcast_binary;
+use segcast_lab::bpf::TrainFilter;
 use segcast_proto::limits::PENDING_TIME;
-use segcast_sysio::lab::bpf::TrainFilter;
 
 const NEEDS: [Need; 5] = [needs::tap, needs::iproute2, needs::io_uring, bpf, two_cores];
 

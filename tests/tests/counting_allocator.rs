@@ -1,9 +1,7 @@
 //! The counting allocator as a program's global allocator: what it counts and what it catches.
 #![forbid(unsafe_code)]
 
-use segcast_sysio::lab::counting_allocator::{
-    CountingAllocator, allocations, assert_no_allocation,
-};
+use segcast_lab::counting_allocator::{CountingAllocator, allocations, assert_no_allocation};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

@@ -4,9 +4,9 @@
 #![forbid(unsafe_code)]
 
 use segcast_kit::endpoint::rig::{MS, Rig, address};
+use segcast_lab::counting_allocator::{CountingAllocator, live_bytes};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::time::Duration;
-use segcast_sysio::lab::counting_allocator::{CountingAllocator, live_bytes};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

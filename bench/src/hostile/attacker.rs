@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use segcast_sysio::lab::realtime::schedule_realtime;
+use segcast_lab::realtime::schedule_realtime;
 use segcast_sysio::udp::{UdpConfig, UdpSocket as BoundSocket};
 use serde::Serialize;
 

@@ -10,11 +10,11 @@ use std::os::fd::AsFd as _;
 use rand_core::RngCore;
 use segcast_client::access::EdgeAddress;
 use segcast_client::connection::now;
+use segcast_lab::realtime::wait_readable;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::limits::DATAGRAM_MAX;
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
-use segcast_sysio::lab::realtime::wait_readable;
 use serde::Serialize;
 
 use super::record::config;

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::Context as _;
+use segcast_lab::netns::Namespace;
 use segcast_sysio::cpu::pin_current_thread;
-use segcast_sysio::lab::netns::Namespace;
 
 use crate::measure::{Cores, veth};
 

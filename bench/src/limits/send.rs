@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use segcast_lab::bpf::TrainFilter;
+use segcast_lab::tap::Tap;
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_sysio::cpu;
 use segcast_sysio::driver::{Driver, DriverConfig};
-use segcast_sysio::lab::bpf::TrainFilter;
-use segcast_sysio::lab::tap::Tap;
 use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 use serde::Serialize;

@@ -9,7 +9,7 @@ use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use segcast_sysio::lab::cpu_clock::{process_time, thread_time};
+use segcast_lab::cpu_clock::{process_time, thread_time};
 use serde::Serialize;
 
 /// Clocks at one moment.

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use segcast_sysio::lab::netns::Namespace;
+use segcast_lab::netns::Namespace;
 
 /// Makes a pair of devices, both called `device`: one in each namespace, down and without addresses.
 ///

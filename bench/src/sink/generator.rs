@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
+use segcast_lab::bpf::{TrainFilter, TrainRecord};
+use segcast_lab::tap::Tap;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::ClearHeader;
 use segcast_sysio::clock::monotonic_nanoseconds;
-use segcast_sysio::lab::bpf::{TrainFilter, TrainRecord};
-use segcast_sysio::lab::tap::Tap;
 
 use super::frames::{self, Endpoint, FRAME_MAX, PAYLOAD, WIRE_HEADERS};
 use super::session::{Identity, Plan, Session, Train};

@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use segcast_lab::netns::Namespace;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{ClearHeader, PacketType};
 use segcast_sysio::clock::monotonic_nanoseconds;
 use segcast_sysio::driver::{Driver, DriverConfig};
-use segcast_sysio::lab::netns::Namespace;
 use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use segcast_lab::bpf::TrainFilter;
 use segcast_proto::limits::{OVERHEAD, REPORT_DELAY_MIN};
-use segcast_sysio::lab::bpf::TrainFilter;
 
 use super::Args;
 use super::accounts::Accounts;

@@ -12,6 +12,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore as _;
 use segcast_center::ingest::{PackOptions, pack_reader};
 use segcast_center::keys::KeyDir;
+use segcast_lab::netns::Namespace;
+use segcast_lab::tap::Tap;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
@@ -19,8 +21,6 @@ use segcast_proto::segment::geometry::DEFAULT_SEGMENT;
 use segcast_proto::token::{Claims, mint};
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
-use segcast_sysio::lab::netns::Namespace;
-use segcast_sysio::lab::tap::Tap;
 use tempfile::TempDir;
 
 use super::frames::Endpoint;

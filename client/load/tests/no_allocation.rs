@@ -1,10 +1,10 @@
 //! What a thread records of a segment allocates nothing, once each cause has come up: figures of memory and time are then
 //! the program's, not the records'.
 
+use segcast_lab::counting_allocator::{CountingAllocator, assert_no_allocation};
 use segcast_load::record::{Class, Failure, Interval, Unoffered};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::code::Code;
-use segcast_sysio::lab::counting_allocator::{CountingAllocator, assert_no_allocation};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

@@ -3,7 +3,7 @@
 //! queue that drops everything, so that nothing after the sender's own work is measured and no page
 //! is ever copied behind its back; and loopback, which copies what it was asked not to.
 //!
-//! `cargo bench -p segcast-sysio --features lab --bench sends` (needs root). Medians of interleaved
+//! `cargo bench -p segcast-sysio --bench sends` (needs root). Medians of interleaved
 //! repeats, per CPU-second of this process. Each buffer is filled from memory that is in no cache,
 //! where a shard would seal into it.
 
@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use segcast_lab::cpu_clock::process_time;
+use segcast_lab::netns::Namespace;
 use segcast_sysio::driver::{Driver, DriverConfig, DriverStats, ZeroCopy};
-use segcast_sysio::lab::cpu_clock::process_time;
-use segcast_sysio::lab::netns::Namespace;
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 

@@ -1,4 +1,4 @@
-//! The only crate with unsafe: rings, sockets, mapped files, CPU pinning, probes. It knows no
+//! The only crate that ships unsafe: rings, sockets, mapped files, CPU pinning, probes. It knows no
 //! protocol and depends on no other crate of the workspace.
 //!
 //! - [`driver`]: datagram I/O of one thread, by io_uring or by epoll; send buffers; waking. Behind features of the same
@@ -10,7 +10,6 @@
 //! - [`bell`]: waking helper threads without a lock
 //! - [`mod@prefetch`]: asking for memory before it is needed
 //! - [`cpu`], [`clock`], [`rlimit`], [`memory`]: pinning and naming threads; the two clocks; limits
-//! - `lab` (feature): what tests and benches need and the product does not
 //! - [`error`]: one error that says what an operator can change
 //!
 //! # What its unsafe code rests on
@@ -43,8 +42,6 @@ pub mod cpu;
 pub mod driver;
 pub mod error;
 pub mod file;
-#[cfg(feature = "lab")]
-pub mod lab;
 pub mod mapped;
 pub mod memory;
 pub mod prefetch;

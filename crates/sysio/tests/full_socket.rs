@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use segcast_lab::netns::Namespace;
 use segcast_sysio::driver::{Driver, DriverConfig, ZeroCopy};
-use segcast_sysio::lab::netns::Namespace;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 

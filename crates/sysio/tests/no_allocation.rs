@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use segcast_lab::counting_allocator::{CountingAllocator, assert_no_allocation};
 use segcast_sysio::driver::{Driver, DriverConfig, ZeroCopy};
-use segcast_sysio::lab::counting_allocator::{CountingAllocator, assert_no_allocation};
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 

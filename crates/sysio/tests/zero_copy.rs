@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use segcast_lab::netns::Namespace;
 use segcast_sysio::driver::{Driver, DriverConfig, SendBuffer, ZeroCopy};
-use segcast_sysio::lab::netns::Namespace;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 

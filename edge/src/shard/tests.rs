@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::bounded;
+use segcast_lab::counting_allocator::{CountingAllocator, allocations};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
@@ -14,7 +15,6 @@ use segcast_proto::limits::{EPOCH_PACKETS, SEGMENT_UNIT};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::token::{self, Claims};
 use segcast_store::{Options, Store};
-use segcast_sysio::lab::counting_allocator::{CountingAllocator, allocations};
 use segcast_sysio::udp::UdpConfig;
 
 use super::*;

@@ -7,9 +7,9 @@
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use segcast_sysio::lab;
-use segcast_sysio::lab::netns::Namespace;
-use segcast_sysio::lab::tap::Tap;
+use segcast_lab::netns::Namespace;
+use segcast_lab::tap::Tap;
+use segcast_sysio::probe;
 
 use crate::process::memory_group::MemoryGroup;
 use crate::progress::{self, Progress};
@@ -41,9 +41,9 @@ pub fn tap() -> Result<(), String> {
 /// io_uring.
 ///
 /// # Errors
-/// When no ring can be set up.
+/// When no ring can be set up, or the kernel's rings lack an operation that the driver uses.
 pub fn io_uring() -> Result<(), String> {
-    lab::try_io_uring().map_err(|error| format!("io_uring ({error})"))
+    probe::ring().map_err(|error| format!("io_uring ({error})"))
 }
 
 /// Configured interfaces: `ip` of iproute2.

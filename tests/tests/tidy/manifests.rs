@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Package, and the workspace packages that it may depend on (tests of it may use more).
-const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("segcast-proto", &[]),
     ("segcast-sysio", &[]),
     ("segcast-store", &["segcast-proto", "segcast-sysio"]),
@@ -16,14 +16,18 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
     ("segcast-client", &["segcast-proto", "segcast-sysio", "segcast-store"]),
     // The design has it inside the client; viewers need no reports, plots and terminal views.
     ("segcast-load", &["segcast-proto", "segcast-sysio", "segcast-client"]),
-    ("segcast", ALL.split_last().expect("libraries and the binary").1),
+    ("segcast", ALL.split_at(LIBRARIES).0),
     ("segcast-bench", &ALL),
+    ("segcast-lab", &[]),
     ("segcast-kit", &ALL),
     ("segcast-tests", &ALL),
 ];
 
-/// All that others may depend on: the libraries, then the binary.
-const ALL: [&str; 8] = [
+/// How many of [`ALL`] are libraries that ship.
+const LIBRARIES: usize = 7;
+
+/// All that others may depend on: the libraries, then the binary, then what never ships.
+const ALL: [&str; 9] = [
     "segcast-proto",
     "segcast-sysio",
     "segcast-store",
@@ -32,13 +36,19 @@ const ALL: [&str; 8] = [
     "segcast-client",
     "segcast-load",
     "segcast",
+    "segcast-lab",
 ];
+
+/// Packages that may have `unsafe` code, and their folders: the one that reaches the operating system, and what
+/// tests and benches need of it, which never ships.
+pub(crate) const MAY_BE_UNSAFE: [(&str, &str); 2] =
+    [("segcast-sysio", "crates/sysio"), ("segcast-lab", "bench/lab")];
 
 /// Packages from outside that only some of ours may use.
 const ONLY_IN: [(&str, &[&str]); 4] = [
     ("io-uring", &["segcast-sysio"]),
-    ("libc", &["segcast-sysio"]),
-    ("memmap2", &["segcast-sysio"]),
+    ("libc", &["segcast-lab", "segcast-sysio"]),
+    ("memmap2", &["segcast-lab", "segcast-sysio"]),
     // In bench for the QUIC servers that ours is compared with, in sysio under a driver to compare with: behind features.
     ("tokio", &["segcast-center", "segcast-edge", "segcast-bench", "segcast-sysio"]),
 ];
@@ -129,10 +139,12 @@ pub(crate) fn manifest_violations(manifest: &str) -> Vec<String> {
     found
 }
 
-/// Crate roots (library and binaries) of packages other than sysio that do not forbid `unsafe`.
+/// Crate roots (library and binaries) of packages that may not be unsafe and do not forbid it.
 pub(crate) fn unforbidden_roots(packages: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
-    for package in packages.iter().filter(|package| package["name"] != "segcast-sysio") {
+    let forbidden =
+        |package: &&Value| MAY_BE_UNSAFE.iter().all(|(name, _)| package["name"] != *name);
+    for package in packages.iter().filter(forbidden) {
         for target in package["targets"].as_array().expect("a package lists its targets") {
             let path = target["src_path"].as_str().expect("a target has a source");
             let kinds = target["kind"].as_array().expect("a target has kinds");
@@ -155,14 +167,16 @@ pub(crate) fn read(path: &Path) -> String {
 }
 
 /// Features that make the product worse or open it up, for tests and benches alone.
-const FOR_TESTS: [&str; 3] = ["fault-layer", "planted-faults", "lab"];
+const FOR_TESTS: [&str; 2] = ["fault-layer", "planted-faults"];
 
-/// Packages with such a feature in `tree`: what `cargo tree --prefix none --format "{p} [{f}]"` prints.
+/// Packages that are for tests, or have such a feature, in `tree`: what `cargo tree --prefix none --format "{p} [{f}]"` prints.
 pub(crate) fn features_for_tests(tree: &str) -> Vec<String> {
     let has_one = |line: &&str| {
         let (_, features) = line.rsplit_once(" [").unwrap_or_default();
         let features = features.trim_end_matches(" (*)").trim_end_matches(']');
-        line.starts_with("segcast") && features.split(',').any(|name| FOR_TESTS.contains(&name))
+        line.starts_with("segcast-lab ")
+            || line.starts_with("segcast")
+                && features.split(',').any(|name| FOR_TESTS.contains(&name))
     };
     tree.lines().filter(has_one).map(str::to_owned).collect()
 }
@@ -198,6 +212,8 @@ mod tests {
             ("segcast-edge", "segcast-center"),
             ("segcast-center", "segcast-sysio"),
             ("segcast", "segcast-tests"),
+            ("segcast", "segcast-lab"),
+            ("segcast-edge", "segcast-lab"),
             ("segcast-edge", "libc"),
             ("segcast-client", "tokio"),
         ] {
@@ -251,9 +267,10 @@ mod tests {
     fn features_for_tests_are_found_in_the_tree() {
         let tree = "segcast v0.1.0 (/cli) []\nsegcast-store v0.1.0 (/store) [fault-layer]\n\
             segcast-store v0.1.0 (/store) [default,fault-layer] (*)\nsegcast-proto v0.1.0 (/proto) [grant]\n\
-            other v1.0.0 [lab]\n";
+            other v1.0.0 [fault-layer]\nsegcast-lab v0.1.0 (/bench/lab) []\n";
         let found = features_for_tests(tree);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found.iter().all(|line| line.starts_with("segcast-store")), "{found:?}");
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[..2].iter().all(|line| line.starts_with("segcast-store")), "{found:?}");
+        assert!(found[2].starts_with("segcast-lab"), "{found:?}");
     }
 }

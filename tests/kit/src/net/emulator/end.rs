@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
-use segcast_sysio::lab::netns::Namespace;
-use segcast_sysio::lab::tap::Tap;
+use segcast_lab::netns::Namespace;
+use segcast_lab::tap::Tap;
 
 /// The device's name in every namespace.
 const DEVICE: &str = "link0";

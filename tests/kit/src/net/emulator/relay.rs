@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use segcast_lab::realtime::{schedule_realtime, wait_readable};
+use segcast_lab::tap::Tap;
 use segcast_proto::time::Instant;
-use segcast_sysio::lab::realtime::{schedule_realtime, wait_readable};
-use segcast_sysio::lab::tap::Tap;
 
 use super::flow::Flow;
 use super::pipe::{Pipe, Statistics};

@@ -117,7 +117,7 @@ fn set_network(fd: RawFd) -> io::Result<()> {
 }
 
 /// A system call's result as an error: -1 means that errno says why.
-pub(super) fn check(result: libc::c_int) -> io::Result<()> {
+pub(crate) fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn threads_and_processes_run_inside_and_the_caller_stays_outside() {
         let Ok(namespace) = Namespace::new() else {
-            return super::super::skip("namespaces (CAP_SYS_ADMIN)");
+            return crate::skip("namespaces (CAP_SYS_ADMIN)");
         };
         let outside = devices();
         let inside = namespace.run(devices).expect("entered");

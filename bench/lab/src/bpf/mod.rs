@@ -33,7 +33,7 @@ fn bpf<A: Attributes>(command: libc::c_int, attributes: &mut A) -> io::Result<Ow
     // the contract of `Attributes`.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size_of::<A>()) };
     let fd = libc::c_int::try_from(fd).map_err(io::Error::other)?;
-    super::netns::check(fd)?;
+    crate::netns::check(fd)?;
     // SAFETY: both commands return a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

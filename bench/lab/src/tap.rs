@@ -8,8 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use super::bpf::Program;
-use super::netns::check;
+use crate::bpf::Program;
+use crate::netns::check;
 
 /// Offload flags of TUNSETOFFLOAD (linux/if_tun.h) that `libc` may not have: checksum, TCP
 /// segmentation for IPv4 and IPv6, UDP segmentation for IPv4 and IPv6.
@@ -128,8 +128,8 @@ fn interface_request(name: &str, flags: libc::c_int) -> io::Result<libc::ifreq> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::netns::Namespace;
     use super::*;
+    use crate::netns::Namespace;
 
     #[test]
     fn names_that_do_not_fit_are_errors() {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_device_appears_in_the_namespace_of_its_maker_and_goes_when_dropped() {
         let Ok(namespace) = Namespace::new() else {
-            return super::super::skip("namespaces (CAP_SYS_ADMIN)");
+            return crate::skip("namespaces (CAP_SYS_ADMIN)");
         };
         let names = || std::fs::read_to_string("/proc/thread-self/net/dev").expect("/proc");
         for virtio_header in [false, true] {
@@ -151,7 +151,7 @@ mod tests {
             let tap = match namespace.run(create).expect("entered") {
                 Ok(tap) => tap,
                 Err(error) => {
-                    return super::super::skip(&format!("TAP devices: {error}"));
+                    return crate::skip(&format!("TAP devices: {error}"));
                 }
             };
             assert_eq!(tap.name(), "lab0");

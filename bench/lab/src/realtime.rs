@@ -14,7 +14,7 @@ pub fn schedule_realtime() -> io::Result<()> {
     // SAFETY: sched_setscheduler(2) reads one `sched_param`, which outlives the call; process 0
     // is the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
-    super::netns::check(result)
+    crate::netns::check(result)
 }
 
 /// Waits until one of the descriptors can be read or `timeout` has passed, by a high-resolution
@@ -40,7 +40,7 @@ pub fn wait_readable<const N: usize>(
     // outlive the call; a null signal mask changes no mask.
     let ready =
         unsafe { libc::ppoll(polled.as_mut_ptr(), count, &raw const timeout, std::ptr::null()) };
-    match super::netns::check(ready) {
+    match crate::netns::check(ready) {
         Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
         _ => Ok(()),
     }

@@ -35,7 +35,7 @@ fn read(clock: libc::clockid_t) -> io::Result<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, exclusively borrowed timespec for the length of the call.
     let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
-    super::netns::check(result)?;
+    crate::netns::check(result)?;
     // Neither field is negative on this clock.
     Ok(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32))
 }

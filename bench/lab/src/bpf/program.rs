@@ -65,7 +65,7 @@ impl Program {
         Err(io::Error::new(refused.kind(), format!("the filter was refused: {refused}\n{said}")))
     }
 
-    /// A program that chooses the first queue for every frame ([`Tap::set_steering`](crate::lab::tap::Tap::set_steering)).
+    /// A program that chooses the first queue for every frame ([`Tap::set_steering`](crate::tap::Tap::set_steering)).
     ///
     /// # Errors
     /// EPERM without CAP_BPF.
@@ -89,7 +89,7 @@ mod tests {
     fn a_program_that_returns_nothing_is_refused_with_the_verifiers_words() {
         let good = [Instruction::set(Register(0), 0), Instruction::exit()];
         if let Err(error) = Program::load(&good) {
-            return super::super::super::skip(&format!("CAP_BPF: {error}"));
+            return crate::skip(&format!("CAP_BPF: {error}"));
         }
         let error = Program::load(&[Instruction::exit()]).expect_err("r0 was never set");
         assert!(error.to_string().contains("R0"), "{error}");

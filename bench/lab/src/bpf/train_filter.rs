@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use super::instruction::{Instruction, Register};
 use super::{Program, RingBuffer};
-use crate::lab::tap::Tap;
+use crate::tap::Tap;
 
 /// Bytes of a train's head that are written down: Ethernet, IPv4, UDP, the first datagram's clear header, and the
 /// first 16 bytes of its ciphertext; rounded up to 4.
@@ -147,21 +147,21 @@ fn instructions(map: i32, sample_mask: i32) -> [Instruction; 31] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::netns::Namespace;
     use super::*;
+    use crate::netns::Namespace;
 
     #[test]
     fn the_verifier_takes_the_program_and_a_device_takes_the_filter() {
         let Ok(namespace) = Namespace::new() else {
-            return super::super::super::skip("namespaces (CAP_SYS_ADMIN)");
+            return crate::skip("namespaces (CAP_SYS_ADMIN)");
         };
         let tap = match namespace.run(|| Tap::create("lab0", true)).expect("entered") {
             Ok(tap) => tap,
-            Err(error) => return super::super::super::skip(&format!("TAP devices: {error}")),
+            Err(error) => return crate::skip(&format!("TAP devices: {error}")),
         };
         let mut filter = match TrainFilter::new(64, 1 << 16) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return super::super::super::skip("CAP_BPF");
+                return crate::skip("CAP_BPF");
             }
             filter => filter.expect("the verifier takes it"),
         };
