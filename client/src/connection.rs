@@ -9,7 +9,7 @@ use segcast_proto::limits::{DATAGRAM_MAX, EPOCH_PACKETS};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, ClientStats};
 use segcast_proto::time::{Duration, Instant};
 use segcast_sysio::clock::monotonic_nanoseconds;
-use segcast_sysio::driver::{Driver, DriverConfig, Waker};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, Waker};
 use segcast_sysio::error::SysError;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
@@ -270,7 +270,8 @@ impl Connections {
             loop {
                 let Some(mut buffer) = self.driver.send_buffer() else { return false };
                 let Some(len) = peer.session.poll_transmit(at, &mut buffer) else { break };
-                self.driver.send(buffer, len, len, socket, peer.edge.address, 0);
+                let to = peer.edge.address;
+                self.driver.send(Outgoing::datagram(buffer, len, socket, to));
             }
             peer.timer = peer.session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
             peer.touched = false;

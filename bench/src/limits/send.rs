@@ -12,7 +12,7 @@ use segcast_lab::bpf::TrainFilter;
 use segcast_lab::tap::Tap;
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_sysio::cpu;
-use segcast_sysio::driver::{Driver, DriverConfig};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing};
 use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 use serde::Serialize;
@@ -95,7 +95,8 @@ impl SendLoop {
                     length
                 }
             };
-            self.driver.send(buffer, length, self.datagram, 0, self.to, 0);
+            let (len, datagram_bytes, to) = (length, self.datagram, self.to);
+            self.driver.send(Outgoing { buffer, len, datagram_bytes, socket: 0, to, ticket: 0 });
         }
         self.driver.turn(None, &mut |_| ())?;
         if let Some(failure) = self.driver.take_failure() {

@@ -12,7 +12,7 @@ use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType};
-use segcast_sysio::driver::{Driver, DriverConfig, SendBuffer};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, SendBuffer};
 use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
@@ -44,7 +44,8 @@ pub(super) fn send(
             // The receiver of this loop follows every change of keys.
             sealer.on_peer_epoch(Instant::ZERO, sealer.epoch());
             let length = fill(&mut buffer, &mut sealer, &mut source, datagram)?;
-            driver.send(buffer, length, datagram, 0, to, 0);
+            let (len, datagram_bytes) = (length, datagram);
+            driver.send(Outgoing { buffer, len, datagram_bytes, socket: 0, to, ticket: 0 });
         }
         driver.turn(None, &mut |_| ())?;
         if let Some(failure) = driver.take_failure() {

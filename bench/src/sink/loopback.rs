@@ -15,7 +15,7 @@ use segcast_lab::netns::Namespace;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{ClearHeader, PacketType};
 use segcast_sysio::clock::monotonic_nanoseconds;
-use segcast_sysio::driver::{Driver, DriverConfig};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing};
 use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
@@ -177,7 +177,7 @@ impl Loopback {
             loop {
                 let Some(mut buffer) = self.driver.send_buffer() else { return Ok(true) };
                 let Some(len) = session.poll(now(), &self.plan, &mut buffer)? else { break };
-                self.driver.send(buffer, len, len, 0, self.to, 0);
+                self.driver.send(Outgoing::datagram(buffer, len, 0, self.to));
                 sent = true;
             }
         }

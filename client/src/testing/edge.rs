@@ -13,7 +13,7 @@ use segcast_proto::session::server::{
 };
 use segcast_proto::token::{self, Claims, Keyring};
 use segcast_sysio::clock::unix_seconds;
-use segcast_sysio::driver::{Driver, DriverConfig};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 use std::net::SocketAddr;
@@ -128,9 +128,14 @@ fn serve(socket: UdpSocket, source: &Source, stop: &AtomicBool, sent: &AtomicU32
         while let Some(mut buffer) = driver.send_buffer() {
             assert!(buffer.len() >= TRAIN_MAX);
             let Some(train) = endpoint.poll_transmit(now(), source, &mut buffer) else { break };
-            let ticket = train.ticket.to_bits();
-            let socket = train.path.socket;
-            driver.send(buffer, train.len, train.datagram_bytes, socket, train.path.remote, ticket);
+            driver.send(Outgoing {
+                buffer,
+                len: train.len,
+                datagram_bytes: train.datagram_bytes,
+                socket: train.path.socket,
+                to: train.path.remote,
+                ticket: train.ticket.to_bits(),
+            });
             sent.fetch_add(1, Ordering::Relaxed);
             idle = false;
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use segcast_lab::cpu_clock::process_time;
 use segcast_lab::netns::Namespace;
-use segcast_sysio::driver::{Driver, DriverConfig, DriverStats, ZeroCopy};
+use segcast_sysio::driver::{Driver, DriverConfig, DriverStats, Outgoing, ZeroCopy};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
@@ -73,7 +73,7 @@ fn run(variant: &Variant, shape: &Shape, to: SocketAddr, pool: &[u8], time: Dura
             let len = (shape.datagrams * size).min(65_507 / size * size);
             let from = (run.bytes as usize) % (POOL - len);
             buffer[..len].copy_from_slice(&pool[from..from + len]);
-            driver.send(buffer, len, size, 0, to, 0);
+            driver.send(Outgoing { buffer, len, datagram_bytes: size, socket: 0, to, ticket: 0 });
             run.bytes += len as u64;
             run.trains += 1;
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use segcast_lab::netns::Namespace;
-use segcast_sysio::driver::{Driver, DriverConfig, ZeroCopy};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
@@ -46,7 +46,8 @@ fn trains_through_a_full_socket(kind: IoKind) {
     for number in 0..6_u8 {
         let mut buffer = sender.send_buffer().expect("a free buffer");
         buffer[..TRAIN].fill(number);
-        sender.send(buffer, TRAIN, DATAGRAM, 0, to, 0);
+        let (len, datagram_bytes) = (TRAIN, DATAGRAM);
+        sender.send(Outgoing { buffer, len, datagram_bytes, socket: 0, to, ticket: 0 });
         expected.extend(vec![vec![number; DATAGRAM]; 40]);
     }
     let (mut over, mut got, mut turns) = (0, Vec::new(), 0);

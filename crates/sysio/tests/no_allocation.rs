@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use segcast_lab::counting_allocator::{CountingAllocator, assert_no_allocation};
-use segcast_sysio::driver::{Driver, DriverConfig, ZeroCopy};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
@@ -17,7 +17,7 @@ fn round(driver: &mut Driver, to: SocketAddr, received: &mut usize) {
     let mut bytes = 0;
     for (len, size) in [(20 * 1200, 1200), (3 * 1000 + 1, 1000), (65_520, 65_520), (0, 1)] {
         let buffer = driver.send_buffer().expect("all came back");
-        driver.send(buffer, len, size, 0, to, 1);
+        driver.send(Outgoing { buffer, len, datagram_bytes: size, socket: 0, to, ticket: 1 });
         bytes += if len < 65_508 { len } else { 0 };
     }
     let unused = driver.send_buffer().expect("one is left");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use segcast_lab::netns::Namespace;
-use segcast_sysio::driver::{Driver, DriverConfig, SendBuffer, ZeroCopy};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, SendBuffer, ZeroCopy};
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
@@ -43,7 +43,8 @@ fn queue(driver: &mut Driver, mut buffer: SendBuffer, to: SocketAddr, first: u8)
     for (number, datagram) in buffer[..TRAIN].chunks_mut(DATAGRAM).enumerate() {
         datagram.fill(first.wrapping_add(number as u8));
     }
-    driver.send(buffer, TRAIN, DATAGRAM, 0, to, 0);
+    let (len, datagram_bytes) = (TRAIN, DATAGRAM);
+    driver.send(Outgoing { buffer, len, datagram_bytes, socket: 0, to, ticket: 0 });
 }
 
 /// Trains that ended in one turn.

@@ -19,7 +19,7 @@ use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure
 use segcast_proto::time::Instant;
 use segcast_proto::token::Keyring;
 use segcast_store::Catalogue;
-use segcast_sysio::driver::{Driver, DriverConfig, FailureKind};
+use segcast_sysio::driver::{Driver, DriverConfig, FailureKind, Outgoing};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::UdpSocket;
 use segcast_sysio::{SysError, clock, cpu};
@@ -221,8 +221,14 @@ impl Shard {
                 continue;
             }
             let Path { socket, remote } = transmit.path;
-            let ticket = transmit.ticket.to_bits();
-            self.driver.send(buffer, transmit.len, transmit.datagram_bytes, socket, remote, ticket);
+            self.driver.send(Outgoing {
+                buffer,
+                len: transmit.len,
+                datagram_bytes: transmit.datagram_bytes,
+                socket,
+                to: remote,
+                ticket: transmit.ticket.to_bits(),
+            });
         }
     }
 

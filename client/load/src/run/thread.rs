@@ -13,7 +13,7 @@ use crate::record::{Unoffered, Wire};
 use segcast_client::connection::{now, socket_towards};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::ClearHeader;
-use segcast_sysio::driver::{Driver, DriverConfig, ZeroCopy};
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
 use segcast_sysio::probe::IoKind;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -256,7 +256,7 @@ impl<'a> Thread<'a> {
                 let Some(mut buffer) = self.driver.send_buffer() else { return false };
                 let Some(len) = viewer.session.poll_transmit(at, &mut buffer) else { break };
                 let to = self.setting.subject.edge.address;
-                self.driver.send(buffer, len, len, socket, to, 0);
+                self.driver.send(Outgoing::datagram(buffer, len, socket, to));
             }
             viewer.touched = false;
             self.touched.pop_front();

@@ -1,6 +1,5 @@
 //! What all drivers have: sockets, waker, send buffers, trains on their way out, counters.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::driver::inbox::Inbox;
@@ -9,7 +8,7 @@ use crate::driver::trains::arena::{Arena, SendBuffer};
 use crate::driver::trains::outbox::Outbox;
 use crate::driver::trains::zero_copy::{Choice, ZeroCopy};
 use crate::driver::waker::Waker;
-use crate::driver::{DriverConfig, SendFailure};
+use crate::driver::{DriverConfig, Outgoing, SendFailure};
 use crate::error::SysError;
 use crate::udp::UdpSocket;
 
@@ -67,17 +66,10 @@ impl Base {
     }
 
     /// Takes a train over, as [`crate::driver::Driver::send`] describes it, and returns its slot.
-    pub(crate) fn accept(
-        &mut self,
-        buffer: SendBuffer,
-        len: usize,
-        datagram_bytes: usize,
-        socket: u16,
-        to: SocketAddr,
-        ticket: u64,
-    ) -> u16 {
+    pub(crate) fn accept(&mut self, train: Outgoing) -> u16 {
+        let socket = train.socket;
         assert!(usize::from(socket) < self.sockets.len(), "there is no socket {socket}");
-        assert!(buffer.is_of(&self.arena), "the buffer is another driver's");
-        self.outbox.accept(buffer, len, datagram_bytes, socket, to, ticket)
+        assert!(train.buffer.is_of(&self.arena), "the buffer is another driver's");
+        self.outbox.accept(train)
     }
 }

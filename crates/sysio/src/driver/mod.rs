@@ -30,6 +30,7 @@ pub use runtimes::on_tokio_uring::TokioUringDriver;
 pub use stats::DriverStats;
 pub use trains::arena::SendBuffer;
 pub use trains::failure::{FailureKind, SendFailure};
+pub use trains::outgoing::Outgoing;
 pub use trains::zero_copy::ZeroCopy;
 pub use waker::Waker;
 
@@ -225,26 +226,14 @@ impl Driver {
         self.base().send_buffer()
     }
 
-    /// Queues the first `len` bytes of `buffer` as a train of datagrams of `datagram_bytes`, the
-    /// last one perhaps shorter, from `socket` to `to`. They go out in the next turn.
-    /// `ticket` is what a failure is reported with.
-    ///
-    /// A train of more than [`crate::udp::MAX_TRAIN_DATAGRAMS`] datagrams or
-    /// [`crate::udp::MAX_SEND_BYTES`] works, but is sent datagram by datagram.
+    /// Queues a train, to go out in the next turn.
     ///
     /// # Panics
-    /// If `len` exceeds the buffer, `datagram_bytes` is 0, there is no such socket, or the buffer is
+    /// If its length exceeds the buffer, its datagrams have none, there is no such socket, or the buffer is
     /// another driver's.
-    pub fn send(
-        &mut self,
-        buffer: SendBuffer,
-        len: usize,
-        datagram_bytes: usize,
-        socket: u16,
-        to: SocketAddr,
-        ticket: u64,
-    ) {
-        let slot = self.base_mut().accept(buffer, len, datagram_bytes, socket, to, ticket);
+    pub fn send(&mut self, train: Outgoing) {
+        let socket = train.socket;
+        let slot = self.base_mut().accept(train);
         match self {
             Driver::Ring(driver) => driver.queue(slot),
             Driver::Mmsg(driver) => driver.queue(slot, socket),

@@ -125,7 +125,8 @@ fn send_all(driver: &mut Driver, trains: u32) {
 fn queue(driver: &mut Driver, bytes: &[u8], datagram_bytes: usize, to: SocketAddr) {
     let mut buffer = driver.send_buffer().unwrap();
     buffer[..bytes.len()].copy_from_slice(bytes);
-    driver.send(buffer, bytes.len(), datagram_bytes, 0, to, 7);
+    let len = bytes.len();
+    driver.send(Outgoing { buffer, len, datagram_bytes, socket: 0, to, ticket: 7 });
 }
 
 /// `length` bytes that differ from datagram to datagram.
@@ -421,7 +422,8 @@ fn many_sockets(way: Way) {
     }
     for (index, &from) in addresses.iter().enumerate() {
         let buffer = driver.send_buffer().unwrap();
-        driver.send(buffer, 1, 1, index as u16, client.local_addr().unwrap(), 0);
+        let (socket, to) = (index as u16, client.local_addr().unwrap());
+        driver.send(Outgoing { buffer, len: 1, datagram_bytes: 1, socket, to, ticket: 0 });
         send_all(&mut driver, 1);
         assert_eq!(client.recv_from(&mut [0; 9]).unwrap(), (1, from));
     }
@@ -438,7 +440,7 @@ fn buffers(way: Way) {
         driver.release(unused);
         for mut buffer in taken {
             buffer[..2].fill(9);
-            driver.send(buffer, 2, 1, 0, to, 0);
+            driver.send(Outgoing { buffer, len: 2, datagram_bytes: 1, socket: 0, to, ticket: 0 });
         }
         assert_eq!(collect(&mut driver, 6).len(), 6);
     }
@@ -458,7 +460,7 @@ fn a_foreign_buffer_is_refused() {
     let (mut one, mut other) = (new(), new());
     let buffer = other.send_buffer().unwrap();
     let to = local(&other);
-    one.send(buffer, 1, 1, 0, to, 0);
+    one.send(Outgoing { buffer, len: 1, datagram_bytes: 1, socket: 0, to, ticket: 0 });
 }
 
 macro_rules! for_each_way {

@@ -12,7 +12,7 @@ use segcast_proto::token::Keyring;
 use segcast_proto::wire::{ClearHeader, PacketType};
 use segcast_sysio::SysError;
 use segcast_sysio::clock::unix_seconds;
-use segcast_sysio::driver::{Driver, DriverConfig, FailureKind, Received, ZeroCopy};
+use segcast_sysio::driver::{Driver, DriverConfig, FailureKind, Outgoing, Received, ZeroCopy};
 use segcast_sysio::udp::UdpSocket;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -129,7 +129,8 @@ impl<'a> Server<'a> {
             if let Some((path, datagram)) = self.again.pop_front() {
                 let len = datagram.len();
                 buffer[..len].copy_from_slice(&datagram);
-                self.driver.send(buffer, len, len, path.socket, path.remote, 0);
+                let Path { socket, remote: to } = path;
+                self.driver.send(Outgoing::datagram(buffer, len, socket, to));
                 continue;
             }
             let Some(train) = self.endpoint.poll_transmit(now(), self.title, &mut buffer) else {
@@ -142,16 +143,10 @@ impl<'a> Server<'a> {
                 self.again.extend(copies.drain(..).map(|copy| (train.path, copy)));
             }
             if len > 0 {
-                let Path { socket, remote } = train.path;
+                let Path { socket, remote: to } = train.path;
+                let datagram_bytes = train.datagram_bytes.min(len);
                 let ticket = train.ticket.to_bits();
-                self.driver.send(
-                    buffer,
-                    len,
-                    train.datagram_bytes.min(len),
-                    socket,
-                    remote,
-                    ticket,
-                );
+                self.driver.send(Outgoing { buffer, len, datagram_bytes, socket, to, ticket });
             }
         }
     }

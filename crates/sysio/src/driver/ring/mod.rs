@@ -336,6 +336,7 @@ fn message(bytes: &mut [u8], socket: u16) -> Option<Message<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Outgoing;
     use crate::udp::UdpConfig;
 
     #[test]
@@ -356,7 +357,9 @@ mod tests {
         let to = driver.base.sockets[0].local_addr();
         for _ in 0..3 {
             let buffer = driver.base.send_buffer().unwrap();
-            let slot = driver.base.accept(buffer, 5000, 1000, 0, to, 0);
+            let train =
+                Outgoing { buffer, len: 5000, datagram_bytes: 1000, socket: 0, to, ticket: 0 };
+            let slot = driver.base.accept(train);
             driver.queue(slot);
         }
         driver.submit_sends();

@@ -392,6 +392,7 @@ impl fmt::Debug for TokioUringDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Outgoing;
     use crate::driver::runtimes::tasks::two_sockets;
 
     /// A driver with two sockets, whose receives the kernel has.
@@ -417,7 +418,8 @@ mod tests {
         let Some(mut driver) = listening() else { return };
         let to = driver.base.sockets[0].local_addr();
         let buffer = driver.base.send_buffer().unwrap();
-        let slot = driver.base.accept(buffer, 5000, 1000, 0, to, 0);
+        let train = Outgoing { buffer, len: 5000, datagram_bytes: 1000, socket: 0, to, ticket: 0 };
+        let slot = driver.base.accept(train);
         driver.queue(slot);
         // An operation that the kernel never answers.
         std::mem::forget(driver.board.enter_kernel());

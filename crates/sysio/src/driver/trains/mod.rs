@@ -4,6 +4,7 @@
 pub(crate) mod arena;
 pub(crate) mod failure;
 pub(crate) mod outbox;
+pub(crate) mod outgoing;
 pub(crate) mod pages;
 mod route;
 pub(crate) mod wire;

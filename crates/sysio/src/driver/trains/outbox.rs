@@ -1,13 +1,14 @@
 //! Trains on their way out, for all drivers: what to hand to the kernel next, and what its answer
 //! means. Decides between one send with UDP_SEGMENT and one send for each datagram.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use socket2::SockAddr;
 
 use crate::driver::stats::DriverStats;
 use crate::driver::trains::arena::SendBuffer;
 use crate::driver::trains::failure::{FailureKind, Failures, SendFailure};
+use crate::driver::trains::outgoing::Outgoing;
 use crate::driver::trains::route::RouteTable;
 use crate::driver::trains::zero_copy::Choice;
 use crate::udp::{MAX_SEND_BYTES, MAX_TRAIN_DATAGRAMS};
@@ -121,15 +122,8 @@ impl Outbox {
     }
 
     /// Takes a train over and returns its slot.
-    pub(crate) fn accept(
-        &mut self,
-        buffer: SendBuffer,
-        len: usize,
-        datagram_bytes: usize,
-        socket: u16,
-        to: SocketAddr,
-        ticket: u64,
-    ) -> u16 {
+    pub(crate) fn accept(&mut self, outgoing: Outgoing) -> u16 {
+        let Outgoing { buffer, len, datagram_bytes, socket, to, ticket } = outgoing;
         assert!(len <= buffer.len() && datagram_bytes > 0, "{len} bytes by {datagram_bytes}");
         let slot = buffer.slot();
         let datagrams = len.div_ceil(datagram_bytes);
@@ -327,6 +321,8 @@ fn may_pass_copied(errno: i32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::driver::trains::arena::Arena;
     use crate::driver::trains::zero_copy::ZeroCopy;
@@ -343,7 +339,9 @@ mod tests {
 
     fn queue(outbox: &mut Outbox) -> Piece {
         let buffer = Arena::new(1, 4096).unwrap().take().unwrap();
-        let slot = outbox.accept(buffer, 1000, 100, 0, TO.parse().unwrap(), 5);
+        let to = TO.parse().unwrap();
+        let train = Outgoing { buffer, len: 1000, datagram_bytes: 100, socket: 0, to, ticket: 5 };
+        let slot = outbox.accept(train);
         assert_eq!(slot, 0);
         let piece = outbox.piece(0, 0).unwrap();
         outbox.start(0, &piece);
