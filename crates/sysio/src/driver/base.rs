@@ -1,5 +1,7 @@
 //! What all drivers have: sockets, waker, send buffers, trains on their way out, counters.
 
+use std::fmt;
+use std::io;
 use std::rc::Rc;
 
 use crate::driver::inbox::Inbox;
@@ -48,6 +50,16 @@ impl Base {
         }
     }
 
+    /// For a driver that cannot send without copying: says so if it is asked for in any case. `through` is what it sends
+    /// through.
+    pub(crate) fn refuse_zero_copy(&mut self, when: ZeroCopy, through: &str, hint: &'static str) {
+        if when == ZeroCopy::Always {
+            let cause = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+            let missing = SysError::new(format!("send without copying through {through}"), cause);
+            self.no_zero_copy = Some(missing.with_hint(hint));
+        }
+    }
+
     /// Switches receive offload off: for a driver that is not told the size of merged datagrams. Nothing is received yet.
     #[cfg(any(feature = "tokio-uring", feature = "glommio"))]
     pub(crate) fn no_receive_offload(&mut self) -> Result<(), SysError> {
@@ -59,6 +71,12 @@ impl Base {
 
     pub(crate) fn send_buffer(&self) -> Option<SendBuffer> {
         self.arena.take()
+    }
+
+    /// A driver of this name for `Debug`: its sockets and counters.
+    pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Base { sockets, stats, .. } = self;
+        f.debug_struct(name).field("sockets", sockets).field("stats", stats).finish()
     }
 
     pub(crate) fn take_failure(&mut self) -> Option<SendFailure> {

@@ -70,3 +70,8 @@ impl Inbox {
         count
     }
 }
+
+/// Errors of a socket that mean the program is wrong, not the network: going on would spin.
+pub(crate) fn is_fatal(errno: Option<i32>) -> bool {
+    matches!(errno, Some(libc::EBADF | libc::ENOTSOCK | libc::EFAULT))
+}

@@ -6,6 +6,7 @@
 //! [`Driver::turn`]; what was queued goes out at the beginning of the turn. After a turn, empty
 //! [`Driver::take_failure`]. No turn is unbounded, and nothing here allocates after construction, but for the executors.
 
+mod backend;
 mod base;
 mod inbox;
 pub mod mmsg;
@@ -34,6 +35,7 @@ pub use trains::outgoing::Outgoing;
 pub use trains::zero_copy::ZeroCopy;
 pub use waker::Waker;
 
+use crate::driver::backend::{Backend, kind_of};
 use crate::driver::base::Base;
 use crate::error::SysError;
 use crate::probe::IoKind;
@@ -127,6 +129,20 @@ pub enum Driver {
     Glommio(GlommioDriver),
 }
 
+/// An expression about the driver inside, whichever it is. Not dynamic dispatch: each arm is compiled for its driver.
+macro_rules! inside {
+    ($driver:expr, $inner:ident => $expression:expr) => {
+        match $driver {
+            Driver::Ring($inner) => $expression,
+            Driver::Mmsg($inner) => $expression,
+            #[cfg(feature = "tokio-uring")]
+            Driver::TokioUring($inner) => $expression,
+            #[cfg(feature = "glommio")]
+            Driver::Glommio($inner) => $expression,
+        }
+    };
+}
+
 impl Driver {
     /// A driver of `kind` that owns `sockets`, which must be bound.
     ///
@@ -156,36 +172,15 @@ impl Driver {
 
     /// Which kind this is.
     pub fn kind(&self) -> IoKind {
-        match self {
-            Driver::Ring(_) => IoKind::Ring,
-            Driver::Mmsg(_) => IoKind::Mmsg,
-            #[cfg(feature = "tokio-uring")]
-            Driver::TokioUring(_) => IoKind::TokioUring,
-            #[cfg(feature = "glommio")]
-            Driver::Glommio(_) => IoKind::Glommio,
-        }
+        inside!(self, driver => kind_of(driver))
     }
 
     fn base(&self) -> &Base {
-        match self {
-            Driver::Ring(driver) => &driver.base,
-            Driver::Mmsg(driver) => &driver.base,
-            #[cfg(feature = "tokio-uring")]
-            Driver::TokioUring(driver) => &driver.base,
-            #[cfg(feature = "glommio")]
-            Driver::Glommio(driver) => &driver.base,
-        }
+        inside!(self, driver => driver.base())
     }
 
     fn base_mut(&mut self) -> &mut Base {
-        match self {
-            Driver::Ring(driver) => &mut driver.base,
-            Driver::Mmsg(driver) => &mut driver.base,
-            #[cfg(feature = "tokio-uring")]
-            Driver::TokioUring(driver) => &mut driver.base,
-            #[cfg(feature = "glommio")]
-            Driver::Glommio(driver) => &mut driver.base,
-        }
+        inside!(self, driver => driver.base_mut())
     }
 
     /// The sockets, in the order given to [`Self::new`].
@@ -210,14 +205,7 @@ impl Driver {
         timeout: Option<Duration>,
         on_datagram: &mut dyn FnMut(Received<'_>),
     ) -> Result<Turn, SysError> {
-        match self {
-            Driver::Ring(driver) => driver.turn(timeout, on_datagram),
-            Driver::Mmsg(driver) => driver.turn(timeout, on_datagram),
-            #[cfg(feature = "tokio-uring")]
-            Driver::TokioUring(driver) => driver.turn(timeout, on_datagram),
-            #[cfg(feature = "glommio")]
-            Driver::Glommio(driver) => driver.turn(timeout, on_datagram),
-        }
+        inside!(self, driver => driver.turn(timeout, on_datagram))
     }
 
     /// A free send buffer, the one used last. `None`: all are filled or in flight; a turn may
@@ -234,14 +222,7 @@ impl Driver {
     pub fn send(&mut self, train: Outgoing) {
         let socket = train.socket;
         let slot = self.base_mut().accept(train);
-        match self {
-            Driver::Ring(driver) => driver.queue(slot),
-            Driver::Mmsg(driver) => driver.queue(slot, socket),
-            #[cfg(feature = "tokio-uring")]
-            Driver::TokioUring(driver) => driver.queue(slot),
-            #[cfg(feature = "glommio")]
-            Driver::Glommio(driver) => driver.queue(slot),
-        }
+        inside!(self, driver => driver.queue(slot, socket));
     }
 
     /// Gives an unused buffer back; the same as dropping it.

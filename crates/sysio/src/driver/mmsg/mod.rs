@@ -11,12 +11,15 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
+use crate::driver::backend::Backend;
 use crate::driver::base::Base;
+use crate::driver::inbox::is_fatal;
 use crate::driver::mmsg::receive::ReceiveBatch;
 use crate::driver::trains::outbox::{After, Piece};
-use crate::driver::trains::wire::{Parts, empty_header};
-use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
+use crate::driver::trains::wire::{Parts, empty_headers};
+use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn};
 use crate::error::SysError;
+use crate::probe::IoKind;
 use crate::udp::UdpSocket;
 
 /// Most messages of one sendmmsg call: 64 × 64 KiB is far beyond any socket buffer.
@@ -44,7 +47,7 @@ struct Queued {
 
 /// See [`crate::driver::Driver`].
 pub struct MmsgDriver {
-    pub(super) base: Base,
+    base: Base,
     epoll: OwnedFd,
     events: Box<[libc::epoll_event]>,
     queues: Vec<SendQueue>,
@@ -56,11 +59,10 @@ pub struct MmsgDriver {
     receive: ReceiveBatch,
 }
 
-impl MmsgDriver {
-    pub(crate) fn new(
-        sockets: Vec<UdpSocket>,
-        config: DriverConfig,
-    ) -> Result<MmsgDriver, SysError> {
+impl Backend for MmsgDriver {
+    const KIND: IoKind = IoKind::Mmsg;
+
+    fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<MmsgDriver, SysError> {
         // SAFETY: epoll_create1 takes no pointers.
         let raw = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if raw < 0 {
@@ -69,12 +71,7 @@ impl MmsgDriver {
         // SAFETY: `raw` was opened just now and belongs to nobody else.
         let epoll = unsafe { OwnedFd::from_raw_fd(raw) };
         let mut base = Base::new(sockets, config)?;
-        if config.zero_copy == ZeroCopy::Always {
-            let cause = std::io::Error::from_raw_os_error(libc::EOPNOTSUPP);
-            let missing = SysError::new("send without copying through epoll", cause);
-            let missing = missing.with_hint("only the ring can: --io ring");
-            base.choose_zero_copy(config.zero_copy, Err(missing));
-        }
+        base.refuse_zero_copy(config.zero_copy, "epoll", "only the ring can: --io ring");
         watch(&epoll, libc::EPOLL_CTL_ADD, base.waker.raw(), libc::EPOLLIN, WAKER)?;
         for (index, socket) in base.sockets.iter().enumerate() {
             watch(&epoll, libc::EPOLL_CTL_ADD, socket.raw(), libc::EPOLLIN, index as u64)?;
@@ -94,12 +91,19 @@ impl MmsgDriver {
         })
     }
 
-    /// Queues the accepted train in `slot`, which leaves from `socket`.
-    pub(crate) fn queue(&mut self, slot: u16, socket: u16) {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn queue(&mut self, slot: u16, socket: u16) {
         self.queues[usize::from(socket)].slots.push_back(slot);
     }
 
-    pub(crate) fn turn(
+    fn turn(
         &mut self,
         timeout: Option<Duration>,
         on_datagram: &mut dyn FnMut(Received<'_>),
@@ -136,7 +140,9 @@ impl MmsgDriver {
         turn.trains_over = std::mem::take(&mut self.over);
         Ok(turn)
     }
+}
 
+impl MmsgDriver {
     /// Waits for events; returns how many there are.
     fn wait(&mut self, timeout: Option<Duration>) -> Result<usize, SysError> {
         self.base.stats.system_calls += 1;
@@ -260,18 +266,8 @@ impl MmsgDriver {
 
 impl fmt::Debug for MmsgDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Base { sockets, stats, .. } = &self.base;
-        f.debug_struct("MmsgDriver").field("sockets", sockets).field("stats", stats).finish()
+        self.base.fmt_as("MmsgDriver", f)
     }
-}
-
-/// Errors of a socket that mean the program is wrong, not the network: going on would spin.
-pub(crate) fn is_fatal(errno: Option<i32>) -> bool {
-    matches!(errno, Some(libc::EBADF | libc::ENOTSOCK | libc::EFAULT))
-}
-
-pub(crate) fn empty_headers(count: usize) -> Box<[libc::mmsghdr]> {
-    (0..count).map(|_| libc::mmsghdr { msg_hdr: empty_header(), msg_len: 0 }).collect()
 }
 
 /// epoll_ctl(2).

@@ -6,7 +6,7 @@ use std::ptr;
 
 use crate::driver::DriverConfig;
 use crate::driver::inbox::Message;
-use crate::driver::mmsg::empty_headers;
+use crate::driver::trains::wire::empty_headers;
 use crate::udp::control::RECEIVE_BYTES;
 use crate::udp::kernel_abi::ADDRESS_BYTES;
 

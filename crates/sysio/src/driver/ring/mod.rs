@@ -26,15 +26,16 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fixed, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
+use crate::driver::backend::Backend;
 use crate::driver::base::Base;
-use crate::driver::inbox::Message;
-use crate::driver::mmsg::is_fatal;
+use crate::driver::inbox::{Message, is_fatal};
 use crate::driver::ring::buffers::{GROUP, ReceiveBuffers};
 use crate::driver::ring::door::Door;
 use crate::driver::ring::sends::Sends;
 use crate::driver::trains::wire::empty_header;
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
 use crate::error::SysError;
+use crate::probe::IoKind;
 use crate::udp::control::RECEIVE_BYTES;
 use crate::udp::kernel_abi::{ADDRESS_BYTES, u32_at};
 use crate::udp::{MAX_TRAIN_DATAGRAMS, UdpSocket};
@@ -67,7 +68,7 @@ pub struct RingDriver {
     door: Door,
     ring: IoUring,
     memory: ManuallyDrop<Box<KernelMemory>>,
-    pub(super) base: Base,
+    base: Base,
     /// Sockets whose receive is to be armed.
     disarmed: VecDeque<u16>,
     waker_armed: bool,
@@ -76,11 +77,10 @@ pub struct RingDriver {
     completions: Vec<cqueue::Entry>,
 }
 
-impl RingDriver {
-    pub(crate) fn new(
-        sockets: Vec<UdpSocket>,
-        config: DriverConfig,
-    ) -> Result<RingDriver, SysError> {
+impl Backend for RingDriver {
+    const KIND: IoKind = IoKind::Ring;
+
+    fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<RingDriver, SysError> {
         let wires = config.send_buffers.saturating_add(SPLIT_WIRES);
         // At most one entry for each wire and socket, and one for the waker.
         let submissions = u32::from(wires) + sockets.len() as u32 + 1;
@@ -117,12 +117,19 @@ impl RingDriver {
         })
     }
 
-    /// Queues the accepted train in `slot`.
-    pub(crate) fn queue(&mut self, slot: u16) {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn queue(&mut self, slot: u16, _: u16) {
         self.memory.sends.queue(slot);
     }
 
-    pub(crate) fn turn(
+    fn turn(
         &mut self,
         timeout: Option<Duration>,
         on_datagram: &mut dyn FnMut(Received<'_>),
@@ -132,7 +139,9 @@ impl RingDriver {
         self.enter(timeout).map_err(|e| SysError::new("enter the ring (io_uring_enter)", e))?;
         self.reap(on_datagram)
     }
+}
 
+impl RingDriver {
     /// Arms what is not armed: the waker's poll, and receives that ended or never began.
     fn arm(&mut self) {
         if !self.waker_armed {
@@ -311,8 +320,7 @@ fn push(ring: &mut IoUring, operations: &mut usize, entry: &squeue::Entry) -> bo
 
 impl fmt::Debug for RingDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Base { sockets, stats, .. } = &self.base;
-        f.debug_struct("RingDriver").field("sockets", sockets).field("stats", stats).finish()
+        self.base.fmt_as("RingDriver", f)
     }
 }
 
@@ -360,7 +368,7 @@ mod tests {
             let train =
                 Outgoing { buffer, len: 5000, datagram_bytes: 1000, socket: 0, to, ticket: 0 };
             let slot = driver.base.accept(train);
-            driver.queue(slot);
+            driver.queue(slot, 0);
         }
         driver.submit_sends();
         assert_eq!(driver.operations, 6);

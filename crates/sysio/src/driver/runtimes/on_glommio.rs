@@ -34,12 +34,14 @@ use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, spawn_local};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
 
+use crate::driver::backend::Backend;
 use crate::driver::base::Base;
 use crate::driver::ring::setup::cannot_open;
 use crate::driver::runtimes::tasks::{Board, let_others_run};
 use crate::driver::trains::outbox::After;
-use crate::driver::{DriverConfig, DriverStats, Received, Turn, Waker, ZeroCopy};
+use crate::driver::{DriverConfig, DriverStats, Received, Turn, Waker};
 use crate::error::SysError;
+use crate::probe::IoKind;
 use crate::rlimit::{Limit, soft};
 use crate::udp::UdpSocket;
 
@@ -56,7 +58,7 @@ const IO_MEMORY: usize = 64 << 10;
 
 /// See [`crate::driver::Driver`].
 pub struct GlommioDriver {
-    pub(in crate::driver) base: Base,
+    base: Base,
     executor: ManuallyDrop<LocalExecutor>,
     board: Rc<Board>,
     outlets: Vec<Outlet>,
@@ -98,19 +100,13 @@ fn enough_locked_memory(limit: Option<u64>) -> Result<(), SysError> {
     )))
 }
 
-impl GlommioDriver {
-    pub(crate) fn new(
-        sockets: Vec<UdpSocket>,
-        config: DriverConfig,
-    ) -> Result<GlommioDriver, SysError> {
+impl Backend for GlommioDriver {
+    const KIND: IoKind = IoKind::Glommio;
+
+    fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<GlommioDriver, SysError> {
         probe()?;
         let mut base = Base::new(sockets, config)?;
-        if config.zero_copy == ZeroCopy::Always {
-            let cause = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
-            let missing = SysError::new("send without copying through glommio", cause);
-            let missing = missing.with_hint("only the ring can: --io ring");
-            base.choose_zero_copy(config.zero_copy, Err(missing));
-        }
+        base.refuse_zero_copy(config.zero_copy, "glommio", "only the ring can: --io ring");
         base.no_receive_offload()?;
         let builder = LocalExecutorBuilder::default().io_memory(IO_MEMORY).name("segcast");
         let failed = |e: GlommioError<()>| SysError::new("make a driver with glommio", e.into());
@@ -127,12 +123,19 @@ impl GlommioDriver {
         })
     }
 
-    /// Queues the accepted train in `slot`.
-    pub(crate) fn queue(&mut self, slot: u16) {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn queue(&mut self, slot: u16, _: u16) {
         self.queue.push_back(slot);
     }
 
-    pub(crate) fn turn(
+    fn turn(
         &mut self,
         timeout: Option<Duration>,
         on_datagram: &mut dyn FnMut(Received<'_>),
@@ -157,7 +160,9 @@ impl GlommioDriver {
         let datagrams = board.deliver(base, on_datagram)?;
         Ok(Turn { datagrams, trains_over, woken: board.take_woken() })
     }
+}
 
+impl GlommioDriver {
     /// Waits until no receive is pending any more; `false`: one still is.
     fn quiesce(&mut self) -> bool {
         self.board.close();
@@ -347,20 +352,18 @@ fn errno(error: &GlommioError<()>) -> i32 {
 
 impl fmt::Debug for GlommioDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Base { sockets, stats, .. } = &self.base;
-        f.debug_struct("GlommioDriver").field("sockets", sockets).field("stats", stats).finish()
+        self.base.fmt_as("GlommioDriver", f)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::runtimes::tasks::two_sockets;
+    use crate::driver::runtimes::tasks;
 
     /// A driver with two sockets, whose receives the kernel has.
     fn listening() -> Option<GlommioDriver> {
-        let mut driver = GlommioDriver::new(two_sockets(probe())?, DriverConfig::EDGE).unwrap();
-        driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap();
+        let driver: GlommioDriver = tasks::listening(probe())?;
         assert!(!driver.board.is_quiet(), "receives are pending");
         Some(driver)
     }

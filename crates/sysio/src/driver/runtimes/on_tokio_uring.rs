@@ -35,13 +35,15 @@ use tokio_uring::buf::IoBuf;
 use tokio_uring::net::UdpSocket as Async;
 use tokio_uring::{OneshotOutputTransform, Runtime, UnsubmittedOneshot};
 
+use crate::driver::backend::Backend;
 use crate::driver::base::Base;
 use crate::driver::ring::setup::cannot_open;
 use crate::driver::runtimes::tasks::{Board, buffers_each, let_others_run};
 use crate::driver::trains::arena::Lent;
 use crate::driver::trains::outbox::Piece;
-use crate::driver::{DriverConfig, Received, Turn, Waker, ZeroCopy};
+use crate::driver::{DriverConfig, Received, Turn, Waker};
 use crate::error::SysError;
+use crate::probe::IoKind;
 use crate::udp::control::{SEND_BYTES, SendControl};
 use crate::udp::{MAX_TRAIN_DATAGRAMS, UdpSocket};
 
@@ -57,7 +59,7 @@ const MOST_ENTRIES: usize = 32_768;
 
 /// See [`crate::driver::Driver`].
 pub struct TokioUringDriver {
-    pub(in crate::driver) base: Base,
+    base: Base,
     runtime: ManuallyDrop<Runtime>,
     board: Rc<Board>,
     sockets: Vec<Rc<Async>>,
@@ -83,18 +85,16 @@ pub(crate) fn probe() -> Result<(), SysError> {
     open(8).map(drop)
 }
 
-impl TokioUringDriver {
-    pub(crate) fn new(
-        sockets: Vec<UdpSocket>,
-        config: DriverConfig,
-    ) -> Result<TokioUringDriver, SysError> {
+impl Backend for TokioUringDriver {
+    const KIND: IoKind = IoKind::TokioUring;
+
+    fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<TokioUringDriver, SysError> {
         let mut base = Base::new(sockets, config)?;
-        if config.zero_copy == ZeroCopy::Always {
-            let cause = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
-            let missing = SysError::new("send without copying through tokio-uring", cause);
-            let missing = missing.with_hint("its SEND_ZC panics on errors; --io ring can");
-            base.choose_zero_copy(config.zero_copy, Err(missing));
-        }
+        base.refuse_zero_copy(
+            config.zero_copy,
+            "tokio-uring",
+            "its SEND_ZC panics on errors; --io ring can",
+        );
         base.no_receive_offload()?;
         let receives = RECEIVES.min(buffers_each(base.sockets.len(), config));
         let most_sends = usize::from(config.send_buffers) + SPLIT_SENDS;
@@ -121,12 +121,19 @@ impl TokioUringDriver {
         })
     }
 
-    /// Queues the accepted train in `slot`.
-    pub(crate) fn queue(&mut self, slot: u16) {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn queue(&mut self, slot: u16, _: u16) {
         self.queue.push_back(slot);
     }
 
-    pub(crate) fn turn(
+    fn turn(
         &mut self,
         timeout: Option<Duration>,
         on_datagram: &mut dyn FnMut(Received<'_>),
@@ -157,7 +164,9 @@ impl TokioUringDriver {
         let datagrams = board.deliver(base, on_datagram)?;
         Ok(Turn { datagrams, trains_over, woken: board.take_woken() })
     }
+}
 
+impl TokioUringDriver {
     /// Cancels everything and waits until the kernel has let go of all memory; `false`: it did not.
     fn quiesce(&mut self) -> bool {
         let TokioUringDriver { runtime, board, sockets, .. } = self;
@@ -384,21 +393,19 @@ unsafe impl IoBuf for Control {
 
 impl fmt::Debug for TokioUringDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Base { sockets, stats, .. } = &self.base;
-        f.debug_struct("TokioUringDriver").field("sockets", sockets).field("stats", stats).finish()
+        self.base.fmt_as("TokioUringDriver", f)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::Outgoing;
-    use crate::driver::runtimes::tasks::two_sockets;
+    use crate::driver::runtimes::tasks;
+    use crate::driver::{Outgoing, ZeroCopy};
 
     /// A driver with two sockets, whose receives the kernel has.
     fn listening() -> Option<TokioUringDriver> {
-        let mut driver = TokioUringDriver::new(two_sockets(probe())?, DriverConfig::EDGE).unwrap();
-        driver.turn(Some(Duration::ZERO), &mut |_| ()).unwrap();
+        let driver: TokioUringDriver = tasks::listening(probe())?;
         assert!(!driver.board.is_quiet(), "receives are pending");
         Some(driver)
     }
@@ -420,7 +427,7 @@ mod tests {
         let buffer = driver.base.send_buffer().unwrap();
         let train = Outgoing { buffer, len: 5000, datagram_bytes: 1000, socket: 0, to, ticket: 0 };
         let slot = driver.base.accept(train);
-        driver.queue(slot);
+        driver.queue(slot, 0);
         // An operation that the kernel never answers.
         std::mem::forget(driver.board.enter_kernel());
         let (tasks, arena) = (Rc::downgrade(&driver.board), Rc::downgrade(&driver.base.arena));

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::driver::base::Base;
-use crate::driver::mmsg::is_fatal;
+use crate::driver::inbox::is_fatal;
 use crate::driver::trains::outbox::{After, Piece};
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received};
 use crate::error::SysError;
@@ -254,10 +254,12 @@ pub(crate) async fn let_others_run() {
     .await;
 }
 
-/// Two sockets for a test of a driver whose probe said this; it says what is missing and gives none where this machine
-/// cannot run it.
+/// A driver that listens on two sockets, for a test of one whose probe said this; it says what is missing and gives none
+/// where this machine cannot run it.
 #[cfg(test)]
-pub(super) fn two_sockets(probe: Result<(), SysError>) -> Option<Vec<crate::udp::UdpSocket>> {
+pub(super) fn listening<B: crate::driver::backend::Backend>(
+    probe: Result<(), SysError>,
+) -> Option<B> {
     use crate::udp::{UdpConfig, UdpSocket};
     if let Err(missing) = probe {
         let all = std::env::var_os("SEGCAST_REQUIRE_ALL");
@@ -267,5 +269,7 @@ pub(super) fn two_sockets(probe: Result<(), SysError>) -> Option<Vec<crate::udp:
     }
     let config = UdpConfig::default();
     let socket = |_| UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &config).unwrap();
-    Some((0..2).map(socket).collect())
+    let mut driver = B::new((0..2).map(socket).collect(), DriverConfig::EDGE).unwrap();
+    driver.turn(Some(std::time::Duration::ZERO), &mut |_| ()).unwrap();
+    Some(driver)
 }

@@ -63,3 +63,8 @@ pub(crate) fn empty_header() -> libc::msghdr {
     // SAFETY: msghdr is plain data of integers and nullable pointers: all zeros is valid.
     unsafe { std::mem::zeroed() }
 }
+
+/// Headers of sendmmsg(2) or recvmmsg(2) that point to nothing.
+pub(crate) fn empty_headers(count: usize) -> Box<[libc::mmsghdr]> {
+    (0..count).map(|_| libc::mmsghdr { msg_hdr: empty_header(), msg_len: 0 }).collect()
+}
