@@ -1,8 +1,10 @@
 //! Wakes helper threads through an eventfd(2): the one who rings takes no lock, and makes no system call while nobody
 //! sleeps.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::error::SysError;
 use crate::sleepers::Sleepers;
@@ -24,14 +26,8 @@ impl Bell {
     /// # Errors
     /// What eventfd(2) reports: no more descriptors.
     pub fn new() -> Result<Self, SysError> {
-        let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK | libc::EFD_SEMAPHORE;
-        // SAFETY: eventfd takes no pointers.
-        let raw = unsafe { libc::eventfd(0, flags) };
-        if raw < 0 {
-            return Err(SysError::last("open an eventfd"));
-        }
-        // SAFETY: `raw` was opened just now and belongs to nobody else.
-        let event = unsafe { OwnedFd::from_raw_fd(raw) };
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
+        let event = eventfd(0, flags).map_err(|e| SysError::new("open an eventfd", e.into()))?;
         Ok(Self { event, sleepers: Sleepers::new() })
     }
 
@@ -49,12 +45,10 @@ impl Bell {
     }
 
     fn wait(&self, longest: Duration) {
-        let mut entry =
-            libc::pollfd { fd: self.event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let milliseconds = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: one entry is passed, which lives until the call returns.
-        let ready = unsafe { libc::poll(&raw mut entry, 1, milliseconds) };
-        if ready > 0 {
+        let mut entry = [PollFd::new(&self.event, PollFlags::IN)];
+        // Longer than seconds can say: for ever.
+        let longest = Timespec::try_from(longest).ok();
+        if poll(&mut entry, longest.as_ref()).is_ok_and(|ready| ready > 0) {
             // Another sleeper may have taken this ring: then there is nothing to read.
             let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
         }

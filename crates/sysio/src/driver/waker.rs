@@ -1,7 +1,9 @@
 //! Ends a driver's wait from another thread, through an eventfd(2), or a socket where a driver cannot wait for one.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::SysError;
 
@@ -17,13 +19,8 @@ pub struct Waker {
 
 impl Waker {
     pub(crate) fn new() -> Result<Waker, SysError> {
-        // SAFETY: eventfd takes no pointers.
-        let raw = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if raw < 0 {
-            return Err(SysError::last("open an eventfd"));
-        }
-        // SAFETY: `raw` was opened just now and belongs to nobody else.
-        let event = unsafe { OwnedFd::from_raw_fd(raw) };
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|e| SysError::new("open an eventfd", e.into()))?;
         Ok(Waker { event: Arc::new(event) })
     }
 
@@ -49,5 +46,11 @@ impl Waker {
 
     pub(crate) fn raw(&self) -> RawFd {
         self.event.as_raw_fd()
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
     }
 }

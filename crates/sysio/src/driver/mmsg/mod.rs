@@ -7,9 +7,12 @@ mod receive;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
+
+use rustix::event::{Timespec, epoll};
 
 use crate::driver::backend::Backend;
 use crate::driver::base::Base;
@@ -28,6 +31,10 @@ const SEND_BATCH: usize = 64;
 const EVENTS: usize = 64;
 /// The event number of the waker; sockets have their index.
 const WAKER: u64 = u64::MAX;
+/// The longest wait, 24 days: epoll_wait(2) takes an `int` of milliseconds. A turn may end early.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+const NO_EVENT: epoll::Event =
+    epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
 
 /// What one socket has queued.
 #[derive(Debug)]
@@ -49,7 +56,7 @@ struct Queued {
 pub struct MmsgDriver {
     base: Base,
     epoll: OwnedFd,
-    events: Box<[libc::epoll_event]>,
+    events: Box<[epoll::Event]>,
     queues: Vec<SendQueue>,
     /// Trains over since the last turn returned.
     over: u32,
@@ -63,24 +70,21 @@ impl Backend for MmsgDriver {
     const KIND: IoKind = IoKind::Mmsg;
 
     fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<MmsgDriver, SysError> {
-        // SAFETY: epoll_create1 takes no pointers.
-        let raw = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if raw < 0 {
-            return Err(SysError::last("open an epoll descriptor"));
-        }
-        // SAFETY: `raw` was opened just now and belongs to nobody else.
-        let epoll = unsafe { OwnedFd::from_raw_fd(raw) };
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|e| SysError::new("open an epoll descriptor", e.into()))?;
         let mut base = Base::new(sockets, config)?;
         base.refuse_zero_copy(config.zero_copy, "epoll", "only the ring can: --io ring");
-        watch(&epoll, libc::EPOLL_CTL_ADD, base.waker.raw(), libc::EPOLLIN, WAKER)?;
+        let number = epoll::EventData::new_u64(WAKER);
+        epoll::add(&epoll, &base.waker, number, epoll::EventFlags::IN).map_err(cannot_watch)?;
         for (index, socket) in base.sockets.iter().enumerate() {
-            watch(&epoll, libc::EPOLL_CTL_ADD, socket.raw(), libc::EPOLLIN, index as u64)?;
+            let number = epoll::EventData::new_u64(index as u64);
+            epoll::add(&epoll, socket, number, epoll::EventFlags::IN).map_err(cannot_watch)?;
         }
         let slots = usize::from(config.send_buffers);
         let queue = || SendQueue { slots: VecDeque::with_capacity(slots), blocked: false };
         Ok(MmsgDriver {
             epoll,
-            events: vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS].into(),
+            events: vec![NO_EVENT; EVENTS].into(),
             queues: base.sockets.iter().map(|_| queue()).collect(),
             over: 0,
             batch: Vec::with_capacity(SEND_BATCH),
@@ -119,19 +123,20 @@ impl Backend for MmsgDriver {
         let mut turn = Turn::default();
         let mut room = RECEIVES_PER_TURN;
         for at in 0..ready {
-            let libc::epoll_event { events, u64: number } = self.events[at];
-            if number == WAKER {
+            let epoll::Event { flags, data } = self.events[at];
+            if data.u64() == WAKER {
                 self.base.waker.drain();
                 self.base.stats.system_calls += 1;
                 turn.woken = true;
                 continue;
             }
-            let socket = number as usize;
-            if events & libc::EPOLLOUT as u32 != 0 {
+            let socket = data.u64() as usize;
+            if flags.contains(epoll::EventFlags::OUT) {
                 self.unblock(socket)?;
                 self.flush(socket)?;
             }
-            if events & !(libc::EPOLLOUT as u32) != 0 && room > 0 {
+            // Also errors, which a receive takes.
+            if !flags.difference(epoll::EventFlags::OUT).is_empty() && room > 0 {
                 let (messages, datagrams) = self.receive(socket, room, on_datagram)?;
                 room -= messages;
                 turn.datagrams += datagrams;
@@ -146,9 +151,9 @@ impl MmsgDriver {
     /// Waits for events; returns how many there are.
     fn wait(&mut self, timeout: Option<Duration>) -> Result<usize, SysError> {
         self.base.stats.system_calls += 1;
-        match epoll_wait(self.epoll.as_raw_fd(), &mut self.events, timeout) {
+        match epoll_wait(&self.epoll, &mut self.events, timeout) {
             Ok(ready) => Ok(ready),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Ok(0),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(e) => Err(SysError::new("wait for sockets (epoll)", e)),
         }
     }
@@ -169,8 +174,7 @@ impl MmsgDriver {
             }
             // Nothing there after all, or an ICMP error of something sent earlier.
             Err(e) => {
-                self.base.stats.receive_errors +=
-                    u64::from(e.kind() != std::io::ErrorKind::WouldBlock);
+                self.base.stats.receive_errors += u64::from(e.kind() != io::ErrorKind::WouldBlock);
                 return Ok((0, 0));
             }
         };
@@ -193,7 +197,7 @@ impl MmsgDriver {
                     Err(libc::EINTR) => continue,
                     Err(libc::EAGAIN) => return self.block(socket),
                     Err(errno) if is_fatal(Some(errno)) => {
-                        let e = std::io::Error::from_raw_os_error(errno);
+                        let e = io::Error::from_raw_os_error(errno);
                         let local = self.base.sockets[socket].local_addr();
                         return Err(SysError::new(format!("send from {local} (sendmmsg)"), e));
                     }
@@ -245,22 +249,19 @@ impl MmsgDriver {
 
     fn block(&mut self, socket: usize) -> Result<(), SysError> {
         self.queues[socket].blocked = true;
-        self.base.stats.system_calls += 1;
-        let events = libc::EPOLLIN | libc::EPOLLOUT;
-        watch(
-            &self.epoll,
-            libc::EPOLL_CTL_MOD,
-            self.base.sockets[socket].raw(),
-            events,
-            socket as u64,
-        )
+        self.watch_for(socket, epoll::EventFlags::IN | epoll::EventFlags::OUT)
     }
 
     fn unblock(&mut self, socket: usize) -> Result<(), SysError> {
         self.queues[socket].blocked = false;
+        self.watch_for(socket, epoll::EventFlags::IN)
+    }
+
+    /// Has epoll watch a socket for these events and no others.
+    fn watch_for(&mut self, socket: usize, flags: epoll::EventFlags) -> Result<(), SysError> {
         self.base.stats.system_calls += 1;
-        let raw = self.base.sockets[socket].raw();
-        watch(&self.epoll, libc::EPOLL_CTL_MOD, raw, libc::EPOLLIN, socket as u64)
+        let number = epoll::EventData::new_u64(socket as u64);
+        epoll::modify(&self.epoll, &self.base.sockets[socket], number, flags).map_err(cannot_watch)
     }
 }
 
@@ -270,63 +271,36 @@ impl fmt::Debug for MmsgDriver {
     }
 }
 
-/// epoll_ctl(2).
-fn watch(
-    epoll: &OwnedFd,
-    operation: i32,
-    fd: RawFd,
-    events: i32,
-    number: u64,
-) -> Result<(), SysError> {
-    let mut event = libc::epoll_event { events: events as u32, u64: number };
-    // SAFETY: `event` lives through the call, which copies it. The descriptors are the caller's.
-    let result = unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd, &mut event) };
-    if result == 0 { Ok(()) } else { Err(SysError::last("watch a socket (epoll_ctl)")) }
+fn cannot_watch(e: rustix::io::Errno) -> SysError {
+    SysError::new("watch a socket (epoll_ctl)", e.into())
 }
 
 /// epoll_pwait2(2), which takes nanoseconds; before Linux 5.11 epoll_wait(2), whose milliseconds
 /// are rounded up, so that a wait never ends before its time.
 fn epoll_wait(
-    epoll: RawFd,
-    events: &mut [libc::epoll_event],
+    epoll: &OwnedFd,
+    events: &mut [epoll::Event],
     timeout: Option<Duration>,
-) -> std::io::Result<usize> {
-    let limit = events.len() as i32;
-    let spec = timeout.map(|timeout| libc::timespec {
-        tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t,
-        tv_nsec: timeout.subsec_nanos().into(),
-    });
-    let spec = spec.as_ref().map_or(ptr::null(), ptr::from_ref);
+) -> io::Result<usize> {
+    let spec = timeout.and_then(|timeout| Timespec::try_from(timeout.min(LONGEST_WAIT)).ok());
+    let address = spec.as_ref().map_or(ptr::null(), ptr::from_ref);
     let mask: *const libc::sigset_t = ptr::null();
-    // The system call itself, since glibc has a function for it only from 2.35 on.
-    // SAFETY: `events` has room for `limit` events, and `spec` is null or lives through the call;
-    // no signal mask is given.
+    let (fd, limit) = (epoll.as_raw_fd(), events.len() as i32);
+    // The system call itself: glibc has a function for it only from 2.35 on, and rustix one that takes
+    // milliseconds, or else fails before Linux 5.11.
+    // SAFETY: `events` has room for `limit` events, which are `struct epoll_event`; `address` is null or that of a
+    // timespec of 64-bit fields, as the kernel has it, which lives through the call; no signal mask is given.
     let result = unsafe {
-        libc::syscall(libc::SYS_epoll_pwait2, epoll, events.as_mut_ptr(), limit, spec, mask, 8)
+        libc::syscall(libc::SYS_epoll_pwait2, fd, events.as_mut_ptr(), limit, address, mask, 8)
     };
     if let Ok(ready) = usize::try_from(result) {
         return Ok(ready);
     }
-    let error = std::io::Error::last_os_error();
+    let error = io::Error::last_os_error();
     if error.raw_os_error() != Some(libc::ENOSYS) {
         return Err(error);
     }
-    epoll_wait_milliseconds(epoll, events, timeout)
-}
-
-/// epoll_wait(2).
-fn epoll_wait_milliseconds(
-    epoll: RawFd,
-    events: &mut [libc::epoll_event],
-    timeout: Option<Duration>,
-) -> std::io::Result<usize> {
-    let limit = events.len() as i32;
-    let milliseconds = timeout.map_or(-1, |timeout| {
-        i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-    });
-    // SAFETY: `events` has room for `limit` events.
-    let result = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), limit, milliseconds) };
-    usize::try_from(result).map_err(|_| std::io::Error::last_os_error())
+    Ok(epoll::wait(epoll, events, spec.as_ref())?)
 }
 
 /// sendmmsg(2) of the whole batch; how many messages were sent, or the errno of the first one.
@@ -341,7 +315,7 @@ fn send_batch(
     // them is touched until the call returns, and the kernel keeps no pointer after that.
     let result = unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
     usize::try_from(result)
-        .map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+        .map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(test)]
@@ -349,17 +323,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_works_without_epoll_pwait2_and_rounds_up() {
+    fn waiting_rounds_up_and_ends_by_a_waker() {
         let driver = MmsgDriver::new(Vec::new(), DriverConfig::CLIENT).unwrap();
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
-        let epoll = driver.epoll.as_raw_fd();
-        for wait in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(2)] {
-            let begin = std::time::Instant::now();
-            assert_eq!(epoll_wait_milliseconds(epoll, &mut events, Some(wait)).unwrap(), 0);
-            assert!(begin.elapsed() >= wait);
+        // With epoll_pwait2, and with what there is before Linux 5.11.
+        let wait_for = |old: bool, events: &mut [epoll::Event], wait: Option<Duration>| {
+            if !old {
+                return epoll_wait(&driver.epoll, events, wait).unwrap();
+            }
+            let wait = wait.map(|wait| Timespec::try_from(wait).unwrap());
+            epoll::wait(&driver.epoll, events, wait.as_ref()).unwrap()
+        };
+        let mut events = [NO_EVENT; 2];
+        for old in [false, true] {
+            for wait in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(2)] {
+                let begin = std::time::Instant::now();
+                assert_eq!(wait_for(old, &mut events, Some(wait)), 0);
+                assert!(begin.elapsed() >= wait);
+            }
         }
         driver.base.waker.wake();
-        assert_eq!(epoll_wait_milliseconds(epoll, &mut events, None).unwrap(), 1);
-        assert_eq!({ events[0].u64 }, WAKER);
+        for old in [false, true] {
+            assert_eq!(wait_for(old, &mut events, None), 1);
+            assert_eq!({ events[0].data }.u64(), WAKER);
+        }
     }
 }
