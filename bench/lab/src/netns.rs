@@ -6,10 +6,12 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network namespace, new and empty but for a loopback device that is down.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Namespace {
     /// # Errors
     /// Those of setns(2).
     pub fn enter(&self) -> io::Result<()> {
-        set_network(self.fd.as_raw_fd())
+        set_network(self.fd.as_fd())
     }
 
     /// Runs `work` on a thread inside and waits for its result. A panic of `work` goes on here.
@@ -65,7 +67,7 @@ impl Namespace {
     ) -> io::Result<thread::JoinHandle<io::Result<T>>> {
         let fd = self.fd.try_clone()?;
         thread::Builder::new().spawn(move || {
-            set_network(fd.as_raw_fd())?;
+            set_network(fd.as_fd())?;
             Ok(work())
         })
     }
@@ -77,7 +79,7 @@ impl Namespace {
     pub fn command(&self, program: impl AsRef<OsStr>) -> io::Result<Command> {
         let fd = self.fd.try_clone()?;
         let mut command = Command::new(program);
-        let enter = move || set_network(fd.as_raw_fd());
+        let enter = move || set_network(fd.as_fd());
         // SAFETY: between fork and exec only async-signal-safe calls are allowed (signal-safety(7)):
         // `enter` makes one system call, allocates nothing and takes no lock. It owns its descriptor.
         unsafe { command.pre_exec(enter) };
@@ -111,9 +113,9 @@ fn unshare_network() -> io::Result<()> {
     check(unsafe { libc::unshare(libc::CLONE_NEWNET) })
 }
 
-fn set_network(fd: RawFd) -> io::Result<()> {
-    // SAFETY: setns(2) takes two integers and no pointer; a wrong descriptor is an error.
-    check(unsafe { libc::setns(fd, libc::CLONE_NEWNET) })
+/// Moves the calling thread into the namespace of a descriptor: one system call, no allocation, no lock.
+fn set_network(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?)
 }
 
 /// A system call's result as an error: -1 means that errno says why.

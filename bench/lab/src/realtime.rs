@@ -1,8 +1,13 @@
 //! Being on time: real-time scheduling for the calling thread, and waits to the nanosecond.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::netns::check;
 
 /// Gives the calling thread the lowest real-time priority (SCHED_FIFO 1, sched(7)): it runs as
 /// soon as it is woken, before every ordinary thread. It must sleep most of the time.
@@ -14,7 +19,7 @@ pub fn schedule_realtime() -> io::Result<()> {
     // SAFETY: sched_setscheduler(2) reads one `sched_param`, which outlives the call; process 0
     // is the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
-    crate::netns::check(result)
+    check(result)
 }
 
 /// Waits until one of the descriptors can be read or `timeout` has passed, by a high-resolution
@@ -26,22 +31,12 @@ pub fn wait_readable<const N: usize>(
     descriptors: [BorrowedFd<'_>; N],
     timeout: Duration,
 ) -> io::Result<()> {
-    let mut polled = descriptors.map(|descriptor| libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    });
-    let timeout = libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
-    };
-    let count = polled.len() as libc::nfds_t;
-    // SAFETY: ppoll(2) reads and writes `count` entries of `polled` and reads `timeout`; both
-    // outlive the call; a null signal mask changes no mask.
-    let ready =
-        unsafe { libc::ppoll(polled.as_mut_ptr(), count, &raw const timeout, std::ptr::null()) };
-    match crate::netns::check(ready) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+    let mut polled = descriptors
+        .each_ref()
+        .map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN));
+    // Longer than seconds can say: for ever.
+    match poll(&mut polled, Timespec::try_from(timeout).ok().as_ref()) {
+        Err(error) if error != Errno::INTR => Err(error.into()),
         _ => Ok(()),
     }
 }
