@@ -50,3 +50,21 @@ fn main() -> anyhow::Result<()> {
         Command::Scale(args) => scale::run(&args),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_of_the_documents_parses() {
+        let commands = segcast_kit::documents::arguments_of("segcast-bench");
+        assert!(commands.len() > 5, "only {} commands were found", commands.len());
+        for shown in commands {
+            let words = std::iter::once("segcast-bench").chain(shown.words.iter().map(|w| &**w));
+            if let Err(error) = Cli::command().try_get_matches_from(words) {
+                panic!("{}: {error}", shown.place);
+            }
+        }
+    }
+}

@@ -54,9 +54,30 @@ fn main() -> std::process::ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
         Cli::command().debug_assert();
+    }
+
+    /// `…` stands for what a document has said before, `$SET` and `$PID` for values of the reader's.
+    #[test]
+    fn every_command_of_the_documents_parses() {
+        let commands = segcast_kit::documents::arguments_of("segcast");
+        assert!(commands.len() > 15, "only {} commands were found", commands.len());
+        for shown in commands {
+            let is_part = shown.words.iter().any(|word| word == "…");
+            let words = shown.words.iter().filter(|word| *word != "…").map(|word| match &**word {
+                "$SET" => "34e1c2ebaf613d545a4ff78700000001",
+                "$PID" => "1",
+                word => word,
+            });
+            match Cli::command().try_get_matches_from(std::iter::once("segcast").chain(words)) {
+                Err(error) if is_part && error.kind() == ErrorKind::MissingRequiredArgument => {}
+                Err(error) if error.use_stderr() => panic!("{}: {error}", shown.place),
+                _ => {}
+            }
+        }
     }
 }

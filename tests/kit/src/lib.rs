@@ -6,12 +6,14 @@
 //! - a running edge takes [`server`], which runs one inside the test, and [`session`]: one client over a socket, or
 //!   thousands;
 //! - the shipped binary takes [`process`]: commands, edges, titles with keys and grants;
-//! - a link, and what else is on it, takes [`net`]: namespaces, a link emulator, other flows.
+//! - a link, and what else is on it, takes [`net`]: namespaces, a link emulator, other flows;
+//! - what documents say takes [`documents`]: their links, and the commands that they show.
 //!
 //! [`needs`] says what a test needs of the machine and skips it by name where that is missing; a test that takes
 //! long says so while it runs with [`progress`], and reads what an edge counts with [`metrics`].
 #![forbid(unsafe_code)]
 
+pub mod documents;
 pub mod endpoint;
 pub mod fuzz;
 pub mod metrics;

@@ -142,18 +142,3 @@ fn the_shipped_binary_has_no_feature_that_is_for_tests() {
     assert!(tree.contains("segcast-store v"), "the store is missing: {tree}");
     assert_none(&manifests::features_for_tests(&tree));
 }
-
-#[test]
-fn documents_exist_and_their_links_lead_somewhere() {
-    let mut found = Vec::new();
-    for name in documents::REQUIRED {
-        if !root().join(name).is_file() {
-            found.push(format!("{name}: missing"));
-        }
-    }
-    for path in files(root(), "md") {
-        let folder = path.parent().expect("a file has a folder");
-        found.extend(in_file(&path, documents::broken_links(&manifests::read(&path), folder)));
-    }
-    assert_none(&found);
-}
