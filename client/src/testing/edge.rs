@@ -6,7 +6,7 @@ use crate::connection::now;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::grant::{Grant, GrantedTitle};
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
-use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::limits::TRAIN_MAX;
 use segcast_proto::session::server::{
     Endpoint, EndpointConfig, Object, Path, SegmentSource, SendFailure,
@@ -54,11 +54,11 @@ impl Source {
 }
 
 impl SegmentSource for Source {
-    fn find_set(&self, id: &SetId) -> Option<u32> {
-        (*id == super::SET && !self.faults.empty).then_some(0)
+    fn find_set(&self, id: &SetId) -> Option<SetIndex> {
+        (*id == super::SET && !self.faults.empty).then_some(SetIndex::FIRST)
     }
 
-    fn object(&self, _: u32, object: ObjectNumber) -> Object<'_> {
+    fn object(&self, _: SetIndex, object: ObjectNumber) -> Object<'_> {
         if let Some(page) = object.as_page() {
             let page = self.packed.pages.get(usize::from(page));
             return page.map_or(Object::PastEnd, |page| Object::Ready(page));

@@ -1,6 +1,7 @@
 //! Names of sets, objects and sessions, each a type of its own so that they cannot be confused.
 
 use core::fmt;
+use core::num::NonZeroU32;
 
 use crate::limits::REQUESTS_MAX;
 
@@ -78,6 +79,36 @@ impl ObjectNumber {
     #[must_use]
     pub const fn as_segment(self) -> Option<u32> {
         if self.0 < Self::FIRST_PAGE { Some(self.0) } else { None }
+    }
+}
+
+/// A set as the caller's source counts them: at most `u32::MAX` sets, so that an `Option` of it takes no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetIndex(NonZeroU32);
+
+impl SetIndex {
+    /// The source's first set.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The set with `index`; `None` for `u32::MAX`.
+    #[must_use]
+    pub const fn new(index: u32) -> Option<Self> {
+        match NonZeroU32::MIN.checked_add(index) {
+            Some(above) => Some(Self(above)),
+            None => None,
+        }
+    }
+
+    /// The index.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
+impl fmt::Debug for SetIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SetIndex").field(&self.get()).finish()
     }
 }
 
@@ -159,6 +190,15 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!("xyz".parse::<SetId>().is_err());
         assert!("+".repeat(32).parse::<SetId>().is_err());
+    }
+
+    #[test]
+    fn a_set_index_is_any_but_the_last_and_its_absence_costs_nothing() {
+        for index in [0, 1, u32::MAX - 1] {
+            assert_eq!(SetIndex::new(index).map(SetIndex::get), Some(index));
+        }
+        assert_eq!((SetIndex::new(u32::MAX), SetIndex::new(0)), (None, Some(SetIndex::FIRST)));
+        assert_eq!(size_of::<Option<SetIndex>>(), size_of::<u32>());
     }
 
     #[test]

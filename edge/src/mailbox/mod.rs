@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Handoff, Path};
 use segcast_sysio::driver::Waker;
 
@@ -46,7 +46,7 @@ impl Stray {
 /// An object that was asked for is in memory, or cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Populated {
-    pub(crate) set: u32,
+    pub(crate) set: SetIndex,
     pub(crate) object: ObjectNumber,
     pub(crate) ready: bool,
     /// How long it will stay in memory.

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::queue::ArrayQueue;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_store::Catalogue;
 use segcast_sysio::bell::Bell;
 
@@ -33,7 +33,7 @@ pub(crate) struct Request {
     /// Who asks.
     pub(crate) shard: u8,
     /// The shard's number of the set, for the answer.
-    pub(crate) set: u32,
+    pub(crate) set: SetIndex,
     pub(crate) object: ObjectNumber,
     pub(crate) catalogue: Catalogue,
     /// The set's index in that catalogue.
@@ -206,7 +206,7 @@ fn populate(queue: &Queue, request: &Request, found: &Found) -> Populated {
         _ => catalogue.populate(index, object),
     };
     if let Err(error) = &result {
-        tracing::warn!(set, segment = object.0, %error, "a segment cannot be read");
+        tracing::warn!(set = set.get(), segment = object.0, %error, "a segment cannot be read");
     }
     let ready = result.is_ok();
     let keep = |locks: &mut Locks| locks.keep(catalogue, request.key(), Instant::now());
@@ -224,11 +224,12 @@ mod tests {
         let mailboxes: Arc<[Mailbox]> = (0..2).map(|_| Mailbox::new()).collect();
         let pool = Pool::start(2, 0, Arc::clone(&mailboxes)).expect("threads");
         let queue = pool.queue();
+        let set = SetIndex::new(3).unwrap();
         for number in 0..10 {
             let object = ObjectNumber(number);
             let catalogue = Catalogue::default();
-            let request =
-                Request { shard: 1, set: 3, object, catalogue, index: 0, renewal: number % 2 == 0 };
+            let renewal = number % 2 == 0;
+            let request = Request { shard: 1, set, object, catalogue, index: 0, renewal };
             assert!(queue.push(request).is_ok());
         }
         let mut answers = Vec::new();
@@ -236,7 +237,7 @@ mod tests {
             answers.extend(mailboxes[1].take_populated());
             std::thread::yield_now();
         }
-        assert!(answers.iter().all(|answer| answer.set == 3 && answer.ready));
+        assert!(answers.iter().all(|answer| answer.set == set && answer.ready));
         assert_eq!(mailboxes[0].take_populated(), None);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Disposition, Endpoint, Path, ServerEvent, SessionRecord};
 use segcast_proto::time::Instant;
 use segcast_sysio::clock;
@@ -34,7 +34,7 @@ pub(crate) struct Core {
     mailboxes: Arc<[Mailbox]>,
     populate: Arc<populate::Queue>,
     /// Objects that wait to be asked for.
-    backlog: VecDeque<(u32, ObjectNumber)>,
+    backlog: VecDeque<(SetIndex, ObjectNumber)>,
     /// Objects that were asked for and not answered.
     under_way: usize,
     pub(super) values: Values,
@@ -197,7 +197,7 @@ impl Core {
         self.ask();
     }
 
-    fn need(&mut self, set: u32, object: ObjectNumber) {
+    fn need(&mut self, set: SetIndex, object: ObjectNumber) {
         if self.backlog.len() < limits::POPULATE_BACKLOG {
             self.backlog.push_back((set, object));
         } else {
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn an_object_of_a_set_that_is_gone_is_not_asked_for() {
         let (_pool, [mut zero, _one]) = shards();
-        zero.need(7, ObjectNumber(0));
+        zero.need(SetIndex::new(7).unwrap(), ObjectNumber(0));
         zero.events();
         zero.gauges();
         assert_eq!(zero.values[Metric::PopulateWaiting as usize], 0);

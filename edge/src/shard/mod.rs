@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
 use segcast_proto::time::Instant;
 use segcast_proto::token::Keyring;
@@ -233,7 +233,7 @@ impl Shard {
     }
 
     #[cold]
-    fn object_faulted(&mut self, now: Instant, set: u32, object: ObjectNumber) {
+    fn object_faulted(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         let name = self.core.source.name(set);
         tracing::error!(set = ?name, segment = object.0, "a segment cannot be read from its file");
         self.core.count(Metric::FaultedTrains);

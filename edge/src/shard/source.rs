@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::session::server::{Object, SegmentSource};
 use segcast_proto::time::Instant;
 use segcast_store::{Catalogue, Stored};
@@ -29,10 +29,10 @@ pub(crate) struct Source {
     catalogue: Catalogue,
     known: Vec<Served>,
     /// Positions in `known`, by name.
-    by_name: Vec<(SetId, u32)>,
+    by_name: Vec<(SetId, SetIndex)>,
     resident: RefCell<Residency>,
     /// Segments in use whose time is half over.
-    renewals: RefCell<VecDeque<(u32, ObjectNumber)>>,
+    renewals: RefCell<VecDeque<(SetIndex, ObjectNumber)>>,
     now: Cell<Instant>,
 }
 
@@ -60,10 +60,11 @@ impl Source {
             }
             let index = Some(index);
             let found = self.by_name[..old].binary_search_by_key(&info.set, |entry| entry.0);
-            match found.ok().and_then(|at| self.known.get_mut(self.by_name[at].1 as usize)) {
+            match found.ok().and_then(|at| self.known.get_mut(self.by_name[at].1.get() as usize)) {
                 Some(known) => known.index = index,
                 None => {
-                    let number = u32::try_from(self.known.len()).expect("a store has few sets");
+                    let number = u32::try_from(self.known.len()).ok().and_then(SetIndex::new);
+                    let number = number.expect("a store has few sets");
                     self.by_name.push((info.set, number));
                     self.known.push(Served { set: info.set, index });
                 }
@@ -79,28 +80,28 @@ impl Source {
     }
 
     /// The catalogue and the set's index in it.
-    pub(crate) fn locate(&self, set: u32) -> Option<(&Catalogue, u32)> {
-        let index = self.known.get(set as usize)?.index?;
+    pub(crate) fn locate(&self, set: SetIndex) -> Option<(&Catalogue, u32)> {
+        let index = self.known.get(set.get() as usize)?.index?;
         Some((&self.catalogue, index))
     }
 
     /// The name of a set, for messages.
-    pub(crate) fn name(&self, set: u32) -> Option<SetId> {
-        self.known.get(set as usize).map(|known| known.set)
+    pub(crate) fn name(&self, set: SetIndex) -> Option<SetId> {
+        self.known.get(set.get() as usize).map(|known| known.set)
     }
 
     /// The object is in memory and will stay there for `trust`.
-    pub(crate) fn set_resident(&self, set: u32, object: ObjectNumber, trust: Duration) {
+    pub(crate) fn set_resident(&self, set: SetIndex, object: ObjectNumber, trust: Duration) {
         self.resident.borrow_mut().insert(set, object, self.now.get(), trust);
     }
 
     /// A segment whose residency should be renewed.
-    pub(crate) fn take_renewal(&self) -> Option<(u32, ObjectNumber)> {
+    pub(crate) fn take_renewal(&self) -> Option<(SetIndex, ObjectNumber)> {
         self.renewals.borrow_mut().pop_front()
     }
 
     /// Whether the object was damaged while it was read: what was sealed from it must not be sent.
-    pub(crate) fn faulted(&self, set: u32, object: ObjectNumber) -> bool {
+    pub(crate) fn faulted(&self, set: SetIndex, object: ObjectNumber) -> bool {
         // The mark is one load; the pages are looked up only in a file that ever faulted.
         self.locate(set).is_some_and(|(catalogue, index)| {
             catalogue.mark(index, object) != 0 && catalogue.faulted(index, object)
@@ -109,13 +110,13 @@ impl Source {
 }
 
 impl SegmentSource for Source {
-    fn find_set(&self, id: &SetId) -> Option<u32> {
+    fn find_set(&self, id: &SetId) -> Option<SetIndex> {
         let at = self.by_name.binary_search_by_key(id, |entry| entry.0).ok()?;
         let (_, number) = *self.by_name.get(at)?;
         self.locate(number).map(|_| number)
     }
 
-    fn object(&self, set: u32, object: ObjectNumber) -> Object<'_> {
+    fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {
         let Some((catalogue, index)) = self.locate(set) else { return Object::Absent };
         match catalogue.object(index, object) {
             Stored::Page(bytes) => Object::Ready(bytes),
@@ -168,7 +169,7 @@ struct Residency {
 
 #[derive(Clone, Copy)]
 struct Entry {
-    set: u32,
+    set: SetIndex,
     object: ObjectNumber,
     until: Instant,
     renew: Instant,
@@ -177,17 +178,17 @@ struct Entry {
 impl Residency {
     fn new() -> Self {
         let (until, renew) = (Instant::ZERO, Instant::ZERO);
-        let empty = Entry { set: 0, object: ObjectNumber(0), until, renew };
+        let empty = Entry { set: SetIndex::FIRST, object: ObjectNumber(0), until, renew };
         Self { entries: vec![empty; limits::RESIDENT_OBJECTS].into_boxed_slice() }
     }
 
     /// Neighbouring segments of a set have neighbouring entries; sets begin at scattered ones.
-    fn place(set: u32, object: ObjectNumber) -> usize {
-        let hash = set.wrapping_mul(0x9E37_79B1).wrapping_add(object.0);
+    fn place(set: SetIndex, object: ObjectNumber) -> usize {
+        let hash = set.get().wrapping_mul(0x9E37_79B1).wrapping_add(object.0);
         hash as usize % limits::RESIDENT_OBJECTS
     }
 
-    fn look(&mut self, set: u32, object: ObjectNumber, now: Instant) -> Known {
+    fn look(&mut self, set: SetIndex, object: ObjectNumber, now: Instant) -> Known {
         let entry = &mut self.entries[Self::place(set, object)];
         if entry.set != set || entry.object != object || now >= entry.until {
             return Known::Not;
@@ -199,7 +200,7 @@ impl Residency {
         Known::ToRenew
     }
 
-    fn insert(&mut self, set: u32, object: ObjectNumber, now: Instant, trust: Duration) {
+    fn insert(&mut self, set: SetIndex, object: ObjectNumber, now: Instant, trust: Duration) {
         let (until, renew) = (now + trust, now + trust / 2);
         self.entries[Self::place(set, object)] = Entry { set, object, until, renew };
     }
@@ -216,33 +217,39 @@ mod tests {
         let mut residency = Residency::new();
         let now = Instant::from_nanos(1);
         let object = ObjectNumber(0);
-        assert_eq!(residency.look(0, object, now), Known::Not);
-        residency.insert(0, object, now, TRUST);
-        assert_eq!(residency.look(0, object, now), Known::Resident);
-        assert_eq!(residency.look(1, object, now), Known::Not);
-        assert_eq!(residency.look(0, ObjectNumber(1), now), Known::Not);
-        assert_eq!(residency.look(0, object, now + TRUST / 2), Known::ToRenew);
-        assert_eq!(residency.look(0, object, now + TRUST / 2), Known::Resident, "asked for");
-        assert_eq!(residency.look(0, object, now + TRUST), Known::Not);
-        residency.insert(0, object, now + TRUST / 2, TRUST);
-        assert_eq!(residency.look(0, object, now + TRUST), Known::ToRenew);
+        assert_eq!(residency.look(SetIndex::FIRST, object, now), Known::Not);
+        residency.insert(SetIndex::FIRST, object, now, TRUST);
+        assert_eq!(residency.look(SetIndex::FIRST, object, now), Known::Resident);
+        assert_eq!(residency.look(SetIndex::new(1).unwrap(), object, now), Known::Not);
+        assert_eq!(residency.look(SetIndex::FIRST, ObjectNumber(1), now), Known::Not);
+        assert_eq!(residency.look(SetIndex::FIRST, object, now + TRUST / 2), Known::ToRenew);
+        assert_eq!(
+            residency.look(SetIndex::FIRST, object, now + TRUST / 2),
+            Known::Resident,
+            "asked for"
+        );
+        assert_eq!(residency.look(SetIndex::FIRST, object, now + TRUST), Known::Not);
+        residency.insert(SetIndex::FIRST, object, now + TRUST / 2, TRUST);
+        assert_eq!(residency.look(SetIndex::FIRST, object, now + TRUST), Known::ToRenew);
     }
 
     #[test]
     fn two_objects_of_one_place_displace_each_other() {
         let mut residency = Residency::new();
         let (one, two) = (ObjectNumber(5), ObjectNumber(5 + limits::RESIDENT_OBJECTS as u32));
-        residency.insert(0, one, Instant::ZERO, TRUST);
-        residency.insert(0, two, Instant::ZERO, TRUST);
-        assert_eq!(residency.look(0, two, Instant::ZERO), Known::Resident);
-        assert_eq!(residency.look(0, one, Instant::ZERO), Known::Not);
+        residency.insert(SetIndex::FIRST, one, Instant::ZERO, TRUST);
+        residency.insert(SetIndex::FIRST, two, Instant::ZERO, TRUST);
+        assert_eq!(residency.look(SetIndex::FIRST, two, Instant::ZERO), Known::Resident);
+        assert_eq!(residency.look(SetIndex::FIRST, one, Instant::ZERO), Known::Not);
     }
 
     #[test]
     fn an_empty_store_has_nothing() {
         let source = Source::new(Catalogue::default(), &Sets::All);
         assert_eq!(source.find_set(&SetId([1; 16])), None);
-        assert_eq!(source.object(0, ObjectNumber(0)), Object::Absent);
-        assert!(!source.faulted(0, ObjectNumber(0)) && source.take_renewal().is_none());
+        assert_eq!(source.object(SetIndex::FIRST, ObjectNumber(0)), Object::Absent);
+        assert!(
+            !source.faulted(SetIndex::FIRST, ObjectNumber(0)) && source.take_renewal().is_none()
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::session::server::{Object, SegmentSource};
 
 /// The bytes of an object of a set.
@@ -71,8 +71,8 @@ impl MemorySource {
     ///
     /// # Panics
     /// When there is none.
-    pub fn put(&mut self, set: u32, object: ObjectNumber, state: State) {
-        let stored = self.sets[set as usize].get_mut(&object);
+    pub fn put(&mut self, set: SetIndex, object: ObjectNumber, state: State) {
+        let stored = self.sets[set.get() as usize].get_mut(&object);
         stored.expect("an object that there is").state = state;
     }
 }
@@ -84,12 +84,13 @@ pub fn set_id(set: u32) -> SetId {
 }
 
 impl SegmentSource for MemorySource {
-    fn find_set(&self, id: &SetId) -> Option<u32> {
-        (0..self.sets.len() as u32).find(|&set| set_id(set) == *id)
+    fn find_set(&self, id: &SetId) -> Option<SetIndex> {
+        let set = (0..self.sets.len() as u32).find(|&set| set_id(set) == *id)?;
+        SetIndex::new(set)
     }
 
-    fn object(&self, set: u32, object: ObjectNumber) -> Object<'_> {
-        let Some(objects) = self.sets.get(set as usize) else { return Object::Absent };
+    fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {
+        let Some(objects) = self.sets.get(set.get() as usize) else { return Object::Absent };
         let Some(stored) = objects.get(&object) else { return Object::PastEnd };
         match stored.state {
             State::Ready => Object::Ready(&stored.bytes),

@@ -6,7 +6,7 @@ use segcast_client::access::Access;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::grant::{Grant, GrantedTitle};
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::segment::digest::Digester;
 use segcast_proto::segment::geometry::Geometry;
 use segcast_proto::segment::manifest::{Description, Manifest, ManifestBuilder, Protection};
@@ -108,11 +108,11 @@ impl Title {
 }
 
 impl SegmentSource for Title {
-    fn find_set(&self, id: &SetId) -> Option<u32> {
-        (*id == self.set).then_some(0)
+    fn find_set(&self, id: &SetId) -> Option<SetIndex> {
+        (*id == self.set).then_some(SetIndex::FIRST)
     }
 
-    fn object(&self, _: u32, object: ObjectNumber) -> Object<'_> {
+    fn object(&self, _: SetIndex, object: ObjectNumber) -> Object<'_> {
         let bytes = match object.as_page() {
             Some(page) => self.pages.get(usize::from(page)),
             None => self.segments.get(object.0 as usize),

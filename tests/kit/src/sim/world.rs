@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::limits::{DATAGRAM_BASE, HANDSHAKE_TIME, TRAIN_MAX};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, Fetched};
 use segcast_proto::session::server::{
@@ -65,7 +65,7 @@ pub struct World {
     up: Link,
     flights: BinaryHeap<Reverse<Flight>>,
     order: u64,
-    populating: Vec<(Instant, u32, ObjectNumber)>,
+    populating: Vec<(Instant, SetIndex, ObjectNumber)>,
     /// Sealed packets that the server accepted.
     accepted: BTreeSet<u64>,
     restart: Option<Instant>,
@@ -86,8 +86,9 @@ impl World {
         let mut source =
             MemorySource::new(1, scenario.segments, scenario.segment_bytes, PAGE_BYTES);
         if scenario.cold {
-            (0..scenario.segments)
-                .for_each(|segment| source.put(0, ObjectNumber(segment), State::Cold));
+            (0..scenario.segments).for_each(|segment| {
+                source.put(SetIndex::FIRST, ObjectNumber(segment), State::Cold)
+            });
         }
         let start = START;
         let mut world = Self {

@@ -1,7 +1,7 @@
 //! What an endpoint tells its caller.
 
 use crate::handshake::ReceivedHello;
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, SetIndex};
 use crate::time::Instant;
 use crate::wire::code::Code;
 use core::net::SocketAddr;
@@ -114,7 +114,7 @@ pub struct Transmit {
     pub datagrams: usize,
     /// The set and object its data came from; `None` for messages. When reading that object faulted, the
     /// caller must drop the train and call `object_failed`.
-    pub data: Option<(u32, ObjectNumber)>,
+    pub data: Option<(SetIndex, ObjectNumber)>,
     /// For `handle_send_failure`.
     pub ticket: SendTicket,
 }
@@ -165,7 +165,7 @@ pub enum ServerEvent {
     /// Requests wait for this object: make it resident, then call `object_ready` or `object_failed`.
     NeedObject {
         /// The set, as `find_set` named it.
-        set: u32,
+        set: SetIndex,
         /// Which object.
         object: ObjectNumber,
     },

@@ -42,7 +42,7 @@ pub use source::{Object, SegmentSource};
 use crate::crypto::hash;
 use crate::faults::{Fault, planted};
 use crate::handshake::CookieJar;
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetIndex};
 use crate::time::Instant;
 use crate::token::Keyring;
 use crate::wire::{ClearHeader, PacketType};
@@ -70,7 +70,7 @@ pub struct Endpoint {
     answered: bool,
     events: VecDeque<ServerEvent>,
     /// Sessions with requests for an object that is not resident, by (set, object).
-    waiters: BTreeMap<(u32, ObjectNumber), Vec<u32>>,
+    waiters: BTreeMap<(SetIndex, ObjectNumber), Vec<u32>>,
     clients: ClientCounts,
     hello_limiter: HelloLimiter,
     budget: HandshakeBudget,

@@ -6,7 +6,7 @@ use super::event::{Disposition, DropReason, Path, ServerEvent};
 use super::session::ending::Ending;
 use super::session::messages::Context;
 use super::session::sets::Sets;
-use super::session::state::{NO_SET, Session};
+use super::session::state::Session;
 use super::source::SegmentSource;
 use crate::crypto::{OpenError, Opened};
 use crate::ids::ReceiverIndex;
@@ -108,8 +108,7 @@ impl Endpoint {
         if over.is_some() {
             self.clients.refused(&pending.client_public, now);
         }
-        let find = |id| source.find_set(id).unwrap_or(NO_SET);
-        let sets: Sets = pending.claims.sets.iter().map(find).collect();
+        let sets: Sets = pending.claims.sets.iter().map(|id| source.find_set(id)).collect();
         let client = self.clients.add(&pending.client_public);
         let token_id = pending.claims.token_id;
         let session = Session::new(&self.config, index, client, *pending, sets, now);

@@ -1,14 +1,14 @@
 //! Where the bytes come from: the caller's store, seen as objects of sets.
 
-use crate::ids::{ObjectNumber, SetId};
+use crate::ids::{ObjectNumber, SetId, SetIndex};
 
 /// Stored segments and manifest pages. Asked on the data path: an answer must not block, allocate or fault.
 pub trait SegmentSource {
     /// The caller's index for a set; stable as long as the source lives.
-    fn find_set(&self, id: &SetId) -> Option<u32>;
+    fn find_set(&self, id: &SetId) -> Option<SetIndex>;
 
     /// One object of a set found before.
-    fn object(&self, set: u32, object: ObjectNumber) -> Object<'_>;
+    fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_>;
 
     /// `bytes`, a part of an object that was `Ready`, will be read in about half a microsecond: a source whose bytes
     /// lie in memory may ask the processor to fetch them. It must not wait for that.

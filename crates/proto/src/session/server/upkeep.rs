@@ -5,7 +5,7 @@ use super::counters;
 use super::event::{SendFailure, SendTicket};
 use super::session::idle::{DOUBT_AFTER, REST_AFTER};
 use crate::faults::{Fault, planted};
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetIndex};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use rand_core::RngCore;
@@ -105,7 +105,7 @@ impl Endpoint {
     }
 
     /// An object that was asked for by `NeedObject` is resident now.
-    pub fn object_ready(&mut self, now: Instant, set: u32, object: ObjectNumber) {
+    pub fn object_ready(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         if planted(Fault::WaitersForgotten) {
             return;
         }
@@ -119,7 +119,7 @@ impl Endpoint {
 
     /// An object could not be read: those who wait for it are refused. The caller's source says `Damaged`
     /// from now on, so that the others learn it in their turn.
-    pub fn object_failed(&mut self, now: Instant, set: u32, object: ObjectNumber) {
+    pub fn object_failed(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         self.counters.objects_failed += 1;
         for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
             let Some(session) = self.table.session_mut(slot) else { continue };

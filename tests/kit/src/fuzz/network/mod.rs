@@ -8,7 +8,7 @@ pub use seeds::seeds;
 use std::collections::BTreeSet;
 
 use segcast_proto::crypto::Suite;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::limits::TRAIN_MAX;
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, ServerEvent};
@@ -169,7 +169,7 @@ impl World {
             Op::Flow => self.flow(usize::from(script.byte())),
             Op::Cold => {
                 let (object, _) = OBJECTS[script.choose(OBJECTS.len())];
-                self.shelf.put(0, object, State::Cold);
+                self.shelf.put(SetIndex::FIRST, object, State::Cold);
             }
             Op::Move => self.address = script.choose(3),
             Op::Restart => self.restart(),
@@ -284,7 +284,7 @@ impl World {
         while let Some(event) = self.server.poll_event() {
             match event {
                 ServerEvent::NeedObject { set, object } => {
-                    self.shelf.put(0, object, State::Ready);
+                    self.shelf.put(SetIndex::FIRST, object, State::Ready);
                     self.server.object_ready(self.now, set, object);
                 }
                 ServerEvent::SessionClosed(record) => {

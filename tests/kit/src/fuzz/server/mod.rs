@@ -8,7 +8,7 @@ mod world;
 pub use seeds::seeds;
 
 use segcast_proto::crypto::Opener;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::SendFailure;
 use segcast_proto::wire::{
     ByteRanges, Close, Code, FrameHeader, PacketType, Pulse, Report, Request, SequenceRanges,
@@ -145,11 +145,11 @@ fn step(world: &mut World, script: &mut Script<'_>) {
 fn object(world: &mut World, script: &mut Script<'_>) {
     let (at, state, now) = (script.choose(OBJECTS.len()), script.choose(4), world.now);
     let told = script.choose(3);
-    world.shelf.put(0, OBJECTS[at].0, State::ALL[state]);
+    world.shelf.put(SetIndex::FIRST, OBJECTS[at].0, State::ALL[state]);
     for shard in &mut world.shards {
         match told {
-            0 => shard.object_ready(now, 0, OBJECTS[at].0),
-            1 => shard.object_failed(now, 0, OBJECTS[at].0),
+            0 => shard.object_ready(now, SetIndex::FIRST, OBJECTS[at].0),
+            1 => shard.object_failed(now, SetIndex::FIRST, OBJECTS[at].0),
             _ => {}
         }
     }

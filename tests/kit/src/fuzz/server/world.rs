@@ -7,6 +7,7 @@ use crate::fuzz::shelf::{OBJECTS, shelf};
 use crate::session::raw::RawClient;
 use crate::source::MemorySource;
 use segcast_proto::crypto::Suite;
+use segcast_proto::ids::SetIndex;
 use segcast_proto::limits::{DATAGRAM_BASE, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use segcast_proto::rate::Rate;
 use segcast_proto::session::server::{
@@ -212,7 +213,9 @@ impl World {
     fn event(&mut self, event: &ServerEvent) {
         match event {
             ServerEvent::NeedObject { set, object } => {
-                assert!(*set == 0 && OBJECTS.iter().any(|(number, _)| number == object));
+                assert!(
+                    *set == SetIndex::FIRST && OBJECTS.iter().any(|(number, _)| number == object)
+                );
             }
             ServerEvent::SessionOpened { .. } => self.tally.opened += 1,
             ServerEvent::SessionClosed(record) => {

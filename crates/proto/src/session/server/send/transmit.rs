@@ -2,7 +2,7 @@
 
 use super::overload::Owed;
 use super::schedule::Turn;
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetIndex};
 use crate::session::server::Endpoint;
 use crate::session::server::door::answers::{self, ANSWER_MAX};
 use crate::session::server::event::{Path, SendTicket, ServerEvent, Transmit};
@@ -24,7 +24,7 @@ pub(super) struct Written {
     pub(super) len: usize,
     pub(super) datagram_bytes: usize,
     pub(super) datagrams: usize,
-    pub(super) data: Option<(u32, ObjectNumber)>,
+    pub(super) data: Option<(SetIndex, ObjectNumber)>,
     /// Set when it goes elsewhere than to the session's path.
     pub(super) path: Option<Path>,
 }

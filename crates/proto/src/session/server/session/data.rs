@@ -4,7 +4,7 @@ use super::ending::Ending;
 use super::notices::seal_ending;
 use super::requests::Queued;
 use super::state::Session;
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetIndex};
 use crate::limits::{OVERHEAD, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use crate::rate::Rate;
 use crate::session::server::door::clients::ClientCounts;
@@ -36,7 +36,7 @@ pub(in crate::session::server) enum Next<'a> {
     /// Its object is not resident: it waits until the object is.
     Waits {
         /// The source's index of the set.
-        set: u32,
+        set: SetIndex,
         object: ObjectNumber,
     },
     /// Its object cannot be had: a REFUSE is queued.
@@ -55,7 +55,7 @@ pub(in crate::session::server) struct Train {
     /// Whether it answers a repair request.
     pub(in crate::session::server) repair: bool,
     /// The source's index of the set.
-    pub(in crate::session::server) set: u32,
+    pub(in crate::session::server) set: SetIndex,
     pub(in crate::session::server) object: ObjectNumber,
 }
 

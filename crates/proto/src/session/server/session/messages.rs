@@ -9,7 +9,7 @@ use super::pace::Pace;
 use super::refusals::Refused;
 use super::requests::{Arrival, Queued};
 use super::size::SizeChange;
-use super::state::{NO_SET, Session};
+use super::state::Session;
 use super::work::{PulseAsked, STATUS_DELAY};
 use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
@@ -171,10 +171,7 @@ impl Session {
     ) -> Result<(), Refused> {
         let frame = &opened.frame;
         let request = Request::decode(opened.payload).map_err(|_| Code::BadRequest)?;
-        let set = self.sets.get(frame.set_handle).unwrap_or(NO_SET);
-        if set == NO_SET {
-            return Err(Code::UnknownSet.into());
-        }
+        let set = self.sets.get(frame.set_handle).ok_or(Code::UnknownSet)?;
         let len = match source.object(set, frame.object) {
             Object::Ready(bytes) => bytes.len() as u32,
             Object::NotResident { len } => len,

@@ -1,7 +1,7 @@
 //! What a session has been asked for: the window of request ids, and the queue of work.
 
 use crate::faults::{Fault, planted};
-use crate::ids::{ObjectNumber, RequestId};
+use crate::ids::{ObjectNumber, RequestId, SetIndex};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::time::Instant;
 use crate::wire::FrameHeader;
@@ -68,7 +68,7 @@ pub(super) struct Queued {
     pub(super) id: RequestId,
     pub(super) handle: u32,
     /// The source's index of the set.
-    pub(super) set: u32,
+    pub(super) set: SetIndex,
     pub(super) object: ObjectNumber,
     pub(super) deadline: Instant,
     /// Asks again for what was sent before.
@@ -84,7 +84,7 @@ pub(super) struct Queued {
 impl Queued {
     /// The request that came with `frame`, for an object of the source's set `set`; what it wants of it is said when it
     /// is queued.
-    pub(super) fn new(frame: &FrameHeader, set: u32, deadline: Instant, repair: bool) -> Self {
+    pub(super) fn new(frame: &FrameHeader, set: SetIndex, deadline: Instant, repair: bool) -> Self {
         let FrameHeader { set_handle: handle, object, .. } = *frame;
         let id = frame.request();
         Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0, left: 0 }
@@ -206,7 +206,7 @@ impl RequestQueue {
     }
 
     /// Wakes the requests that wait for an object; says whether there was one.
-    pub(super) fn wake(&mut self, set: u32, object: ObjectNumber) -> bool {
+    pub(super) fn wake(&mut self, set: SetIndex, object: ObjectNumber) -> bool {
         let mut woken = false;
         for request in self.queue.iter_mut().filter(|r| r.set == set && r.object == object) {
             woken |= core::mem::take(&mut request.waiting);
@@ -215,7 +215,7 @@ impl RequestQueue {
     }
 
     /// Takes out one request for an object, if there is one.
-    pub(super) fn take_for(&mut self, set: u32, object: ObjectNumber) -> Option<Queued> {
+    pub(super) fn take_for(&mut self, set: SetIndex, object: ObjectNumber) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.set == set && r.object == object)?;
         Some(self.remove(at))
     }
@@ -253,7 +253,7 @@ mod tests {
         let at = Instant::from_nanos(deadline);
         let object = ObjectNumber(7);
         let frame = FrameHeader { set_handle: 0, object, offset: id, send_time: 0 };
-        let request = Queued::new(&frame, 0, at, false);
+        let request = Queued::new(&frame, SetIndex::FIRST, at, false);
         queue.push(request, ranges.iter().cloned(), 100)
     }
 

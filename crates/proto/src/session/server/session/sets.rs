@@ -1,25 +1,28 @@
 //! Which of the source's sets the handles of a session mean.
 
-/// The source's index for each set handle. Most tokens name one set, which needs no memory of its own.
+use crate::ids::SetIndex;
+
+/// The source's index for each set handle; `None`: the edge did not have the set when the session began. Most tokens
+/// name one set, which needs no memory of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session::server) enum Sets {
-    One(u32),
-    Many(Box<[u32]>),
+    One(Option<SetIndex>),
+    Many(Box<[Option<SetIndex>]>),
 }
 
 impl Sets {
     /// The index of the set with this handle.
-    pub(super) fn get(&self, handle: u32) -> Option<u32> {
+    pub(super) fn get(&self, handle: u32) -> Option<SetIndex> {
         match self {
-            Self::One(index) => (handle == 0).then_some(*index),
-            Self::Many(indexes) => indexes.get(handle as usize).copied(),
+            Self::One(index) => index.filter(|_| handle == 0),
+            Self::Many(indexes) => *indexes.get(handle as usize)?,
         }
     }
 }
 
-impl FromIterator<u32> for Sets {
-    fn from_iter<I: IntoIterator<Item = u32>>(indexes: I) -> Self {
-        let indexes: Box<[u32]> = indexes.into_iter().collect();
+impl FromIterator<Option<SetIndex>> for Sets {
+    fn from_iter<I: IntoIterator<Item = Option<SetIndex>>>(indexes: I) -> Self {
+        let indexes: Box<[Option<SetIndex>]> = indexes.into_iter().collect();
         match *indexes {
             [index] => Self::One(index),
             _ => Self::Many(indexes),
@@ -29,15 +32,22 @@ impl FromIterator<u32> for Sets {
 
 #[cfg(test)]
 mod tests {
-    use super::Sets;
+    use super::*;
 
     #[test]
     fn handles_are_places_in_the_list() {
-        for indexes in [vec![], vec![7], vec![7, 9, 8]] {
+        for numbers in [vec![], vec![7], vec![u32::MAX], vec![7, u32::MAX, 8]] {
+            let indexes: Vec<_> = numbers.into_iter().map(SetIndex::new).collect();
             let sets: Sets = indexes.iter().copied().collect();
-            let found: Vec<_> = (0..4).map_while(|handle| sets.get(handle)).collect();
-            assert_eq!(found, indexes);
-            assert_eq!(sets.get(u32::MAX), None);
+            for (handle, index) in (0..).zip(&indexes) {
+                assert_eq!(sets.get(handle), *index);
+            }
+            assert_eq!((sets.get(indexes.len() as u32), sets.get(u32::MAX)), (None, None));
         }
+    }
+
+    #[test]
+    fn one_set_takes_no_memory_of_its_own() {
+        assert!(size_of::<Sets>() <= 2 * size_of::<usize>());
     }
 }

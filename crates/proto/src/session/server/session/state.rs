@@ -13,7 +13,7 @@ use super::size::SizeSearch;
 use super::work::Work;
 use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, SetIndex};
 use crate::limits::TRAIN_MAX;
 use crate::rate::Rate;
 use crate::session::server::config::EndpointConfig;
@@ -23,9 +23,6 @@ use crate::session::server::event::{Path, SessionRecord};
 use crate::session::server::send::overload::{Overload, Owed};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
-
-/// Set index of a set that the edge did not have when the session began.
-pub(in crate::session::server) const NO_SET: u32 = u32::MAX;
 
 /// One open session.
 pub(in crate::session::server) struct Session {
@@ -189,7 +186,7 @@ impl Session {
     /// An object is resident now. Says whether a request waited for it.
     pub(in crate::session::server) fn on_object_ready(
         &mut self,
-        set: u32,
+        set: SetIndex,
         object: ObjectNumber,
     ) -> bool {
         self.work.as_mut().is_some_and(|work| work.queue.wake(set, object))
@@ -199,7 +196,7 @@ impl Session {
     pub(in crate::session::server) fn on_object_failed(
         &mut self,
         now: Instant,
-        set: u32,
+        set: SetIndex,
         object: ObjectNumber,
     ) -> bool {
         let work = self.work.as_mut();
