@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use segcast_proto::crypto::{Opener, Sealer, Secret, Suite};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::{DATAGRAM_LADDER, OVERHEAD};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::report::Report;
@@ -17,7 +17,12 @@ const POOL: usize = 256 << 20;
 fn seal(criterion: &mut Criterion) {
     let pool = vec![7u8; POOL];
     let mut out = vec![0u8; 65_536];
-    let frame = FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+    let frame = FrameHeader {
+        set_handle: SetHandle::FIRST,
+        object: ObjectNumber(0),
+        offset: 0,
+        send_time: 0,
+    };
     for suite in [Suite::Aes128Gcm, Suite::Aes256Gcm] {
         let mut group = criterion.benchmark_group(format!("seal {suite:?}"));
         for datagram in DATAGRAM_LADDER {

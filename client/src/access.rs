@@ -3,7 +3,7 @@
 //! The operating system's randomness is drawn here and nowhere else in this crate.
 
 use segcast_proto::grant::{Grant, GrantedTitle};
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
@@ -93,9 +93,9 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError::NotGranted`], [`AccessError::Ambiguous`].
-    pub fn title(&self, wanted: Option<SetId>) -> Result<(u32, &GrantedTitle), AccessError> {
+    pub fn title(&self, wanted: Option<SetId>) -> Result<(SetHandle, &GrantedTitle), AccessError> {
         let granted = || self.grant.titles.iter().map(|title| title.set).collect();
-        let mut titles = (0..).zip(&self.grant.titles);
+        let mut titles = (0..).map(SetHandle).zip(&self.grant.titles);
         match (wanted, self.grant.titles.len()) {
             (None, 1) => titles.next().ok_or(AccessError::Ambiguous { granted: granted() }),
             (None, _) => Err(AccessError::Ambiguous { granted: granted() }),
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn the_only_title_needs_no_choice_and_several_do() {
-        assert_eq!(access(&[7]).title(None).unwrap().0, 0);
+        assert_eq!(access(&[7]).title(None).unwrap().0, SetHandle::FIRST);
         assert!(matches!(access(&[7, 8]).title(None), Err(AccessError::Ambiguous { .. })));
-        assert_eq!(access(&[7, 8]).title(Some(SetId([8; 16]))).unwrap().0, 1);
+        assert_eq!(access(&[7, 8]).title(Some(SetId([8; 16]))).unwrap().0, SetHandle(1));
     }
 
     #[test]

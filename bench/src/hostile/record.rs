@@ -8,7 +8,7 @@ use segcast_client::access::EdgeAddress;
 use segcast_client::connection::now;
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::{DATAGRAM_MAX, EPOCH_PACKETS};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
@@ -117,7 +117,7 @@ impl Recorder {
         if self.open && self.session.outstanding() == 0 {
             let object = ObjectNumber(self.asked % self.segments.max(1));
             self.asked += 1;
-            self.session.fetch(now(), 0, object, None, Duration::ZERO)?;
+            self.session.fetch(now(), SetHandle::FIRST, object, None, Duration::ZERO)?;
         }
         Ok(())
     }

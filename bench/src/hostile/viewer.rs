@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::{ConnectionConfig, Connections, now};
 use segcast_client::fetch;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::session::client::{ClientEvent, Fetched};
 use segcast_proto::time::{Duration, Instant};
@@ -171,7 +171,13 @@ impl Viewer<'_> {
         let segment = self.next[session];
         self.next[session] = (segment + 1) % segments;
         let client = self.connections.session(session);
-        client.fetch(now(), 0, ObjectNumber(segment), Some(bytes), Duration::ZERO)?;
+        client.fetch(
+            now(),
+            SetHandle::FIRST,
+            ObjectNumber(segment),
+            Some(bytes),
+            Duration::ZERO,
+        )?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use segcast_proto::crypto::{Sealer, Secret, Suite};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType};
@@ -86,7 +86,7 @@ impl Source<'_> {
         }
         let object = ObjectNumber(self.object);
         let offset = u32::try_from(self.offset)?;
-        let frame = FrameHeader { set_handle: 0, object, offset, send_time: 0 };
+        let frame = FrameHeader { set_handle: SetHandle::FIRST, object, offset, send_time: 0 };
         let bytes = self.objects.bytes(self.object).context("an object beyond the last")?;
         let plain = &bytes[self.offset..self.offset + length];
         self.offset += length;

@@ -75,7 +75,7 @@ impl HeadReader {
 mod tests {
     use super::*;
     use segcast_proto::crypto::{Sealer, Suite};
-    use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+    use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
     use segcast_proto::time::Instant;
     use segcast_proto::wire::PacketType;
 
@@ -88,7 +88,7 @@ mod tests {
         for number in 0..40 {
             sealer.on_peer_epoch(Instant::ZERO, sealer.epoch());
             let frame = FrameHeader {
-                set_handle: 1,
+                set_handle: SetHandle(1),
                 object: ObjectNumber(number),
                 offset: 3 * number,
                 send_time: 77 + number,

@@ -12,7 +12,7 @@ use segcast_proto::segment::cipher::TitleKey;
 use segcast_proto::segment::manifest::{Manifest, Root};
 use segcast_proto::time::Duration;
 
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 
 /// Longest wait in one turn: the stop flag is looked at this often.
 pub(super) const TURN: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ pub(super) const TURN: Duration = Duration::from_millis(50);
 /// Whose manifest, and what it must fit.
 pub(super) struct Wanted<'a> {
     pub(super) set: SetId,
-    pub(super) handle: u32,
+    pub(super) handle: SetHandle,
     pub(super) key: Option<&'a TitleKey>,
     pub(super) center_key: &'a [u8; 32],
     pub(super) window_bytes: u64,

@@ -30,7 +30,7 @@ use crate::file::{Identity, PartFile};
 use catalog::Wanted;
 use edges::Edges;
 use schedule::EDGES_MAX;
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::time::{Duration, Instant};
 use segments::Segments;
@@ -74,7 +74,7 @@ pub struct Fetch {
     edges: Edges,
     access: Access,
     set: SetId,
-    handle: u32,
+    handle: SetHandle,
     output: PathBuf,
     config: FetchConfig,
     begun: Instant,

@@ -4,7 +4,7 @@ use super::edges::{EdgeEvent, Edges};
 use super::error::{FetchError, Reason};
 use super::schedule::Schedule;
 use crate::connection::now;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::REQUESTS_MAX;
 use segcast_proto::session::client::{self, Fetched};
 use segcast_proto::time::Duration;
@@ -69,7 +69,7 @@ pub(super) struct Arrived {
 pub(super) struct Pipeline {
     pub(super) schedule: Schedule,
     numbering: Numbering,
-    handle: u32,
+    handle: SetHandle,
 }
 
 impl Pipeline {
@@ -77,7 +77,7 @@ impl Pipeline {
     pub(super) fn new(
         mut schedule: Schedule,
         numbering: Numbering,
-        handle: u32,
+        handle: SetHandle,
         edges: &mut Edges,
     ) -> Self {
         for index in 0..edges.connections().len() {

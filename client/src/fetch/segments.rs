@@ -12,7 +12,7 @@ use super::title::Title;
 use super::worker::{Job, Outcome, Worker};
 use crate::connection::now;
 use crate::file::{Bitmap, Identity, PartFile};
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::ClientStats;
 use segcast_proto::time::{Duration, Instant};
 use std::collections::{HashMap, VecDeque};
@@ -35,7 +35,7 @@ pub(super) struct Segments {
     pipeline: Pipeline,
     worker: Option<Worker>,
     identity: Identity,
-    handle: u32,
+    handle: SetHandle,
     /// Still to be read back, and how many are being.
     rechecks: VecDeque<u32>,
     rechecking: usize,

@@ -82,6 +82,15 @@ impl ObjectNumber {
     }
 }
 
+/// A set as the packets of a session name it: its place in the token's list (section 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetHandle(pub u32);
+
+impl SetHandle {
+    /// The first set of a token, and the only one of most.
+    pub const FIRST: Self = Self(0);
+}
+
 /// A set as the caller's source counts them: at most `u32::MAX` sets, so that an `Option` of it takes no more room.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetIndex(NonZeroU32);

@@ -10,7 +10,7 @@ use segcast_lab::counting_allocator::{CountingAllocator, allocations};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::limits::{EPOCH_PACKETS, SEGMENT_UNIT};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::token::{self, Claims};
@@ -47,7 +47,13 @@ const LOST: usize = 97;
 fn fetch_title(socket: &Plain, session: &mut ClientSession) {
     let ask = |session: &mut ClientSession, number| {
         session
-            .fetch(now(), 0, ObjectNumber(number), Some(SEGMENT), Duration::from_secs(5))
+            .fetch(
+                now(),
+                SetHandle::FIRST,
+                ObjectNumber(number),
+                Some(SEGMENT),
+                Duration::from_secs(5),
+            )
             .expect("fetch");
     };
     (0..SEGMENTS).for_each(|number| ask(session, number));

@@ -6,7 +6,7 @@ use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, address};
 use segcast_kit::session::raw::EMPTY_FRAME;
 use segcast_proto::crypto::{Sealer, Suite};
 use segcast_proto::handshake::{EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::status::Status;
@@ -100,7 +100,9 @@ impl Fake {
     }
 
     fn fetch(&mut self, object: ObjectNumber, len: Option<u32>) {
-        self.client.fetch(self.now, 0, object, len, Duration::from_secs(1)).expect("room");
+        self.client
+            .fetch(self.now, SetHandle::FIRST, object, len, Duration::from_secs(1))
+            .expect("room");
         let mut out = [0; 2048];
         while self.client.poll_transmit(self.now, &mut out).is_some() {}
     }
@@ -113,8 +115,12 @@ fn data_that_was_not_asked_for_changes_nothing() {
     for (handle, object, offset) in
         [(0, 1, 0), (1, 0, 0), (0, 0, SEGMENT_BYTES as u32 - 10), (0, 0, u32::MAX)]
     {
-        let frame =
-            FrameHeader { set_handle: handle, object: ObjectNumber(object), offset, send_time: 0 };
+        let frame = FrameHeader {
+            set_handle: SetHandle(handle),
+            object: ObjectNumber(object),
+            offset,
+            send_time: 0,
+        };
         fake.send(PacketType::Data, FLAG_END, frame, &[1; 1000]);
     }
     assert_eq!(fake.client.stats().data_bytes, 0);
@@ -127,7 +133,8 @@ fn lies_about_the_end_take_no_memory_and_give_no_object() {
     let mut fake = Fake::open(42);
     let page = ObjectNumber::page(1);
     fake.fetch(page, None);
-    let frame = |offset| FrameHeader { set_handle: 0, object: page, offset, send_time: 0 };
+    let frame =
+        |offset| FrameHeader { set_handle: SetHandle::FIRST, object: page, offset, send_time: 0 };
     // A page has 65 536 bytes at most.
     fake.send(PacketType::Data, FLAG_END, frame(65_000), &[1; 1000]);
     assert_eq!(fake.client.stats().data_bytes, 0);

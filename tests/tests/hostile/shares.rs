@@ -2,7 +2,7 @@
 
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient};
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Duration;
 use segcast_proto::token::mint;
@@ -49,7 +49,9 @@ fn capped(rig: &mut Rig, number: u16) -> (ClientSession, SocketAddr) {
     let mut session = ClientSession::new(config, seed, rig.now).expect("a session");
     for segment in 0..SEGMENTS {
         let (object, len) = (ObjectNumber(segment), Some(SEGMENT_BYTES as u32));
-        session.fetch(rig.now, 0, object, len, Duration::from_secs(1)).expect("room");
+        session
+            .fetch(rig.now, SetHandle::FIRST, object, len, Duration::from_secs(1))
+            .expect("room");
     }
     let mut from = address(1);
     from.set_port(7000 + number);

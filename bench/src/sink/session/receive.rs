@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use segcast_proto::crypto::Opened;
+use segcast_proto::ids::SetHandle;
 use segcast_proto::limits::OVERHEAD;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::close::Close;
@@ -167,7 +168,7 @@ impl Open {
         let at_once = self.unreported >= plan.report_packets;
         let due = if at_once { now } else { now + plan.report_after };
         self.report_due = Some(self.report_due.map_or(due, |before| before.min(due)));
-        anyhow::ensure!(frame.set_handle == 0, "DATA of set {}", frame.set_handle);
+        anyhow::ensure!(frame.set_handle == SetHandle::FIRST, "DATA of set {}", frame.set_handle.0);
         self.cover(plan, frame.object.0, frame.offset, bytes)
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anyhow::Context as _;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::request::Request;
 use segcast_proto::wire::{ByteRanges, FrameHeader, PacketType, Pulse};
@@ -13,7 +13,7 @@ use super::{Open, Plan, REPEAT, Session};
 /// When segments are needed, from the request on: all alike, so that they are served in the order of asking.
 const DEADLINE_MS: u32 = 1000;
 const EMPTY: FrameHeader =
-    FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+    FrameHeader { set_handle: SetHandle::FIRST, object: ObjectNumber(0), offset: 0, send_time: 0 };
 
 impl Session {
     /// Writes the next datagram into `out`; gives its length.

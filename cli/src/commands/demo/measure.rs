@@ -9,6 +9,7 @@ use segcast_load::record::{Interval, Ledger, Timings, Wire};
 use segcast_load::result;
 use segcast_load::run::{self, Observer, Ran, RunConfig, Subject};
 use segcast_load::server::{ProcessSpan, Sampler, ServerTarget};
+use segcast_proto::ids::SetHandle;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::wire::code::Code;
 use segcast_sysio::probe::IoKind;
@@ -97,7 +98,7 @@ impl Measurement<'_> {
         let phases = [OPENING, self.duration, CLOSING].map(phase).to_vec();
         // One segment at a time: times then hold no waiting behind a session's own requests.
         let workload = Workload::at_full_speed(phases, self.sessions.into(), TIMEOUT);
-        Plan::new(workload, vec![Title::of(0, self.manifest.root())])
+        Plan::new(workload, vec![Title::of(SetHandle::FIRST, self.manifest.root())])
     }
 }
 

@@ -7,7 +7,7 @@ use segcast_center::grant::{Client, Limits, issue_grant};
 use segcast_center::keys::KeyDir;
 use segcast_client::access::Access;
 use segcast_load::plan::{TITLES_MAX, Workload};
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 use segcast_sysio::clock::unix_seconds;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const SPARE_LIFETIME: Duration = Duration::from_secs(3600);
 /// What sessions may fetch, and with which keys.
 pub(super) struct Rights {
     /// Handles and sets, the most popular first.
-    pub(super) titles: Vec<(u32, SetId)>,
+    pub(super) titles: Vec<(SetHandle, SetId)>,
     /// One for each session, or one for all.
     pub(super) access: Vec<Access>,
 }
@@ -28,7 +28,7 @@ impl Rights {
             Some(grant) => {
                 let access = read_access(grant, args.client_key.as_deref())?;
                 let titles = if args.set.is_empty() {
-                    (0..).zip(access.sets()).collect()
+                    (0..).map(SetHandle).zip(access.sets()).collect()
                 } else {
                     let handle = |set: &SetId| Ok((access.title(Some(*set))?.0, *set));
                     args.set.iter().map(handle).collect::<anyhow::Result<_>>()?
@@ -67,6 +67,6 @@ impl Rights {
             Ok(Access::new(grant, None)?)
         });
         let access = access.collect::<anyhow::Result<_>>()?;
-        Ok(Self { titles: (0..).zip(args.set.iter().copied()).collect(), access })
+        Ok(Self { titles: (0..).map(SetHandle).zip(args.set.iter().copied()).collect(), access })
     }
 }

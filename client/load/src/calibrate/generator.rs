@@ -7,6 +7,7 @@ use crate::plan::{self, Phase, PhaseKind, Plan, Target, Workload};
 use crate::record::Interval;
 use crate::run::{self, Observer, RunConfig, Subject};
 use segcast_client::access::EdgeAddress;
+use segcast_proto::ids::SetHandle;
 use segcast_proto::time::Duration;
 use segcast_sysio::probe::IoKind;
 use std::net::SocketAddr;
@@ -110,5 +111,5 @@ fn phase(duration: Duration, target: Target) -> Phase {
 }
 
 fn plan(workload: Workload, title: &Title) -> Result<Plan, CalibrateError> {
-    Ok(Plan::new(workload, vec![plan::Title::of(0, title.manifest().root())])?)
+    Ok(Plan::new(workload, vec![plan::Title::of(SetHandle::FIRST, title.manifest().root())])?)
 }

@@ -124,6 +124,7 @@ impl SegmentSource for Title {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use segcast_proto::ids::SetHandle;
 
     #[test]
     fn a_seed_gives_one_title_whose_segments_are_what_its_manifest_says() {
@@ -133,6 +134,6 @@ mod tests {
         for (number, bytes) in (0..).zip(&one.segments) {
             one.manifest.verify_segment(number, bytes).expect("its own bytes");
         }
-        assert_eq!(one.access().title(None).expect("one title").0, 0);
+        assert_eq!(one.access().title(None).expect("one title").0, SetHandle::FIRST);
     }
 }

@@ -18,7 +18,7 @@ pub use workload::{
 
 use random::scattered;
 use segcast_proto::crypto::hash::sha256;
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::segment::manifest::Root;
 use segcast_proto::time::Duration;
 use serde::Serialize;
@@ -33,7 +33,8 @@ pub struct Title {
     #[serde(serialize_with = "set_text")]
     pub set: SetId,
     /// Its handle in the tokens: their sets stand in the same order.
-    pub handle: u32,
+    #[serde(serialize_with = "handle_number")]
+    pub handle: SetHandle,
     /// How many segments it has.
     pub segments: u32,
     /// What each has, bytes.
@@ -48,7 +49,7 @@ pub struct Title {
 impl Title {
     /// What the plan needs to know of a manifest.
     #[must_use]
-    pub fn of(handle: u32, root: &Root) -> Self {
+    pub fn of(handle: SetHandle, root: &Root) -> Self {
         let geometry = root.geometry();
         Self {
             set: root.set(),
@@ -268,6 +269,10 @@ fn check_titles(workload: &Workload, titles: &[Title]) -> Result<(), PlanError> 
         (_, Some(watch)) if watch < shortest => Err(PlanError::Watch { watch, least: shortest }),
         _ => Ok(()),
     }
+}
+
+fn handle_number<S: serde::Serializer>(handle: &SetHandle, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u32(handle.0)
 }
 
 fn set_text<S: serde::Serializer>(set: &SetId, serializer: S) -> Result<S::Ok, S::Error> {

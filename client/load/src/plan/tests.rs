@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn title(n: u8, segments: u32) -> Title {
-    let (handle, segment_bytes) = (u32::from(n), 125_000);
+    let (handle, segment_bytes) = (SetHandle(n.into()), 125_000);
     let length = u64::from(segments) * u64::from(segment_bytes);
     Title {
         set: SetId([n; 16]),

@@ -1,13 +1,14 @@
 //! A segment that is wanted: from its intention to its end.
 
 use crate::record::Class;
+use segcast_proto::ids::SetHandle;
 use segcast_proto::time::Instant;
 
 /// One segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
     /// The set in the token.
-    pub(super) handle: u32,
+    pub(super) handle: SetHandle,
     /// The index of its title.
     pub(super) title: u16,
     pub(super) number: u32,

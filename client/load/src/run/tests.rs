@@ -9,7 +9,7 @@ use crate::plan::{Pace, Phase, PhaseKind, Plan, Target, Title, Workload};
 use crate::record::{Interval, Ledger, Unoffered};
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_proto::grant::Grant;
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -27,8 +27,14 @@ fn plan(pace: Pace) -> Plan {
         ..Workload::at_full_speed(vec![phase], 1, SECOND * 10)
     };
     let (set, length, running_time) = (SetId([1; 16]), 1_250_000, SECOND * 10);
-    let title =
-        Title { set, handle: 0, segments: 10, segment_bytes: 125_000, length, running_time };
+    let title = Title {
+        set,
+        handle: SetHandle::FIRST,
+        segments: 10,
+        segment_bytes: 125_000,
+        length,
+        running_time,
+    };
     Plan::new(workload, vec![title]).expect("a good workload")
 }
 

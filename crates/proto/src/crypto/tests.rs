@@ -3,7 +3,7 @@
 
 use super::packet_key::{NotAuthentic, PacketKey};
 use super::*;
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use crate::limits::{EPOCH_PACKETS, EPOCH_PACKETS_HARD, EPOCH_TIME, LEAD_TIME, OVERHEAD};
 use crate::time::{Duration, Instant};
 use crate::wire::{DecodeError, FLAG_END, FrameHeader, PacketType};
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 const START: Instant = Instant::from_nanos(1_000_000);
 const FRAME: FrameHeader =
-    FrameHeader { set_handle: 1, object: ObjectNumber(2), offset: 3, send_time: 4 };
+    FrameHeader { set_handle: SetHandle(1), object: ObjectNumber(2), offset: 3, send_time: 4 };
 const SUITES: [Suite; 2] = [Suite::Aes128Gcm, Suite::Aes256Gcm];
 
 /// Key, IV, plaintext, additional data, ciphertext, tag of "The Galois/Counter Mode of Operation" (McGrew and

@@ -3,7 +3,7 @@
 
 use super::bytes::Reader;
 use super::{DecodeError, PacketType};
-use crate::ids::{ObjectNumber, ReceiverIndex, RequestId};
+use crate::ids::{ObjectNumber, ReceiverIndex, RequestId, SetHandle};
 use crate::limits::{CLEAR_HEADER, EXTENSION_MAX, FRAME_HEADER, VERSION};
 
 /// Flag of DATA: its last byte is the last of the object.
@@ -73,8 +73,8 @@ impl ClearHeader {
 /// The header inside the ciphertext of every sealed packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// Index of the set in the token's list.
-    pub set_handle: u32,
+    /// The set; [`SetHandle::FIRST`] where a packet is about none.
+    pub set_handle: SetHandle,
     /// Segment or manifest page.
     pub object: ObjectNumber,
     /// DATA: byte offset in the object. Other types: section 7.
@@ -88,7 +88,7 @@ impl FrameHeader {
     #[must_use]
     pub fn encode(&self) -> [u8; FRAME_HEADER] {
         let mut out = [0; FRAME_HEADER];
-        out[0..4].copy_from_slice(&self.set_handle.to_be_bytes());
+        out[0..4].copy_from_slice(&self.set_handle.0.to_be_bytes());
         out[4..8].copy_from_slice(&self.object.0.to_be_bytes());
         out[8..12].copy_from_slice(&self.offset.to_be_bytes());
         out[12..16].copy_from_slice(&self.send_time.to_be_bytes());
@@ -108,7 +108,7 @@ impl FrameHeader {
             u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
         Self {
-            set_handle: field(0),
+            set_handle: SetHandle(field(0)),
             object: ObjectNumber(field(4)),
             offset: field(8),
             send_time: field(12),
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn the_frame_header_has_the_layout_of_section_1() {
         let frame = FrameHeader {
-            set_handle: 0x0102_0304,
+            set_handle: SetHandle(0x0102_0304),
             object: ObjectNumber(0x0506_0708),
             offset: 0x090A_0B0C,
             send_time: 0x0D0E_0F10,

@@ -1,7 +1,7 @@
 //! Round trips of every message, and any bytes into every decoder.
 
 use super::*;
-use crate::ids::{ObjectNumber, ReceiverIndex};
+use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -159,6 +159,7 @@ proptest! {
 #[test]
 fn frame_fields_are_not_mixed_up() {
     let frame =
-        FrameHeader { set_handle: 1, object: ObjectNumber(2), offset: 3, send_time: 4 }.encode();
+        FrameHeader { set_handle: SetHandle(1), object: ObjectNumber(2), offset: 3, send_time: 4 }
+            .encode();
     assert_eq!(frame, [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]);
 }

@@ -1,7 +1,7 @@
 //! `packets.json`: every sealed packet of version 1, as we seal it, opened by RustCrypto's AES-GCM and by us.
 
 use segcast_proto::crypto::{Opener, Sealer, Secret, Suite};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::OVERHEAD;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{
@@ -46,7 +46,7 @@ impl Content {
         self
     }
 
-    fn object(mut self, set_handle: u32, object: ObjectNumber) -> Self {
+    fn object(mut self, set_handle: SetHandle, object: ObjectNumber) -> Self {
         self.frame.set_handle = set_handle;
         self.frame.object = object;
         self
@@ -81,7 +81,7 @@ fn describe(name: &str, suite: u8, secret: [u8; 32], epoch: u64, content: &Conte
         .put("flags", &[content.flags])
         .put("type", &[content.packet_type as u8])
         .put("receiver_index", &RECEIVER.0.to_be_bytes())
-        .put("set_handle", &frame.set_handle.to_be_bytes())
+        .put("set_handle", &frame.set_handle.0.to_be_bytes())
         .put("segment_number", &frame.object.0.to_be_bytes())
         .put("offset", &frame.offset.to_be_bytes())
         .put("send_time", &frame.send_time.to_be_bytes())
@@ -134,7 +134,9 @@ fn foreign(name: &str, sequence: u64, extension: &[u8], content: &Content) -> Ve
 
 fn data() -> Content {
     let payload: Vec<u8> = (0..1152_u32).map(|i| (i * 7) as u8).collect();
-    Content::new(PacketType::Data, &payload).object(1, ObjectNumber(0x0001_0203)).offset(1152 * 9)
+    Content::new(PacketType::Data, &payload)
+        .object(SetHandle(1), ObjectNumber(0x0001_0203))
+        .offset(1152 * 9)
 }
 
 fn request() -> Content {
@@ -142,7 +144,7 @@ fn request() -> Content {
     assert!(ranges.push(1152..2304) && ranges.push(2304..2305) && ranges.push(0x10_0000..u32::MAX));
     let request = Request { deadline_ms: 1500, flags: 0, ranges };
     Content::message(PacketType::Request, |out| request.encode(out))
-        .object(0, ObjectNumber(41))
+        .object(SetHandle(0), ObjectNumber(41))
         .offset(3)
         .field("deadline", &1500_u32.to_be_bytes())
         .field("range_0_start", &1152_u32.to_be_bytes())
@@ -156,7 +158,7 @@ fn request() -> Content {
 fn whole_request() -> Content {
     let request = Request { deadline_ms: 100, ..Request::default() };
     Content::message(PacketType::Request, |out| request.encode(out))
-        .object(15, ObjectNumber::page(0))
+        .object(SetHandle(15), ObjectNumber::page(0))
         .offset(1)
         .field("deadline", &100_u32.to_be_bytes())
 }
@@ -202,7 +204,7 @@ fn status() -> Content {
 fn refuse() -> Content {
     let refuse = Refuse { code: Code::SegmentUnavailable, retry_after_ms: 2000 };
     Content::message(PacketType::Refuse, |out| refuse.encode(out))
-        .object(2, ObjectNumber(77))
+        .object(SetHandle(2), ObjectNumber(77))
         .offset(9)
         .field("code", &18_u16.to_be_bytes())
         .field("retry_after", &2000_u32.to_be_bytes())
@@ -216,7 +218,7 @@ fn pulse_reply() -> Content {
         queue_ms: 40,
     };
     Content::message(PacketType::PulseReply, |out| reply.encode(out))
-        .object(2, ObjectNumber(77))
+        .object(SetHandle(2), ObjectNumber(77))
         .offset(1)
         .field("echo", &0xAABB_CCDD_u32.to_be_bytes())
         .field("load", &9000_u16.to_be_bytes())
@@ -237,13 +239,13 @@ fn vectors() -> Vec<Vector> {
     let challenge = Content::message(PacketType::PathChallenge, |out| proof.encode(out));
     let response = Content::message(PacketType::PathResponse, |out| proof.encode(out));
     let pulse = Content::message(PacketType::Pulse, |out| Pulse.encode(out));
-    let pulse = pulse.object(2, ObjectNumber(77)).offset(1);
+    let pulse = pulse.object(SetHandle(2), ObjectNumber(77)).offset(1);
     let probe = Content::new(PacketType::SizeProbe, &[0; 1440 - OVERHEAD]);
     let page_end = Content::new(PacketType::Data, b"the end of a page")
         .flags(FLAG_END)
-        .object(3, ObjectNumber::page(2))
+        .object(SetHandle(3), ObjectNumber::page(2))
         .offset(65_519);
-    let empty = Content::new(PacketType::Data, b"").object(1, ObjectNumber(5));
+    let empty = Content::new(PacketType::Data, b"").object(SetHandle(1), ObjectNumber(5));
     vec![
         sealed("DATA", Aes128Gcm, 0, 0, &data()),
         sealed("DATA, AES-256-GCM", Aes256Gcm, 0, 1, &data()),

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::{DATAGRAM_BASE, SEGMENT_UNIT, TRAIN_MAX};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::session::server::{
@@ -203,7 +203,9 @@ impl Rig {
             ClientSession::new(self.config(number), seed, self.now).expect("a session");
         for segment in 0..SEGMENTS {
             let (object, len) = (ObjectNumber(segment), Some(SEGMENT_BYTES as u32));
-            session.fetch(self.now, 0, object, len, Duration::from_secs(1)).expect("room");
+            session
+                .fetch(self.now, SetHandle::FIRST, object, len, Duration::from_secs(1))
+                .expect("room");
         }
         let (mut done, mut out) = (0, [0; 2048]);
         for _ in 0..20_000 {

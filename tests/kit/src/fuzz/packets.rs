@@ -4,7 +4,7 @@
 use super::script::{Script, Steps};
 use super::seed::Seed;
 use segcast_proto::crypto::{OpenError, Opener, Sealer, Secret, Suite};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType};
 
@@ -68,7 +68,7 @@ fn seal(way: &mut Way, now: Instant, script: &mut Script<'_>) {
     let packet_type = PacketType::ALL[script.choose(PacketType::ALL.len())];
     let packet_type = if packet_type.is_sealed() { packet_type } else { PacketType::Data };
     let frame = FrameHeader {
-        set_handle: script.byte().into(),
+        set_handle: SetHandle(script.byte().into()),
         object: ObjectNumber(script.byte().into()),
         offset: script.short().into(),
         send_time: now.wire_micros(),

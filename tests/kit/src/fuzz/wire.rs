@@ -3,7 +3,7 @@
 use super::script::{Script, Steps};
 use super::seed::Seed;
 use segcast_proto::crypto::{ReplayWindow, Verdict};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::{
     CLEAR_HEADER, FRAME_HEADER, RANGES_MAX, REASON_MAX, REPORT_RANGES_MAX,
 };
@@ -221,8 +221,12 @@ pub fn seeds() -> Vec<Seed> {
             receiver,
             sequence: 99,
         };
-        let frame =
-            FrameHeader { set_handle: 1, object: ObjectNumber::page(2), offset: 3, send_time: 4 };
+        let frame = FrameHeader {
+            set_handle: SetHandle(1),
+            object: ObjectNumber::page(2),
+            offset: 3,
+            send_time: 4,
+        };
         let bytes = [&header.encode()[..], &[0; 4], &frame.encode()].concat();
         seeds.push(seed(name, Steps::new().byte(0).bytes(&bytes)));
     }

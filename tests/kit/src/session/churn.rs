@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::ids::{ObjectNumber, SetHandle, SetId};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, mint};
@@ -188,7 +188,8 @@ impl Churn {
             let (len, intended) = (self.shared.segment as u32, self.next_fetch);
             let slot = &mut self.slots[free];
             let object = ObjectNumber(slot.next_segment);
-            if slot.session.fetch(now, 0, object, Some(len), Duration::ZERO).is_ok() {
+            if slot.session.fetch(now, SetHandle::FIRST, object, Some(len), Duration::ZERO).is_ok()
+            {
                 slot.intended = Some(intended);
                 slot.rest = now.saturating_since(slot.heard);
                 slot.next_segment = (slot.next_segment + 1) % segments;

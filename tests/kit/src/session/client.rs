@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 
 use super::now;
@@ -40,7 +40,9 @@ impl Client {
     /// # Panics
     /// When the session takes no more requests.
     pub fn fetch(&mut self, object: ObjectNumber, len: Option<u32>) {
-        self.session.fetch(now(), 0, object, len, Duration::from_secs(5)).expect("fetch");
+        self.session
+            .fetch(now(), SetHandle::FIRST, object, len, Duration::from_secs(5))
+            .expect("fetch");
     }
 
     /// Sends what is due, takes in what has come, or waits a little.

@@ -2,7 +2,7 @@
 
 use segcast_proto::crypto::{Opener, Sealer};
 use segcast_proto::handshake::{ClientHandshake, Defer, HelloParams, Welcomed};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
@@ -14,7 +14,7 @@ const PACKET_MAX: usize = 2048;
 
 /// A frame header of zeros.
 pub const EMPTY_FRAME: FrameHeader =
-    FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+    FrameHeader { set_handle: SetHandle::FIRST, object: ObjectNumber(0), offset: 0, send_time: 0 };
 
 /// A handshake, and the keys it leads to.
 pub struct RawClient {
@@ -166,7 +166,7 @@ impl RawClient {
         };
         let mut payload = [0; 1024];
         let len = request.encode(&mut payload).expect("a request without ranges fits");
-        let frame = FrameHeader { set_handle: handle, object, offset: id, send_time: 0 };
+        let frame = FrameHeader { set_handle: SetHandle(handle), object, offset: id, send_time: 0 };
         self.seal(now, PacketType::Request, frame, &payload[..len])
     }
 

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::{ObjectNumber, SetId};
+use segcast_proto::ids::{ObjectNumber, SetHandle, SetId};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession};
 use segcast_proto::time::Duration;
 use segcast_proto::token::{Claims, mint};
@@ -78,7 +78,7 @@ impl Swarm {
             for (at, what) in self.turn(opening.clone().into_iter()) {
                 match what {
                     Progress::Opened => {
-                        self.sessions[at].pulse(0, ObjectNumber(0));
+                        self.sessions[at].pulse(SetHandle::FIRST, ObjectNumber(0));
                         self.flush(at);
                         opening.retain(|&other| other != at);
                         progress = now();
@@ -107,7 +107,8 @@ impl Swarm {
         for chunk in which.chunks(AT_ONCE / 4) {
             for &at in chunk {
                 let (object, deadline) = (ObjectNumber(0), Duration::from_secs(1));
-                let asked = self.sessions[at].fetch(now(), 0, object, Some(len), deadline);
+                let asked =
+                    self.sessions[at].fetch(now(), SetHandle::FIRST, object, Some(len), deadline);
                 asked.map_err(|error| error.to_string())?;
             }
             let (mut missing, mut progress) = (chunk.len(), now());

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::{ObjectNumber, SetIndex};
+use segcast_proto::ids::{ObjectNumber, SetHandle, SetIndex};
 use segcast_proto::limits::{DATAGRAM_BASE, HANDSHAKE_TIME, TRAIN_MAX};
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, Fetched};
 use segcast_proto::session::server::{
@@ -30,6 +30,8 @@ use crate::source::{MemorySource, State, content, set_id};
 
 /// Bytes of the manifest page: several datagrams, and a length that the client has to learn.
 const PAGE_BYTES: usize = 3000;
+/// Handle of the set that the server has.
+const FIRST: SetHandle = SetHandle::FIRST;
 /// A set that the tokens name and the server does not have.
 const SET_ABSENT: u32 = 9;
 /// Times the bound after which a transfer counts as one that never ends.
@@ -48,8 +50,8 @@ struct Viewer {
     opened: Option<Instant>,
 }
 
-/// An object to ask for: the set's handle, its number, its length where the manifest says it.
-type Fetch = (u32, ObjectNumber, Option<u32>);
+/// An object to ask for, and its length where the manifest says it.
+type Fetch = (SetHandle, ObjectNumber, Option<u32>);
 
 /// A run under way.
 pub struct World {
@@ -155,12 +157,12 @@ impl World {
         let seed = draw(&mut self.rng);
         let session = ClientSession::new(config, seed, self.now).expect("a valid configuration");
         let len = self.scenario.segment_bytes as u32;
-        let mut todo: Vec<Fetch> = vec![(0, ObjectNumber::page(0), None)];
-        todo.extend((0..self.scenario.segments).map(|i| (0, ObjectNumber(i), Some(len))));
+        let mut todo: Vec<Fetch> = vec![(FIRST, ObjectNumber::page(0), None)];
+        todo.extend((0..self.scenario.segments).map(|i| (FIRST, ObjectNumber(i), Some(len))));
         if self.scenario.refusals {
-            todo.push((0, ObjectNumber(self.scenario.segments + 7), Some(len)));
-            todo.push((1, ObjectNumber(0), Some(len)));
-            todo.push((2, ObjectNumber(0), Some(len)));
+            todo.push((FIRST, ObjectNumber(self.scenario.segments + 7), Some(len)));
+            todo.push((SetHandle(1), ObjectNumber(0), Some(len)));
+            todo.push((SetHandle(2), ObjectNumber(0), Some(len)));
         }
         let wanted = todo.len();
         todo.reverse();
@@ -387,9 +389,9 @@ impl World {
                     self.viewers[number].opened.get_or_insert(now);
                 }
                 ClientEvent::ObjectRefused { handle, object, code, .. } => {
-                    let past_end = handle == 0 && object.0 >= self.scenario.segments;
+                    let past_end = handle == FIRST && object.0 >= self.scenario.segments;
                     let right = if past_end { Code::PastEnd } else { Code::UnknownSet };
-                    if code != right || (handle == 0 && !past_end) {
+                    if code != right || (handle == FIRST && !past_end) {
                         self.failure = Some(Failure::WrongRefusal(object));
                     }
                     self.viewers[number].done += 1;
@@ -430,7 +432,7 @@ impl World {
         } else {
             self.scenario.segment_bytes
         };
-        if fetched.handle != 0 || fetched.object.as_segment() >= Some(self.scenario.segments) {
+        if fetched.handle != FIRST || fetched.object.as_segment() >= Some(self.scenario.segments) {
             self.failure = Some(Failure::WrongRefusal(fetched.object));
         } else if fetched.bytes != content(0, fetched.object, len) {
             self.failure = Some(Failure::WrongBytes(fetched.object));

@@ -9,7 +9,7 @@ use super::timers::Armed;
 use crate::plan::Viewing;
 use crate::playout::{self, PlayoutConfig};
 use crate::record::{Class, Unoffered, Wire};
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::{ClientSession, ClientStats};
 use segcast_proto::time::{Duration, Instant};
 
@@ -363,7 +363,7 @@ impl Viewer {
     }
 
     /// Takes the segment that was asked for out.
-    fn take(&mut self, handle: u32, object: ObjectNumber) -> Option<Segment> {
+    fn take(&mut self, handle: SetHandle, object: ObjectNumber) -> Option<Segment> {
         let is_it = |s: &Segment| s.asked.is_some() && (s.handle, s.number) == (handle, object.0);
         let at = self.segments.iter().position(is_it)?;
         self.asked -= 1;

@@ -2,7 +2,7 @@
 
 use crate::crypto::Suite;
 use crate::handshake::StaticSecret;
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetHandle};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use crate::wire::pulse::PulseReply;
@@ -46,7 +46,7 @@ pub enum ClientEvent {
     /// The server refused a request; the object is forgotten.
     ObjectRefused {
         /// The set.
-        handle: u32,
+        handle: SetHandle,
         /// The object.
         object: ObjectNumber,
         /// Why.
@@ -57,7 +57,7 @@ pub enum ClientEvent {
     /// A pulse came back.
     PulseReply {
         /// The set.
-        handle: u32,
+        handle: SetHandle,
         /// The object it asked about.
         object: ObjectNumber,
         /// The answer.
@@ -82,7 +82,7 @@ pub enum ClientEvent {
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// The set.
-    pub handle: u32,
+    pub handle: SetHandle,
     /// The object.
     pub object: ObjectNumber,
     /// Its bytes.

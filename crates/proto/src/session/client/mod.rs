@@ -23,7 +23,7 @@ pub use stats::{ClientStats, Largest};
 
 use crate::faults::{Fault, planted};
 use crate::handshake::HandshakeError;
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetHandle};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use hello::Hello;
@@ -88,7 +88,7 @@ impl ClientSession {
     pub fn fetch(
         &mut self,
         now: Instant,
-        handle: u32,
+        handle: SetHandle,
         object: ObjectNumber,
         len: Option<u32>,
         deadline: Duration,
@@ -110,7 +110,7 @@ impl ClientSession {
     pub fn fetch_into(
         &mut self,
         now: Instant,
-        handle: u32,
+        handle: SetHandle,
         object: ObjectNumber,
         bytes: &mut Vec<u8>,
         deadline: Duration,
@@ -124,7 +124,7 @@ impl ClientSession {
     }
 
     /// Gives up on an object.
-    pub fn cancel(&mut self, handle: u32, object: ObjectNumber) {
+    pub fn cancel(&mut self, handle: SetHandle, object: ObjectNumber) {
         let key = (handle, object);
         self.objects.give_up(&key);
         if let Some(transport) = &mut self.transport {
@@ -135,7 +135,7 @@ impl ClientSession {
     }
 
     /// Asks how loaded the server is, and whether it has an object.
-    pub fn pulse(&mut self, handle: u32, object: ObjectNumber) {
+    pub fn pulse(&mut self, handle: SetHandle, object: ObjectNumber) {
         if let Some(transport) = &mut self.transport {
             transport.post(Message::Pulse { handle, object });
         }

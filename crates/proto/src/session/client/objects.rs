@@ -2,7 +2,7 @@
 
 use super::config::{FetchError, Fetched};
 use crate::faults::{Fault, planted};
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetHandle};
 use crate::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, RANGES_MAX, REQUESTS_MAX, SEGMENT_MAX};
 use crate::session::ranges::RangeSet;
 use crate::time::Instant;
@@ -11,7 +11,7 @@ use core::ops::Range;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Names an object in a session: set handle and number.
-pub(super) type Key = (u32, ObjectNumber);
+pub(super) type Key = (SetHandle, ObjectNumber);
 
 /// One object being fetched.
 #[derive(Debug)]
@@ -215,8 +215,8 @@ impl Object {
 mod tests {
     use super::*;
 
-    const KEY: Key = (0, ObjectNumber(3));
-    const PAGE: Key = (0, ObjectNumber::page(0));
+    const KEY: Key = (SetHandle::FIRST, ObjectNumber(3));
+    const PAGE: Key = (SetHandle::FIRST, ObjectNumber::page(0));
 
     fn begun(key: Key, len: Option<u32>) -> Objects {
         let mut objects = Objects::default();

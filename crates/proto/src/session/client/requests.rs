@@ -183,7 +183,7 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ObjectNumber;
+    use crate::ids::{ObjectNumber, SetHandle};
 
     const MS: Duration = Duration::from_millis(1);
     const WAITS: Waits = Waits { reordering: MS, answer: Duration::from_millis(50) };
@@ -191,7 +191,12 @@ mod tests {
     fn sent(count: u32) -> Requests {
         let mut requests = Requests::default();
         for number in 0..count {
-            requests.push((0, ObjectNumber(number)), ByteRanges::WHOLE, false, Instant::ZERO);
+            requests.push(
+                (SetHandle(0), ObjectNumber(number)),
+                ByteRanges::WHOLE,
+                false,
+                Instant::ZERO,
+            );
         }
         while let Some(request) = requests.next_to_send(64) {
             (request.sent, request.sends) = (Some(Instant::ZERO), 1);
@@ -240,7 +245,12 @@ mod tests {
     fn the_window_of_ids_is_never_left() {
         let mut requests = sent(1);
         for number in 0..100 {
-            requests.push((1, ObjectNumber(number)), ByteRanges::WHOLE, false, Instant::ZERO);
+            requests.push(
+                (SetHandle(1), ObjectNumber(number)),
+                ByteRanges::WHOLE,
+                false,
+                Instant::ZERO,
+            );
         }
         let mut highest = 0;
         while let Some(request) = requests.next_to_send(usize::MAX) {

@@ -2,7 +2,7 @@
 
 use super::ClientSession;
 use super::transport::{Message, Transport};
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetHandle};
 use crate::limits::DATAGRAM_BASE;
 use crate::time::Instant;
 use crate::wire::close::Close;
@@ -14,7 +14,7 @@ use crate::wire::report::Report;
 use crate::wire::request::{FLAG_REPAIR, Request};
 
 const EMPTY_FRAME: FrameHeader =
-    FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+    FrameHeader { set_handle: SetHandle::FIRST, object: ObjectNumber(0), offset: 0, send_time: 0 };
 
 /// The largest payload of a client's message: a REQUEST with all its ranges.
 const PAYLOAD_MAX: usize = Request::LEN_MAX;

@@ -5,7 +5,7 @@ use super::reports::Reports;
 use super::requests::Requests;
 use crate::crypto::{Opener, Sealer};
 use crate::handshake::Welcomed;
-use crate::ids::{ObjectNumber, ReceiverIndex, RequestId};
+use crate::ids::{ObjectNumber, ReceiverIndex, RequestId, SetHandle};
 use crate::limits::REQUESTS_MAX;
 use crate::time::Instant;
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub(super) const MESSAGES_MAX: usize = 64;
 pub(super) enum Message {
     PathResponse([u8; 8]),
     Cancel(RequestId),
-    Pulse { handle: u32, object: ObjectNumber },
+    Pulse { handle: SetHandle, object: ObjectNumber },
 }
 
 /// What one WELCOME opened.

@@ -10,7 +10,7 @@ pub use seeds::seeds;
 use super::cast;
 use super::script::Script;
 use fake::Fake;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::SEGMENT_MAX;
 use segcast_proto::time::Duration;
 use segcast_proto::wire::status::Status;
@@ -85,7 +85,7 @@ fn play(data: &[u8]) -> Fake {
 fn step(fake: &mut Fake, script: &mut Script<'_>) {
     match Op::ALL[script.choose(Op::ALL.len())] {
         Op::Fetch => {
-            let (handle, at) = (u32::from(script.byte() % 2), script.choose(80));
+            let (handle, at) = (SetHandle((script.byte() % 2).into()), script.choose(80));
             let (object, len) = match OBJECTS.get(at) {
                 Some(known) => *known,
                 None => (ObjectNumber(at as u32), Some(100)),
@@ -103,7 +103,7 @@ fn step(fake: &mut Fake, script: &mut Script<'_>) {
         }
         Op::Pulse => {
             fake.model.pulses += 1;
-            fake.session.pulse(script.byte().into(), ObjectNumber(script.long()));
+            fake.session.pulse(SetHandle(script.byte().into()), ObjectNumber(script.long()));
         }
         Op::Room => fake.session.set_room(fake.now, script.number()),
         Op::Close => fake.session.close(),
@@ -201,7 +201,7 @@ fn say(fake: &mut Fake, op: Op, script: &mut Script<'_>) {
 fn object_frame(script: &mut Script<'_>) -> FrameHeader {
     let at = script.choose(80);
     let object = OBJECTS.get(at).map_or(ObjectNumber(at as u32), |(object, _)| *object);
-    let set_handle = (script.byte() % 2).into();
+    let set_handle = SetHandle((script.byte() % 2).into());
     FrameHeader { set_handle, object, offset: script.number() as u32, send_time: 0 }
 }
 

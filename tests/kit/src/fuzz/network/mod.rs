@@ -8,7 +8,7 @@ pub use seeds::seeds;
 use std::collections::BTreeSet;
 
 use segcast_proto::crypto::Suite;
-use segcast_proto::ids::{ObjectNumber, SetIndex};
+use segcast_proto::ids::{ObjectNumber, SetHandle, SetIndex};
 use segcast_proto::limits::TRAIN_MAX;
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, ServerEvent};
@@ -72,7 +72,7 @@ struct World {
     /// The client's address.
     address: usize,
     flights: Vec<Flight>,
-    fetched: BTreeSet<(u32, ObjectNumber)>,
+    fetched: BTreeSet<(SetHandle, ObjectNumber)>,
     starts: u8,
     buffer: Vec<u8>,
 }
@@ -128,7 +128,7 @@ impl World {
         match Op::ALL[script.choose(Op::ALL.len())] {
             Op::Fetch => {
                 let (handle, at) = (script.byte() % 3, script.choose(OBJECTS.len() + 1));
-                self.fetch(handle.into(), at);
+                self.fetch(SetHandle(handle.into()), at);
             }
             Op::Cancel => {
                 let at = script.choose(self.fetched.len());
@@ -137,9 +137,9 @@ impl World {
                     self.fetched.remove(&(handle, object));
                 }
             }
-            Op::Pulse => {
-                self.client.pulse(script.byte().into(), ObjectNumber(script.byte().into()))
-            }
+            Op::Pulse => self
+                .client
+                .pulse(SetHandle(script.byte().into()), ObjectNumber(script.byte().into())),
             Op::Room => self.client.set_room(self.now, script.number()),
             Op::Wait => self.now += cast::wait(script.byte() % 18),
             Op::Deliver => {
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    fn fetch(&mut self, handle: u32, at: usize) {
+    fn fetch(&mut self, handle: SetHandle, at: usize) {
         let (object, len) = match OBJECTS.get(at) {
             Some(&(object, len)) => (object, object.as_segment().map(|_| len as u32)),
             None => (ObjectNumber(99), Some(1000)),
@@ -255,14 +255,18 @@ impl World {
             match event {
                 ClientEvent::Object(fetched) => {
                     assert!(self.fetched.remove(&(fetched.handle, fetched.object)));
-                    assert_eq!(fetched.handle, 0);
+                    assert_eq!(fetched.handle, SetHandle::FIRST);
                     let right = bytes_of(fetched.object).expect("an object that there is");
                     assert!(fetched.bytes == right, "other bytes");
                 }
                 ClientEvent::ObjectRefused { handle, object, code, .. } => {
                     assert!(self.fetched.remove(&(handle, object)));
-                    let right = if handle == 0 { Code::PastEnd } else { Code::UnknownSet };
-                    assert!(code == right && (handle > 0 || bytes_of(object).is_none()), "{code}");
+                    let right =
+                        if handle == SetHandle::FIRST { Code::PastEnd } else { Code::UnknownSet };
+                    assert!(
+                        code == right && (handle != SetHandle::FIRST || bytes_of(object).is_none()),
+                        "{code}"
+                    );
                 }
                 ClientEvent::Closed { code, .. } => assert_eq!(code, Code::Idle),
                 ClientEvent::TimedOut | ClientEvent::Open => {}

@@ -8,7 +8,7 @@ mod world;
 pub use seeds::seeds;
 
 use segcast_proto::crypto::Opener;
-use segcast_proto::ids::{ObjectNumber, SetIndex};
+use segcast_proto::ids::{ObjectNumber, SetHandle, SetIndex};
 use segcast_proto::session::server::SendFailure;
 use segcast_proto::wire::{
     ByteRanges, Close, Code, FrameHeader, PacketType, Pulse, Report, Request, SequenceRanges,
@@ -216,7 +216,7 @@ fn odd_frame(script: &mut Script<'_>) -> FrameHeader {
         known if known < OBJECTS.len() => OBJECTS[known].0,
         _ => ObjectNumber(script.long()),
     };
-    let set_handle = (script.byte() % 3).into();
+    let set_handle = SetHandle((script.byte() % 3).into());
     FrameHeader { set_handle, object, offset: script.number() as u32, send_time: 0 }
 }
 

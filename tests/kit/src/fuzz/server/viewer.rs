@@ -2,7 +2,7 @@
 
 use crate::fuzz::shelf::bytes_of;
 use crate::session::raw::{RawClient, RawPacket};
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::REPORT_RANGES_MAX;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::status::Status;
@@ -62,7 +62,7 @@ impl Viewer {
             return None;
         }
         if packet_type == PacketType::Request
-            && let (Ok(request), 0, Some(bytes)) =
+            && let (Ok(request), SetHandle::FIRST, Some(bytes)) =
                 (Request::decode(payload), frame.set_handle, bytes_of(frame.object))
         {
             self.ask(frame.offset, frame.object, &request, bytes.len() as u32);
@@ -120,7 +120,7 @@ impl Viewer {
     /// Data is what the object has there, was asked for, and comes no more often than it was asked for.
     fn data(&mut self, packet: &RawPacket) -> u64 {
         let frame = &packet.frame;
-        assert_eq!(frame.set_handle, 0, "data of a set that is not there");
+        assert_eq!(frame.set_handle, SetHandle::FIRST, "data of a set that is not there");
         let object = bytes_of(frame.object).expect("data of an object that there is");
         let (start, len) = (frame.offset as usize, packet.payload.len());
         assert!(len > 0 && object[start..start + len] == packet.payload, "other bytes");

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::{
     Backoff, ClientConfig, ClientEvent, ClientSession, ClientStats,
 };
@@ -212,7 +212,7 @@ impl Viewer {
                 continue;
             }
             let (object, deadline) = (ObjectNumber(segment), want.until.saturating_since(now));
-            if self.session.fetch(now, 0, object, None, deadline).is_err() {
+            if self.session.fetch(now, SetHandle::FIRST, object, None, deadline).is_err() {
                 return;
             }
             self.fetches += 1;
@@ -227,7 +227,7 @@ impl Viewer {
             self.under_way.iter().filter(|(_, w)| w.until <= now).map(|(s, _)| *s).collect();
         for segment in late {
             self.under_way.remove(&segment);
-            self.session.cancel(0, ObjectNumber(segment));
+            self.session.cancel(SetHandle::FIRST, ObjectNumber(segment));
         }
     }
 

@@ -7,7 +7,7 @@ use super::state::Session;
 use super::work::{PulseAsked, Refusal};
 use crate::crypto::SealError;
 use crate::faults::{Fault, planted};
-use crate::ids::ObjectNumber;
+use crate::ids::{ObjectNumber, SetHandle};
 use crate::limits::{DATAGRAM_MAX, OVERHEAD};
 use crate::session::server::event::Path;
 use crate::session::server::send::egress::Egress;
@@ -24,7 +24,7 @@ use crate::wire::{EncodeError, FrameHeader, PacketType};
 /// The longest payload of a message: a CLOSE with its reason.
 const PAYLOAD_MAX: usize = Close::LEN_MAX;
 const EMPTY_FRAME: FrameHeader =
-    FrameHeader { set_handle: 0, object: ObjectNumber(0), offset: 0, send_time: 0 };
+    FrameHeader { set_handle: SetHandle::FIRST, object: ObjectNumber(0), offset: 0, send_time: 0 };
 
 /// One message that is about to be sealed.
 pub(in crate::session::server) struct Notice {

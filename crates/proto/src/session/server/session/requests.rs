@@ -1,7 +1,7 @@
 //! What a session has been asked for: the window of request ids, and the queue of work.
 
 use crate::faults::{Fault, planted};
-use crate::ids::{ObjectNumber, RequestId, SetIndex};
+use crate::ids::{ObjectNumber, RequestId, SetHandle, SetIndex};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::time::Instant;
 use crate::wire::FrameHeader;
@@ -66,7 +66,7 @@ impl RequestWindow {
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) id: RequestId,
-    pub(super) handle: u32,
+    pub(super) handle: SetHandle,
     /// The source's index of the set.
     pub(super) set: SetIndex,
     pub(super) object: ObjectNumber,
@@ -252,7 +252,7 @@ mod tests {
     fn push(queue: &mut RequestQueue, id: u32, deadline: u64, ranges: &[Range<u32>]) -> bool {
         let at = Instant::from_nanos(deadline);
         let object = ObjectNumber(7);
-        let frame = FrameHeader { set_handle: 0, object, offset: id, send_time: 0 };
+        let frame = FrameHeader { set_handle: SetHandle::FIRST, object, offset: id, send_time: 0 };
         let request = Queued::new(&frame, SetIndex::FIRST, at, false);
         queue.push(request, ranges.iter().cloned(), 100)
     }

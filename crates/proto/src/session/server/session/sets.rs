@@ -1,6 +1,6 @@
 //! Which of the source's sets the handles of a session mean.
 
-use crate::ids::SetIndex;
+use crate::ids::{SetHandle, SetIndex};
 
 /// The source's index for each set handle; `None`: the edge did not have the set when the session began. Most tokens
 /// name one set, which needs no memory of its own.
@@ -12,10 +12,10 @@ pub(in crate::session::server) enum Sets {
 
 impl Sets {
     /// The index of the set with this handle.
-    pub(super) fn get(&self, handle: u32) -> Option<SetIndex> {
+    pub(super) fn get(&self, handle: SetHandle) -> Option<SetIndex> {
         match self {
-            Self::One(index) => index.filter(|_| handle == 0),
-            Self::Many(indexes) => *indexes.get(handle as usize)?,
+            Self::One(index) => index.filter(|_| handle == SetHandle::FIRST),
+            Self::Many(indexes) => *indexes.get(handle.0 as usize)?,
         }
     }
 }
@@ -40,9 +40,10 @@ mod tests {
             let indexes: Vec<_> = numbers.into_iter().map(SetIndex::new).collect();
             let sets: Sets = indexes.iter().copied().collect();
             for (handle, index) in (0..).zip(&indexes) {
-                assert_eq!(sets.get(handle), *index);
+                assert_eq!(sets.get(SetHandle(handle)), *index);
             }
-            assert_eq!((sets.get(indexes.len() as u32), sets.get(u32::MAX)), (None, None));
+            let beyond = [indexes.len() as u32, u32::MAX].map(SetHandle);
+            assert_eq!(beyond.map(|handle| sets.get(handle)), [None, None]);
         }
     }
 

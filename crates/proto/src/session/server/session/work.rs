@@ -2,7 +2,7 @@
 
 use super::requests::RequestQueue;
 use crate::congestion::Sender;
-use crate::ids::{ObjectNumber, RequestId};
+use crate::ids::{ObjectNumber, RequestId, SetHandle};
 use crate::session::server::send::overload::Owed;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
@@ -32,7 +32,7 @@ pub(super) struct Work {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refusal {
     pub(super) id: RequestId,
-    pub(super) handle: u32,
+    pub(super) handle: SetHandle,
     pub(super) object: ObjectNumber,
     pub(super) code: Code,
     pub(super) retry_after_ms: u32,
@@ -41,7 +41,7 @@ pub(super) struct Refusal {
 /// A PULSE to be answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PulseAsked {
-    pub(super) handle: u32,
+    pub(super) handle: SetHandle,
     pub(super) object: ObjectNumber,
     pub(super) number: u32,
     pub(super) echo: u32,
