@@ -116,6 +116,7 @@ fn unknown(command: &Shown, packages: &[Value]) -> Option<String> {
             "--test" | "--bench" | "--example" => {
                 has_target(packages, pair[0].trim_start_matches('-'), pair[1])
             }
+            "--features" => pair[1].split(',').all(|feature| has_feature(packages, feature)),
             _ => true,
         };
         (!is_there).then(|| format!("{}: no {} {}", command.place, pair[0], pair[1]))
@@ -127,6 +128,10 @@ fn has_target(packages: &[Value], kind: &str, name: &str) -> bool {
     targets.filter(|target| target["name"] == name).any(|target| {
         target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind))
     })
+}
+
+fn has_feature(packages: &[Value], name: &str) -> bool {
+    packages.iter().any(|package| package["features"].get(name).is_some())
 }
 
 #[cfg(test)]
@@ -164,11 +169,17 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_workspace_is_caught() {
-        let packages = [json!({"name": "p", "targets": [{"name": "t", "kind": ["test"]}]})];
+        let packages = [
+            json!({"name": "p", "targets": [{"name": "t", "kind": ["test"]}], "features": {"f": []}}),
+        ];
         let text = "```console\n$ cargo test -p p --test t -- -p x\n$ X=1 cargo test -p q\n\
-                    $ cargo bench -p p --bench t\n$ other -p q\n```\n";
+                    $ cargo bench -p p --bench t\n$ other -p q\n$ cargo run --features f\n\
+                    $ cargo run --features f,g\n```\n";
         let commands = document(text).commands();
         let found: Vec<_> = commands.iter().filter_map(|c| unknown(c, &packages)).collect();
-        assert_eq!(found, ["docs/a.md:3: no -p q", "docs/a.md:4: no --bench t"]);
+        assert_eq!(
+            found,
+            ["docs/a.md:3: no -p q", "docs/a.md:4: no --bench t", "docs/a.md:7: no --features f,g"]
+        );
     }
 }
