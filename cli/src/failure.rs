@@ -1,6 +1,5 @@
 //! What is said when a command fails: the error with its causes, what to do about it, and an exit code.
 
-use crate::exit_code::ExitCode;
 use segcast_center::ingest::PackError;
 use segcast_center::keys::KeyFileError;
 use segcast_client::access::AccessError;
@@ -8,6 +7,7 @@ use segcast_client::connection::ConnectionError;
 use segcast_client::fetch::title::TitleError;
 use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
+use segcast_config::ExitCode;
 use segcast_load::calibrate::CalibrateError;
 use segcast_load::plan::PlanError;
 use segcast_load::result::ResultError;

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks the command to end cleanly; one that comes when that takes too long
 //! ends it at once.
 
-use crate::exit_code::ExitCode;
+use segcast_config::ExitCode;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod commands;
-mod exit_code;
 mod failure;
+mod flags;
 mod interrupt;
 mod logging;
 mod terminal;
@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 /// Deliver large files fast: fixed-size encrypted segments over UDP.
 #[derive(Debug, Parser)]
-#[command(name = "segcast", version, after_help = exit_code::HELP, arg_required_else_help = true)]
+#[command(name = "segcast", version, after_help = segcast_config::HELP, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

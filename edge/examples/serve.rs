@@ -9,8 +9,9 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use segcast_config::ExitCode;
+use segcast_edge::Server;
 use segcast_edge::config::{Admin, Config};
-use segcast_edge::{Exit, Server};
 use segcast_proto::keytext::{self, KeyKind};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     io::copy(&mut io::stdin(), &mut io::sink())?;
     server.drain();
     match server.join() {
-        Exit::Ok => Ok(()),
+        ExitCode::Success => Ok(()),
         other => Err(format!("the edge ended with {other:?}").into()),
     }
 }

@@ -10,7 +10,6 @@ mod admin;
 mod board;
 /// The configuration and its errors.
 pub mod config;
-mod exit;
 mod keyfiles;
 /// Every bound of the edge.
 pub mod limits;
@@ -22,6 +21,5 @@ mod server;
 mod shard;
 
 pub use addresses::AddressError;
-pub use exit::Exit;
 pub use keyfiles::KeyError;
 pub use server::{Alone, Handle, Server, StartError, Supervisor, check, run};

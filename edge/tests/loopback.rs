@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use segcast_edge::config::{Config, Cookie, Io, RateCap, Sets, Size};
+use segcast_config::{RateCap, Size};
+use segcast_edge::config::{Config, Cookie, Io, Sets};
 use segcast_edge::{Server, StartError};
 use segcast_kit::metrics::get;
 use segcast_kit::needs;
@@ -229,7 +230,7 @@ fn a_drain_refuses_newcomers_closes_sessions_and_ends() {
         }
     };
     assert_eq!(code, Code::Draining);
-    assert_eq!(ending.join().expect("join"), segcast_edge::Exit::Ok);
+    assert_eq!(ending.join().expect("join"), segcast_config::ExitCode::Success);
     // The newcomer met a draining edge or none; never an open one.
     new.fetch(ObjectNumber(0), Some(SEGMENT));
     assert!(!new.session.is_open());
@@ -290,7 +291,10 @@ fn a_second_edge_on_the_same_address_or_store_is_refused_by_name() {
     let config = world.config(Io::Auto);
     let server = Server::start(config.clone()).expect("start");
     let error = Server::start(config).err().expect("the store is taken");
-    assert!(matches!(&error, StartError::Store(_)) && error.exit() == segcast_edge::Exit::Store);
+    assert!(
+        matches!(&error, StartError::Store(_))
+            && error.exit() == segcast_config::ExitCode::LocalFile
+    );
     let pid = std::process::id().to_string();
     assert!(error.to_string().contains(&pid), "{error}");
 

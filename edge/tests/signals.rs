@@ -3,8 +3,9 @@
 use std::sync::mpsc::{Sender, channel};
 
 use rustix::process::{Signal, getpid, kill_process};
-use segcast_edge::config::{ConfigSource, Io, LogLevel};
-use segcast_edge::{Exit, Server, Supervisor, check, run};
+use segcast_config::{Configuration, ExitCode, Source};
+use segcast_edge::config::{Io, LogLevel};
+use segcast_edge::{Server, Supervisor, check, run};
 use segcast_kit::process::PATIENCE;
 use segcast_kit::server::World;
 
@@ -49,7 +50,7 @@ fn hup_reloads_or_keeps_what_there_was_and_term_drains() {
     let path = world.path("edge.toml");
     let text = world.config(Io::Auto).to_toml();
     std::fs::write(&path, &text).expect("write");
-    let source = ConfigSource { file: Some(path.clone()), ..ConfigSource::default() };
+    let source = Source { file: Some(path.clone()), ..Source::default() };
     let (sender, told) = channel();
     let running = std::thread::spawn(move || run(&source, &Listener(sender)));
     let next = || told.recv_timeout(PATIENCE).expect("the edge says something");
@@ -69,7 +70,7 @@ fn hup_reloads_or_keeps_what_there_was_and_term_drains() {
 
     signal(Signal::TERM);
     assert_eq!(next(), Told::Stopping);
-    assert_eq!(running.join().expect("no panic"), Exit::Ok);
+    assert_eq!(running.join().expect("no panic"), ExitCode::Success);
 }
 
 #[test]
@@ -78,18 +79,15 @@ fn a_start_that_fails_has_its_own_exit_status() {
     let path = world.path("edge.toml");
     let start = |text: String| {
         std::fs::write(&path, text).expect("write");
-        run(
-            &ConfigSource { file: Some(path.clone()), ..ConfigSource::default() },
-            &segcast_edge::Alone,
-        )
+        run(&Source { file: Some(path.clone()), ..Source::default() }, &segcast_edge::Alone)
     };
     let good = world.config(Io::Auto).to_toml();
-    assert_eq!(start(good.replace("shards = 2", "shards = two")), Exit::Configuration);
-    assert_eq!(start(good.replace("edge.key", "no.key")), Exit::Keys);
-    assert_eq!(start(good.replace("/store\"", "/no-store\"")), Exit::Store);
+    assert_eq!(start(good.replace("shards = 2", "shards = two")), ExitCode::Usage);
+    assert_eq!(start(good.replace("edge.key", "no.key")), ExitCode::NotAllowed);
+    assert_eq!(start(good.replace("/store\"", "/no-store\"")), ExitCode::LocalFile);
     assert_eq!(
         start(good.replace("127.0.0.1:0\", \"[::1]", "192.0.2.1:0\", \"[::1]")),
-        Exit::Network
+        ExitCode::Network
     );
 }
 
@@ -100,7 +98,7 @@ fn a_check_finds_what_is_missing_and_disturbs_nobody() {
     let server = Server::start(config.clone()).expect("start");
     assert_eq!(check(&config).expect("all is there"), config.listen);
     std::fs::remove_file(world.path("edge.key")).expect("remove");
-    assert_eq!(check(&config).expect_err("no key").exit(), Exit::Keys);
+    assert_eq!(check(&config).expect_err("no key").exit(), ExitCode::NotAllowed);
     server.drain();
-    assert_eq!(server.join(), Exit::Ok);
+    assert_eq!(server.join(), ExitCode::Success);
 }

@@ -2,12 +2,13 @@
 //!
 //! The edge's own configuration is the library's: every key of its `default.toml` is a flag here.
 
-use crate::exit_code::ExitCode;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use crate::flags::Flags;
+use clap::Args;
 use sd_notify::NotifyState;
 use segcast_center::keys::KeyDir;
-use segcast_edge::config::{Config, ConfigSource, ENVIRONMENT_PREFIX, KEYS, LogFormat, LogLevel};
-use segcast_edge::{Exit, Server, Supervisor};
+use segcast_config::{Configuration, ExitCode, Source};
+use segcast_edge::config::{Config, LogFormat, LogLevel};
+use segcast_edge::{Server, Supervisor};
 use segcast_proto::keytext::{self, KeyKind};
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -34,54 +35,13 @@ pub(crate) struct EdgeArgs {
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
     #[command(flatten)]
-    flags: KeyFlags,
-}
-
-/// A flag for every key of the edge's configuration.
-#[derive(Clone, Debug, Default)]
-struct KeyFlags(Vec<(String, String)>);
-
-impl FromArgMatches for KeyFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Self::default();
-        flags.update_from_arg_matches(matches)?;
-        Ok(flags)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for key in KEYS {
-            if let Some(values) = matches.get_many::<String>(key.name) {
-                let values: Vec<&str> = values.map(String::as_str).collect();
-                self.0.push((key.name.to_owned(), values.join(",")));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Args for KeyFlags {
-    fn augment_args(command: Command) -> Command {
-        KEYS.iter().fold(command, |command, key| {
-            command.arg(
-                Arg::new(key.name)
-                    .long(key.name.replace('_', "-"))
-                    .help(key.help)
-                    .value_name("VALUE")
-                    .help_heading("Configuration (default.toml explains each)")
-                    .action(ArgAction::Append),
-            )
-        })
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
+    flags: Flags<Config>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
     let source = source(args)?;
-    let config = match source.load() {
+    let config: Config = match source.load() {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("error: {errors}");
@@ -96,7 +56,7 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
         std::thread::Builder::new().name("segcast-parent".into()).spawn(end_with_stdin)?;
     }
     let supervisor = Systemd { level, announced: AtomicBool::new(false) };
-    Ok(segcast_edge::run(&source, &supervisor).into())
+    Ok(segcast_edge::run(&source, &supervisor))
 }
 
 /// Prints the whole configuration and what an edge would serve on, or what is missing.
@@ -111,17 +71,17 @@ fn check(config: &Config) -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: {error}");
-            error.exit().into()
+            error.exit()
         }
     }
 }
 
 /// File, environment and flags.
-fn source(args: &EdgeArgs) -> anyhow::Result<ConfigSource> {
-    let mut source = ConfigSource { file: args.config.clone(), ..ConfigSource::from_environment() };
+fn source(args: &EdgeArgs) -> anyhow::Result<Source> {
+    let mut source = Source { file: args.config.clone(), ..Source::from_environment::<Config>() };
     // Variables of this command itself, not keys of the configuration.
     source.environment.retain(|(name, _)| name != "SEGCAST_EDGE_CONFIG");
-    source.flags.clone_from(&args.flags.0);
+    source.flags.clone_from(args.flags.given());
     let variable = std::env::var_os("SEGCAST_KEYS").filter(|dir| !dir.is_empty());
     if let Some(dir) = &args.keys {
         stand_for_files(dir, Given::AsFlag, args, &mut source)?;
@@ -144,11 +104,11 @@ fn stand_for_files(
     dir: &Path,
     given: Given,
     args: &EdgeArgs,
-    source: &mut ConfigSource,
+    source: &mut Source,
 ) -> anyhow::Result<()> {
     let has = |list: &[(String, String)], name: &str| list.iter().any(|(other, _)| other == name);
     for (key, file) in [("key_file", "edge.key"), ("center_keys", "center.pub")] {
-        let variable = format!("{ENVIRONMENT_PREFIX}{}", key.to_ascii_uppercase());
+        let variable = format!("{}{}", Config::ENVIRONMENT_PREFIX, key.to_ascii_uppercase());
         let by_variable = given == Given::InEnvironment && has(&source.environment, &variable);
         if by_variable || has(&source.flags, key) {
             continue;
@@ -247,19 +207,6 @@ impl Supervisor for Systemd {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Ok => Self::Success,
-            Exit::Runtime => Self::Failure,
-            Exit::Configuration => Self::Usage,
-            Exit::Store => Self::LocalFile,
-            Exit::Network => Self::Network,
-            Exit::Keys => Self::NotAllowed,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,24 +225,16 @@ mod tests {
     #[test]
     fn every_key_is_a_flag_and_lists_may_be_given_twice() {
         let args = parse("edge --listen 127.0.0.1:1 --listen [::1]:2 --io mmsg");
-        let config = source(&args).unwrap().load().unwrap();
+        let config: Config = source(&args).unwrap().load().unwrap();
         assert_eq!(config.listen.len(), 2);
         assert_eq!(config.io, segcast_edge::config::Io::Mmsg);
     }
 
     #[test]
     fn a_key_directory_stands_for_the_key_files_unless_they_are_given() {
-        let config = source(&parse("edge --check --keys k --key-file own")).unwrap();
-        let config = config.load().unwrap();
+        let source = source(&parse("edge --check --keys k --key-file own")).unwrap();
+        let config: Config = source.load().unwrap();
         assert_eq!(config.key_file, Path::new("own"));
         assert_eq!(config.center_keys, [Path::new("k/center.pub")]);
-    }
-
-    #[test]
-    fn statuses_of_the_edge_keep_their_numbers() {
-        let all = [Exit::Ok, Exit::Runtime, Exit::Configuration, Exit::Store, Exit::Network];
-        for exit in all.into_iter().chain([Exit::Keys]) {
-            assert_eq!(ExitCode::from(exit) as u8, exit as u8);
-        }
     }
 }

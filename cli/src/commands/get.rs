@@ -2,7 +2,6 @@
 
 use super::io::IoArg;
 use super::keys::{public_key, read_small};
-use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
@@ -14,6 +13,7 @@ use segcast_center::keys::file;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
+use segcast_config::ExitCode;
 use segcast_proto::grant::{GRANT_MAX, Grant};
 use segcast_proto::ids::SetId;
 use segcast_proto::keytext::KeyKind;

@@ -1,9 +1,9 @@
 //! `segcast key`: makes a client's key pair, so that the center signs a token for a secret it never sees.
 
 use super::token::fresh_secret;
-use crate::exit_code::ExitCode;
 use clap::Args;
 use segcast_center::keys::file;
+use segcast_config::ExitCode;
 use segcast_proto::keytext::{self, KeyKind};
 use std::path::PathBuf;
 

@@ -1,7 +1,6 @@
 //! `segcast pack`: cuts, encrypts and signs a title, and puts it into a store.
 
 use super::keys::KeysArg;
-use crate::exit_code::ExitCode;
 use crate::logging::{self, LogArgs};
 use crate::terminal::Meter;
 use crate::units;
@@ -9,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use segcast_center::ingest::{PackOptions, PackReport, pack};
 use segcast_center::keys::KeyDir;
+use segcast_config::ExitCode;
 use segcast_store::{Options, Store};
 use serde::Serialize;
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
 //! `segcast token`: lets a client fetch titles: a signed token and the title keys, in one grant file.
 
 use super::keys::{KeysArg, public_key};
-use crate::exit_code::ExitCode;
 use crate::logging::{self, LogArgs};
 use crate::units;
 use clap::Args;
 use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
 use segcast_center::keys::KeyDir;
+use segcast_config::ExitCode;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
 use segcast_proto::keytext::KeyKind;

@@ -1,104 +1,19 @@
-//! The table of keys: one row for each, from which files, environment, flags and `--check` are all served.
+//! The edge's table of keys, and how the values are read that only an edge has.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use segcast_config::bounds::{any, filled, size_within, time_within, within};
+use segcast_config::{Field, Key, Problem, Size, Value, key, words};
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
-use segcast_sysio::driver::ZeroCopy;
 
-use super::units::{Problem, show_duration, show_size};
-use super::value::{Field, Value, words};
-use super::{Admin, Config, Cookie, Io, LogFormat, LogLevel, Sets};
+use super::{Admin, Config, Cookie, Io, LogFormat, LogLevel, Sets, ZeroCopy};
 use crate::limits;
-
-/// A key of the configuration.
-pub struct Key {
-    /// Its name in the file; a flag is `--name` with `-` for `_`, a variable `SEGCAST_EDGE_NAME`.
-    pub name: &'static str,
-    /// One line for `--help`.
-    pub help: &'static str,
-    /// Whether SIGHUP applies a change; the others need a restart.
-    pub reload: bool,
-    read: fn(&mut Config, &Value) -> Result<(), Problem>,
-    show: fn(&Config) -> String,
-    problem: fn(&Config) -> Option<Problem>,
-}
-
-impl Key {
-    /// The key named `name`.
-    #[must_use]
-    pub fn find(name: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.name == name)
-    }
-
-    /// Sets the key in `config`.
-    pub(super) fn read(&self, config: &mut Config, value: &Value) -> Result<(), Problem> {
-        (self.read)(config, value)
-    }
-
-    /// The key's value in `config`, as TOML.
-    #[must_use]
-    pub fn show(&self, config: &Config) -> String {
-        (self.show)(config)
-    }
-
-    /// What is wrong with the key's value in `config`.
-    pub(super) fn problem(&self, config: &Config) -> Option<Problem> {
-        (self.problem)(config)
-    }
-}
 
 /// When a change takes effect.
 const RELOAD: bool = true;
 const RESTART: bool = false;
-
-macro_rules! key {
-    ($field:ident, $reload:expr, $help:literal, $problem:expr) => {
-        Key {
-            name: stringify!($field),
-            help: $help,
-            reload: $reload,
-            read: |config, value| {
-                config.$field = Field::read(value)?;
-                Ok(())
-            },
-            show: |config| config.$field.show(),
-            problem: |config| {
-                let problem: fn(_) -> Option<Problem> = $problem;
-                problem(&config.$field)
-            },
-        }
-    };
-}
-
-/// Any value of its type is right.
-fn any<T>(_: &T) -> Option<Problem> {
-    None
-}
-
-fn filled<T>(list: &[T], what: &str) -> Option<Problem> {
-    list.is_empty().then(|| Problem(format!("at least one {what} is needed")))
-}
-
-fn within<T: PartialOrd + Copy + std::fmt::Display>(value: T, low: T, high: T) -> Option<Problem> {
-    (value < low || value > high).then(|| Problem(format!("from {low} to {high} is possible")))
-}
-
-fn time_within(value: Duration, low: Duration, high: Duration) -> Option<Problem> {
-    (value < low || value > high).then(|| {
-        let (low, high) = (show_duration(low), show_duration(high));
-        Problem(format!("from \"{low}\" to \"{high}\" is possible"))
-    })
-}
-
-fn size_within(value: u64, low: u64, high: u64) -> Option<Problem> {
-    (value < low || value > high).then(|| {
-        let (low, high) = (show_size(low), show_size(high));
-        Problem(format!("from \"{low}\" to \"{high}\" is possible"))
-    })
-}
 
 fn idle_timeout_problem(value: Duration) -> Option<Problem> {
     if value.subsec_nanos() != 0 {
@@ -122,7 +37,7 @@ fn send_slab_problem(value: u64) -> Option<Problem> {
 }
 
 /// Every key, in the order of `default.toml`.
-pub const KEYS: &[Key] = &[
+pub(super) const KEYS: &[Key<Config>] = &[
     key!(listen, RESTART, "Addresses to serve on (UDP), comma-separated", |list: &Vec<_>| {
         filled(list, "address")
     }),
@@ -161,7 +76,7 @@ pub const KEYS: &[Key] = &[
         idle_timeout_problem(value)
     }),
     key!(cookie, RESTART, "Prove addresses by cookie: auto or always", any),
-    key!(datagram_max, RESTART, "Largest datagram to try", |value: &super::Size| {
+    key!(datagram_max, RESTART, "Largest datagram to try", |value: &Size| {
         size_within(value.0, DATAGRAM_BASE as u64, DATAGRAM_MAX as u64)
     }),
     key!(egress_max, RESTART, "Cap on everything sent, or unlimited", any),
@@ -171,7 +86,7 @@ pub const KEYS: &[Key] = &[
     key!(receive_buffers, RESTART, "Datagrams a shard can receive in one turn", |&value| {
         receive_buffers_problem(value)
     }),
-    key!(send_slab, RESTART, "Send memory of a shard", |value: &super::Size| {
+    key!(send_slab, RESTART, "Send memory of a shard", |value: &Size| {
         send_slab_problem(value.0)
     }),
     key!(populate_threads, RESTART, "Threads that read cold segments in", |&value| {
@@ -229,19 +144,6 @@ impl Field for Admin {
     }
 }
 
-impl Field for SetId {
-    fn read(value: &Value) -> Result<Self, Problem> {
-        match value {
-            Value::Text(text) | Value::Untyped(text) => text.parse().map_err(Problem::new),
-            _ => Err(Problem::new("a set is named by a string of 32 hexadecimal digits")),
-        }
-    }
-
-    fn show(&self) -> String {
-        format!("\"{self}\"")
-    }
-}
-
 impl Field for Sets {
     fn read(value: &Value) -> Result<Self, Problem> {
         let star = |item: &Value| matches!(item, Value::Text(t) | Value::Untyped(t) if t == "*");
@@ -249,9 +151,10 @@ impl Field for Sets {
             Value::List(items) if items.len() == 1 && items.iter().all(star) => Ok(Self::All),
             item if star(item) => Ok(Self::All),
             _ => {
-                let sets = Vec::<SetId>::read(value)
-                    .map_err(|p| Problem(format!("{p}; [\"*\"] alone serves all sets")))?;
-                Ok(Self::Only(BTreeSet::from_iter(sets)))
+                let sets: Result<_, Problem> =
+                    value.items("[\"*\"]")?.iter().map(read_set).collect();
+                sets.map(Self::Only)
+                    .map_err(|p| Problem(format!("{p}; [\"*\"] alone serves all sets")))
             }
         }
     }
@@ -259,7 +162,17 @@ impl Field for Sets {
     fn show(&self) -> String {
         match self {
             Self::All => "[\"*\"]".to_owned(),
-            Self::Only(sets) => Vec::from_iter(sets.iter().copied()).show(),
+            Self::Only(sets) => {
+                let items: Vec<_> = sets.iter().map(|set| format!("\"{set}\"")).collect();
+                format!("[{}]", items.join(", "))
+            }
         }
+    }
+}
+
+fn read_set(value: &Value) -> Result<SetId, Problem> {
+    match value {
+        Value::Text(text) | Value::Untyped(text) => text.parse().map_err(Problem::new),
+        _ => Err(Problem::new("a set is named by a string of 32 hexadecimal digits")),
     }
 }

@@ -3,25 +3,16 @@
 //! `default.toml` beside this crate is its manual. Every mistake is reported with its place, its value and
 //! what would be right, all of them at once, and nothing starts on a configuration with a mistake.
 
-mod error;
 mod keys;
-mod source;
-mod units;
-mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use segcast_config::{Configuration, Key, RateCap, Size};
 use segcast_proto::ids::SetId;
-use segcast_sysio::driver::ZeroCopy;
-
-pub use error::{ConfigError, ConfigErrors, Origin};
-pub use keys::{KEYS, Key};
-pub use source::{ConfigSource, ENVIRONMENT_PREFIX};
-pub use units::{Problem, show_duration, show_rate, show_size};
-pub use value::{RateCap, Size};
+use segcast_sysio::driver;
 
 /// The configuration that ships with the edge: every key, explained.
 pub const DEFAULT_TOML: &str = include_str!("../../default.toml");
@@ -39,6 +30,27 @@ pub enum Io {
     TokioUring,
     /// glommio, where it was built in.
     Glommio,
+}
+
+/// Whether trains are sent without copying them (`send_zc(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroCopy {
+    /// On each route where the kernel reports that nothing was copied.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<ZeroCopy> for driver::ZeroCopy {
+    fn from(value: ZeroCopy) -> Self {
+        match value {
+            ZeroCopy::Auto => Self::Auto,
+            ZeroCopy::Always => Self::Always,
+            ZeroCopy::Never => Self::Never,
+        }
+    }
 }
 
 /// Which sets this edge serves.
@@ -174,37 +186,9 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// Checks every bound that a single value must keep.
-    ///
-    /// # Errors
-    /// One [`ConfigError::BadValue`] for each value out of its bounds; `origins` says where each key was
-    /// set.
-    pub fn check(&self, origins: &BTreeMap<&'static str, Origin>) -> Result<(), ConfigErrors> {
-        let errors: Vec<_> = KEYS
-            .iter()
-            .filter_map(|key| {
-                let problem = key.problem(self)?;
-                let origin = origins.get(key.name).cloned().unwrap_or(Origin::Default);
-                let value = key.show(self);
-                Some(ConfigError::BadValue { origin, key: key.name, value, problem })
-            })
-            .collect();
-        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
-    }
-
-    /// The whole configuration as TOML, one key a line, in the order of `default.toml`.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.show(self))).collect()
-    }
-
-    /// Keys that differ from `other` and take effect only at a start.
-    #[must_use]
-    pub fn restart_keys(&self, other: &Self) -> Vec<&'static str> {
-        let differs = |key: &&Key| !key.reload && key.show(self) != key.show(other);
-        KEYS.iter().filter(differs).map(|key| key.name).collect()
-    }
+impl Configuration for Config {
+    const ENVIRONMENT_PREFIX: &'static str = "SEGCAST_EDGE_";
+    const KEYS: &'static [Key<Self>] = keys::KEYS;
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use segcast_config::RateCap;
+use segcast_config::amount::{show_duration, show_size};
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::rate::Rate;
 use segcast_proto::session::server::EndpointConfig;
@@ -18,7 +20,7 @@ use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
 use super::StartError;
 use crate::addresses;
-use crate::config::{Config, Cookie, Io, RateCap, show_duration, show_size};
+use crate::config::{Config, Cookie, Io};
 use crate::limits;
 
 /// Where the clear header names the shard (docs/protocol, section 1): the low byte of the receiver index.
@@ -153,7 +155,7 @@ pub(super) fn driver(config: &Config) -> DriverConfig {
         send_buffers: u16::try_from(send_buffers).unwrap_or(u16::MAX),
         send_buffer_bytes: limits::SEND_BUFFER_BYTES as u32,
         gso: config.gso,
-        zero_copy: config.zero_copy,
+        zero_copy: config.zero_copy.into(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use segcast_config::Configuration;
+
 use super::{StartError, build, keyring};
 use crate::addresses;
 use crate::config::Config;

@@ -1,11 +1,10 @@
 //! Why an edge does not start.
 
+use segcast_config::{ConfigErrors, ExitCode};
 use segcast_store::StoreError;
 use segcast_sysio::SysError;
 
 use crate::addresses::AddressError;
-use crate::config::ConfigErrors;
-use crate::exit::Exit;
 use crate::keyfiles::KeyError;
 
 /// A start that failed. Nothing is left running or bound.
@@ -55,13 +54,13 @@ pub enum StartError {
 impl StartError {
     /// The process's exit status for this error.
     #[must_use]
-    pub const fn exit(&self) -> Exit {
+    pub const fn exit(&self) -> ExitCode {
         match self {
-            Self::Configuration(_) => Exit::Configuration,
-            Self::Keys(_) => Exit::Keys,
-            Self::Store(_) => Exit::Store,
-            Self::Address(_) | Self::Network(_) | Self::Admin { .. } => Exit::Network,
-            Self::System { .. } | Self::Shard { .. } => Exit::Runtime,
+            Self::Configuration(_) => ExitCode::Usage,
+            Self::Keys(_) => ExitCode::NotAllowed,
+            Self::Store(_) => ExitCode::LocalFile,
+            Self::Address(_) | Self::Network(_) | Self::Admin { .. } => ExitCode::Network,
+            Self::System { .. } | Self::Shard { .. } => ExitCode::Failure,
         }
     }
 

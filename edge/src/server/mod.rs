@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use segcast_config::Configuration;
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::token::Keyring;
 use segcast_store::{Options, Store};

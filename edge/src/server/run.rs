@@ -1,24 +1,23 @@
 //! The process of an edge: configuration, start, signals, end.
 
+use segcast_config::{ExitCode, Source};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{Handle, Server, StartError, Supervisor};
-use crate::config::ConfigSource;
-use crate::exit::Exit;
 
 /// The signal that reads the configuration again.
 pub(super) const RELOAD: i32 = SIGHUP;
 
 /// Runs an edge until it has drained or failed. SIGHUP reloads; SIGTERM and SIGINT drain, a second one stops at
 /// once. Errors are logged.
-pub fn run(source: &ConfigSource, supervisor: &dyn Supervisor) -> Exit {
+pub fn run(source: &Source, supervisor: &dyn Supervisor) -> ExitCode {
     // Before anything is started, so that no signal finds the default action.
     let signals = match Signals::new([RELOAD, SIGTERM, SIGINT]) {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "signals cannot be handled");
-            return Exit::Runtime;
+            return ExitCode::Failure;
         }
     };
     let started = source.load().map_err(StartError::from).and_then(Server::start);
@@ -36,7 +35,7 @@ pub fn run(source: &ConfigSource, supervisor: &dyn Supervisor) -> Exit {
         .spawn(move || listen(signals, &handle));
     if let Err(error) = listener {
         tracing::error!(%error, "signals cannot be handled");
-        return Exit::Runtime;
+        return ExitCode::Failure;
     }
     supervisor.ready(&server);
     let exit = server.serve(supervisor, Some(source));

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use segcast_config::amount::show_duration;
+use segcast_config::{ExitCode, Source};
+
 use super::{Alone, Server, StartError, Supervisor, run};
-use crate::config::{ConfigSource, show_duration};
-use crate::exit::Exit;
 use crate::mailbox::{Control, Report};
 
 impl Server {
     /// Serves until a drain has ended or something has failed, then stops everything.
-    pub fn join(self) -> Exit {
+    pub fn join(self) -> ExitCode {
         self.serve(&Alone, None)
     }
 
@@ -17,8 +18,8 @@ impl Server {
     pub(super) fn serve(
         mut self,
         supervisor: &dyn Supervisor,
-        source: Option<&ConfigSource>,
-    ) -> Exit {
+        source: Option<&Source>,
+    ) -> ExitCode {
         let mut drained = 0;
         let mut end: Option<Instant> = None;
         let exit = loop {
@@ -27,12 +28,12 @@ impl Server {
                     drained += 1;
                     if drained == self.shards.len() {
                         tracing::info!("drained");
-                        break Exit::Ok;
+                        break ExitCode::Success;
                     }
                 }
                 Ok(Report::Ended { shard, failure }) => {
                     tracing::error!(shard, reason = failure.as_deref(), "a shard has ended");
-                    break Exit::Runtime;
+                    break ExitCode::Failure;
                 }
                 Ok(Report::Signal(signal)) if signal == run::RELOAD => {
                     if let Some(source) = source {
@@ -41,7 +42,7 @@ impl Server {
                 }
                 Ok(Report::Signal(_)) if end.is_some() => {
                     tracing::warn!("a second signal: stopping at once");
-                    break Exit::Runtime;
+                    break ExitCode::Failure;
                 }
                 Ok(Report::Signal(_) | Report::DrainWanted) => {
                     if end.is_none() {
@@ -51,7 +52,7 @@ impl Server {
                 Ok(Report::Serving) => {}
                 Err(()) => {
                     tracing::warn!("drain_timeout is over: the sessions that are left are cut off");
-                    break Exit::Runtime;
+                    break ExitCode::Failure;
                 }
             }
         };
@@ -74,7 +75,7 @@ impl Server {
         Instant::now() + timeout
     }
 
-    fn reload_from(&mut self, source: &ConfigSource, supervisor: &dyn Supervisor) {
+    fn reload_from(&mut self, source: &Source, supervisor: &dyn Supervisor) {
         supervisor.reloading();
         match source.load().map_err(StartError::from) {
             Ok(new) => match self.reload(&new) {

@@ -6,8 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use segcast_config::ExitCode;
+use segcast_edge::Server;
 use segcast_edge::config::{Admin, Config, Io};
-use segcast_edge::{Exit, Server};
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::{ObjectNumber, SetId};
@@ -198,7 +199,7 @@ pub fn wait_for(server: &Server, name: &str, expected: impl Fn(u64) -> bool) {
 /// When it ends otherwise.
 pub fn end(server: Server) {
     server.drain();
-    assert_eq!(server.join(), Exit::Ok);
+    assert_eq!(server.join(), ExitCode::Success);
 }
 
 /// The one file with segments in a store: the largest.

@@ -10,8 +10,9 @@ use serde_json::Value;
 const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("segcast-proto", &[]),
     ("segcast-sysio", &[]),
+    ("segcast-config", &[]),
     ("segcast-store", &["segcast-proto", "segcast-sysio"]),
-    ("segcast-edge", &["segcast-proto", "segcast-sysio", "segcast-store"]),
+    ("segcast-edge", &["segcast-config", "segcast-proto", "segcast-sysio", "segcast-store"]),
     ("segcast-center", &["segcast-proto", "segcast-store"]),
     ("segcast-client", &["segcast-proto", "segcast-sysio", "segcast-store"]),
     // The design has it inside the client; viewers need no reports, plots and terminal views.
@@ -24,10 +25,11 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
 ];
 
 /// How many of [`ALL`] are libraries that ship.
-const LIBRARIES: usize = 7;
+const LIBRARIES: usize = 8;
 
 /// All that others may depend on: the libraries, then the binary, then what never ships.
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
+    "segcast-config",
     "segcast-proto",
     "segcast-sysio",
     "segcast-store",

@@ -10,7 +10,6 @@ mod media;
 
 use super::get::read_access;
 use super::io::IoArg;
-use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
@@ -28,6 +27,7 @@ use segcast_center::keys::KeyDir;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{self, Fetch, FetchConfig, FetchError};
+use segcast_config::ExitCode;
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! `segcast load report`: reports made again from a stored result.
 
 use super::reporting::{new, print, write};
-use crate::exit_code::ExitCode;
 use clap::Args;
+use segcast_config::ExitCode;
 use segcast_load::report;
 use segcast_load::result::LoadResult;
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
 //! `segcast load calibrate`: the generator against a responder of known behaviour.
 
 use super::super::io::IoArg;
-use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
 use crate::units;
 use clap::{Args, ValueEnum};
+use segcast_config::ExitCode;
 use segcast_load::calibrate::{self, CalibrateConfig, CalibrateError, Calibration, Check, Row};
 use std::time::Duration;
 

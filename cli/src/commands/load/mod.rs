@@ -9,7 +9,6 @@ mod rights;
 pub(crate) use args::LoadArgs;
 
 use crate::commands::get::edges;
-use crate::exit_code::ExitCode;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::{logging, units};
@@ -19,6 +18,7 @@ use rights::Rights;
 use segcast_client::access::EdgeAddress;
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch;
+use segcast_config::ExitCode;
 use segcast_load::plan::{Plan, Target, Title};
 use segcast_load::run::{self, Subject};
 use segcast_proto::segment::manifest::Manifest;

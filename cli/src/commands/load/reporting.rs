@@ -1,10 +1,10 @@
 //! What a load is held against and where its result goes: objectives, views, files, exit codes.
 
-use crate::exit_code::ExitCode;
 use crate::interrupt::Interrupt;
 use crate::units;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use segcast_config::ExitCode;
 use segcast_load::collector::Collector;
 use segcast_load::plan::{PhaseKind, Plan};
 use segcast_load::recorder::Recorder;

@@ -2,24 +2,23 @@
 
 use super::script::{Script, Steps};
 use super::seed::Seed;
-use segcast_edge::config::{
-    Config, ConfigErrors, ConfigSource, DEFAULT_TOML, ENVIRONMENT_PREFIX, KEYS,
-};
+use segcast_config::{ConfigErrors, Configuration, Source};
+use segcast_edge::config::{Config, DEFAULT_TOML};
 
 /// Reads `data` as a file, or as flags and variables of the environment.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
-    let mut source = ConfigSource::default();
+    let mut source = Source::default();
     let result = if script.flag() {
         source.load_text(&String::from_utf8_lossy(script.rest()))
     } else {
         while !script.is_over() {
-            let (key, flag) = (KEYS[script.choose(KEYS.len())].name, script.flag());
+            let (key, flag) = (Config::KEYS[script.choose(Config::KEYS.len())].name, script.flag());
             let value = String::from_utf8_lossy(script.counted()).into_owned();
             if flag {
                 source.flags.push((key.to_owned(), value));
             } else {
-                let name = format!("{ENVIRONMENT_PREFIX}{}", key.to_ascii_uppercase());
+                let name = format!("{}{}", Config::ENVIRONMENT_PREFIX, key.to_ascii_uppercase());
                 source.environment.push((name, value));
             }
         }
@@ -32,7 +31,7 @@ pub fn run(data: &[u8]) {
 fn check(result: Result<Config, ConfigErrors>) {
     match result {
         Ok(config) => {
-            let again = ConfigSource::default().load_text(&config.to_toml());
+            let again = Source::default().load_text::<Config>(&config.to_toml());
             assert_eq!(again.as_ref(), Ok(&config), "{}", config.to_toml());
         }
         Err(errors) => {

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::path::PathBuf;
 
-use super::units::Problem;
+use crate::Problem;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl std::error::Error for ConfigErrors {}
 
 /// The known name nearest to `name`, if at most a third of its letters differ.
 #[must_use]
-pub(super) fn nearest(
+pub(crate) fn nearest(
     name: &str,
     known: impl Iterator<Item = &'static str>,
 ) -> Option<&'static str> {

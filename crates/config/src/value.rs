@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::units::{self, Problem};
+use crate::amount::{self, Problem};
 
 /// A value as it was given.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Value {
+pub enum Value {
     /// TOML boolean.
     Bool(bool),
     /// TOML integer.
@@ -50,7 +50,11 @@ impl fmt::Display for Value {
 }
 
 impl Value {
-    fn text(&self, what: &str, example: &str) -> Result<&str, Problem> {
+    /// A string, or text from the environment or a flag.
+    ///
+    /// # Errors
+    /// When it is neither; `what` is expected, such as `example`.
+    pub fn text(&self, what: &str, example: &str) -> Result<&str, Problem> {
         match self {
             Self::Text(text) | Self::Untyped(text) => Ok(text),
             _ => Err(Problem(format!("{what} is a string, such as \"{example}\""))),
@@ -58,7 +62,10 @@ impl Value {
     }
 
     /// The items of a list; text from the environment or a flag is split at commas.
-    fn items(&self, example: &str) -> Result<Vec<Self>, Problem> {
+    ///
+    /// # Errors
+    /// When it is neither; `example` is a list that would be right.
+    pub fn items(&self, example: &str) -> Result<Vec<Self>, Problem> {
         match self {
             Self::List(values) => Ok(values.clone()),
             Self::Untyped(text) => Ok(text
@@ -73,7 +80,7 @@ impl Value {
 }
 
 /// The type of a key.
-pub(super) trait Field: Sized {
+pub trait Field: Sized {
     /// Reads a value.
     ///
     /// # Errors
@@ -123,13 +130,13 @@ whole_number!(u16, u32);
 impl Field for Duration {
     fn read(value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::Integer(number) => units::duration(&number.to_string()),
-            _ => units::duration(value.text("a duration", "180s")?),
+            Value::Integer(number) => amount::duration(&number.to_string()),
+            _ => amount::duration(value.text("a duration", "180s")?),
         }
     }
 
     fn show(&self) -> String {
-        format!("{:?}", units::show_duration(*self))
+        format!("{:?}", amount::show_duration(*self))
     }
 }
 
@@ -140,13 +147,13 @@ pub struct Size(pub u64);
 impl Field for Size {
     fn read(value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::Integer(number) => units::size(&number.to_string()).map(Self),
-            _ => units::size(value.text("a size", "64 KiB")?).map(Self),
+            Value::Integer(number) => amount::size(&number.to_string()).map(Self),
+            _ => amount::size(value.text("a size", "64 KiB")?).map(Self),
         }
     }
 
     fn show(&self) -> String {
-        format!("{:?}", units::show_size(self.0))
+        format!("{:?}", amount::show_size(self.0))
     }
 }
 
@@ -169,7 +176,7 @@ impl Field for RateCap {
         if text == "unlimited" {
             return Ok(Self::Unlimited);
         }
-        match units::rate(&text)? {
+        match amount::rate(&text)? {
             0 => Err(Problem(format!("a rate of 0 serves nobody; \"{example}\""))),
             bits => Ok(Self::BitsPerSecond(bits)),
         }
@@ -178,7 +185,7 @@ impl Field for RateCap {
     fn show(&self) -> String {
         match self {
             Self::Unlimited => "\"unlimited\"".to_owned(),
-            Self::BitsPerSecond(bits) => format!("{:?}", units::show_rate(*bits)),
+            Self::BitsPerSecond(bits) => format!("{:?}", amount::show_rate(*bits)),
         }
     }
 }
@@ -242,13 +249,14 @@ impl<T: Field> Field for Vec<T> {
 }
 
 /// Implements [`Field`] for an enum whose variants are fixed words.
+#[macro_export]
 macro_rules! words {
     ($type:ty, $($word:literal => $variant:expr),+ $(,)?) => {
-        impl Field for $type {
-            fn read(value: &Value) -> Result<Self, Problem> {
+        impl $crate::Field for $type {
+            fn read(value: &$crate::Value) -> Result<Self, $crate::Problem> {
                 match value {
-                    $(Value::Text(text) | Value::Untyped(text) if text == $word => Ok($variant),)+
-                    _ => Err(Problem(format!("one of {} is expected", [$(concat!("\"", $word, "\"")),+].join(", ")))),
+                    $($crate::Value::Text(text) | $crate::Value::Untyped(text) if text == $word => Ok($variant),)+
+                    _ => Err($crate::Problem(format!("one of {} is expected", [$(concat!("\"", $word, "\"")),+].join(", ")))),
                 }
             }
 
@@ -259,8 +267,6 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
-
 #[cfg(test)]
 mod tests {
     use super::*;

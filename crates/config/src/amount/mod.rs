@@ -78,7 +78,7 @@ const BYTE_RATE_HINTS: &[(&str, &str, u64)] =
 ///
 /// # Errors
 /// [`Problem`] when the number or the unit is missing or unknown.
-pub(super) fn duration(text: &str) -> Result<Duration, Problem> {
+pub fn duration(text: &str) -> Result<Duration, Problem> {
     amount(text, "a duration", "180s", TIMES, &[TIME_HINTS]).map(Duration::from_nanos)
 }
 
@@ -86,7 +86,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Problem> {
 ///
 /// # Errors
 /// As [`duration`].
-pub(super) fn size(text: &str) -> Result<u64, Problem> {
+pub fn size(text: &str) -> Result<u64, Problem> {
     amount(text, "a size", "64 KiB", SIZES, &[SIZE_HINTS])
 }
 
@@ -94,7 +94,7 @@ pub(super) fn size(text: &str) -> Result<u64, Problem> {
 ///
 /// # Errors
 /// As [`duration`].
-pub(super) fn rate(text: &str) -> Result<u64, Problem> {
+pub fn rate(text: &str) -> Result<u64, Problem> {
     amount(text, "a rate", "10 Gbit/s", RATES, &[BYTE_RATE_HINTS, RATE_HINTS])
 }
 

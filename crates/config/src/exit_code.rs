@@ -1,9 +1,9 @@
-//! The exit codes of `segcast`, so that scripts can tell failures apart.
+//! The exit codes of `segcast`, so that scripts and supervisors can tell failures apart.
 
 /// How a command ended. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum ExitCode {
+pub enum ExitCode {
     /// Done.
     Success = 0,
     /// None of the failures below.
@@ -35,7 +35,7 @@ impl From<ExitCode> for std::process::ExitCode {
 }
 
 /// The table for `segcast --help`.
-pub(crate) const HELP: &str = "\
+pub const HELP: &str = "\
 Exit codes:
     0  done
     1  a failure that is none of those below

@@ -3,34 +3,30 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::nearest;
-use super::value::Value;
-use super::{Config, ConfigError, ConfigErrors, KEYS, Key, Origin};
-
-/// What a variable of the environment begins with.
-pub const ENVIRONMENT_PREFIX: &str = "SEGCAST_EDGE_";
+use crate::error::nearest;
+use crate::{ConfigError, ConfigErrors, Configuration, Origin, Value};
 
 /// The largest configuration file that is read: some ten thousand set ids.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The places that a configuration comes from.
 #[derive(Clone, Debug, Default)]
-pub struct ConfigSource {
+pub struct Source {
     /// The file; none: built-in defaults.
     pub file: Option<PathBuf>,
-    /// Variables of the environment: those that begin with [`ENVIRONMENT_PREFIX`] are read.
+    /// Variables of the environment: those with the prefix of the configuration are read.
     pub environment: Vec<(String, String)>,
     /// Flags of the command line: a key's name and its value.
     pub flags: Vec<(String, String)>,
 }
 
-impl ConfigSource {
-    /// The process's environment and nothing else.
+impl Source {
+    /// What the process's environment holds for `C`, and nothing else.
     #[must_use]
-    pub fn from_environment() -> Self {
+    pub fn from_environment<C: Configuration>() -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+            .filter(|(name, _)| name.starts_with(C::ENVIRONMENT_PREFIX))
             .collect();
         Self { environment, ..Self::default() }
     }
@@ -39,7 +35,7 @@ impl ConfigSource {
     ///
     /// # Errors
     /// All mistakes that were found.
-    pub fn load(&self) -> Result<Config, ConfigErrors> {
+    pub fn load<C: Configuration>(&self) -> Result<C, ConfigErrors> {
         let mut reading = Reading::default();
         if let Some(path) = &self.file {
             reading.file(path);
@@ -51,16 +47,16 @@ impl ConfigSource {
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn load_text(&self, text: &str) -> Result<Config, ConfigErrors> {
+    pub fn load_text<C: Configuration>(&self, text: &str) -> Result<C, ConfigErrors> {
         let mut reading = Reading::default();
         reading.text(self.file.as_deref().unwrap_or(Path::new("text")), text);
         self.finish(reading)
     }
 
     /// Reads the environment and the flags over what the file said.
-    fn finish(&self, mut reading: Reading) -> Result<Config, ConfigErrors> {
+    fn finish<C: Configuration>(&self, mut reading: Reading<C>) -> Result<C, ConfigErrors> {
         for (name, value) in &self.environment {
-            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+            if let Some(key) = name.strip_prefix(C::ENVIRONMENT_PREFIX) {
                 reading.set(
                     &key.to_ascii_lowercase(),
                     &Value::Untyped(value.clone()),
@@ -78,13 +74,13 @@ impl ConfigSource {
 
 /// A configuration that is being read.
 #[derive(Default)]
-struct Reading {
-    config: Config,
+struct Reading<C> {
+    config: C,
     origins: BTreeMap<&'static str, Origin>,
     errors: Vec<ConfigError>,
 }
 
-impl Reading {
+impl<C: Configuration> Reading<C> {
     fn file(&mut self, path: &Path) {
         match read_bounded(path) {
             Ok(text) => self.text(path, &text),
@@ -116,13 +112,13 @@ impl Reading {
     }
 
     fn set(&mut self, name: &str, value: &Value, origin: Origin) {
-        let Some(key) = Key::find(name) else {
-            let suggestion = nearest(name, KEYS.iter().map(|key| key.name));
+        let Some(key) = C::KEYS.iter().find(|key| key.name == name) else {
+            let suggestion = nearest(name, C::KEYS.iter().map(|key| key.name));
             let error = ConfigError::UnknownKey { origin, key: name.to_owned(), suggestion };
             self.errors.push(error);
             return;
         };
-        match key.read(&mut self.config, value) {
+        match (key.read)(&mut self.config, value) {
             Ok(()) => {
                 self.origins.insert(key.name, origin);
             }
@@ -133,7 +129,7 @@ impl Reading {
         }
     }
 
-    fn finish(mut self) -> Result<Config, ConfigErrors> {
+    fn finish(mut self) -> Result<C, ConfigErrors> {
         if let Err(bounds) = self.config.check(&self.origins) {
             self.errors.extend(bounds.0);
         }
