@@ -7,7 +7,7 @@ mod flags;
 mod interrupt;
 mod logging;
 mod terminal;
-mod units;
+mod words;
 
 use clap::{Parser, Subcommand};
 

@@ -1,8 +1,8 @@
 //! How far a long command is: a bar on a terminal, a line a second elsewhere; on standard error, so that
 //! standard output holds results only.
 
-use crate::units;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use segcast_config::amount::rounded;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -54,9 +54,9 @@ impl Meter {
                 let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
                 eprintln!(
                     "{what} {} of {} ({percent:.0} %), {} {note}",
-                    units::bytes(done),
-                    units::bytes(total),
-                    units::bit_rate(rate * 8.0)
+                    rounded::size(done),
+                    rounded::size(total),
+                    rounded::bit_rate(rate * 8.0)
                 );
                 (*last, *last_bytes) = (Instant::now(), done);
             }

@@ -73,7 +73,7 @@ fn a_full_disk_ends_pack_and_earlier_sets_are_served() {
         mount -t tmpfs -o size=2m none /mnt
         cp -a "$store" /mnt/store
         set +e
-        "$program" pack "$large" --segment-size 73728 --out /mnt/store --keys "$keys"; echo "pack $?"
+        "$program" pack "$large" --segment-size 73728B --out /mnt/store --keys "$keys"; echo "pack $?"
         set -e
         cp -a /mnt/store "$copy"
     "#;

@@ -95,7 +95,7 @@ fn a_second_process_on_a_store_is_refused_with_the_owners_pid() {
 fn pack(world: &World, title: &str) -> Command {
     let mut command = segcast();
     command
-        .args(["pack", "--json", "--segment-size", &SEGMENT.to_string()])
+        .args(["pack", "--json", "--segment-size", &format!("{SEGMENT} B")])
         .arg(world.path(title))
         .args(["--out".as_ref(), world.path("store").as_os_str()])
         .args(["--keys".as_ref(), world.path("keys").as_os_str()]);

@@ -91,7 +91,7 @@ impl Lives {
         fs::write(&file, &title).expect("a title");
         self.titles.insert(name, title);
         let mut pack = segcast();
-        pack.args(["pack", "--json", "--segment-size", &SEGMENT.to_string()])
+        pack.args(["pack", "--json", "--segment-size", &format!("{SEGMENT} B")])
             .arg(&file)
             .args(["--out".as_ref(), self.world.path("store").as_os_str()])
             .args(["--keys".as_ref(), self.world.path("keys").as_os_str()])

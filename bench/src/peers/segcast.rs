@@ -44,7 +44,7 @@ impl Product {
         let (store, keys, grant) = (path("store"), path("keys"), path("grant"));
         let mut pack = Command::new(binary);
         pack.arg("pack").arg(title).arg("--out").arg(&store).arg("--keys").arg(&keys);
-        pack.args(["--segment-size", &OBJECT_BYTES.to_string(), "--json"]);
+        pack.args(["--segment-size", &format!("{OBJECT_BYTES} B"), "--json"]);
         let packed: serde_json::Value = serde_json::from_slice(&run(&mut pack)?)?;
         anyhow::ensure!(
             packed["segments"] == OBJECTS,

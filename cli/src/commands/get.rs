@@ -6,7 +6,6 @@ use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
 use crate::terminal::Meter;
-use crate::units;
 use anyhow::Context;
 use clap::Args;
 use segcast_center::keys::file;
@@ -14,6 +13,7 @@ use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
 use segcast_config::ExitCode;
+use segcast_config::amount::{self, rounded};
 use segcast_proto::grant::{GRANT_MAX, Grant};
 use segcast_proto::ids::SetId;
 use segcast_proto::keytext::KeyKind;
@@ -55,10 +55,10 @@ pub(crate) struct GetArgs {
     #[arg(long)]
     trust_part: bool,
     /// Give up when nothing has come for this long
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = amount::read_duration)]
     patience: Duration,
     /// Segments in memory at once
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = amount::read_size)]
     window: u64,
     /// Print the report as one JSON object
     #[arg(long)]
@@ -155,7 +155,7 @@ fn show(meter: &mut Meter, progress: &Progress) {
 }
 
 fn summary(report: &Report, out: &Path) -> String {
-    let us = |us| units::duration(Duration::from_micros(us));
+    let us = |us| rounded::duration(Duration::from_micros(us));
     let resumed = match report.resumed_segments {
         0 => String::new(),
         n => format!(" ({n} were there from an earlier fetch)"),
@@ -164,10 +164,10 @@ fn summary(report: &Report, out: &Path) -> String {
         "{}: {}, {} segments{resumed} in {}: {}\n\
          first byte after {}; a segment took {} (median), {} (99 %); {:.2} % asked for again\n",
         out.display(),
-        units::bytes(report.bytes),
+        rounded::size(report.bytes),
         report.segments,
-        units::duration(Duration::from_secs_f64(report.seconds)),
-        units::bit_rate(report.goodput_bytes_per_second * 8.0),
+        rounded::duration(Duration::from_secs_f64(report.seconds)),
+        rounded::bit_rate(report.goodput_bytes_per_second * 8.0),
         us(report.start_us),
         us(report.segment_time.p50_us),
         us(report.segment_time.p99_us),

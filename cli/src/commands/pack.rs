@@ -3,12 +3,13 @@
 use super::keys::KeysArg;
 use crate::logging::{self, LogArgs};
 use crate::terminal::Meter;
-use crate::units;
+use crate::words;
 use anyhow::Context;
 use clap::Args;
 use segcast_center::ingest::{PackOptions, PackReport, pack};
 use segcast_center::keys::KeyDir;
 use segcast_config::ExitCode;
+use segcast_config::amount::{self, rounded};
 use segcast_store::{Options, Store};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -26,10 +27,10 @@ pub(crate) struct PackArgs {
     #[command(flatten)]
     keys: KeysArg,
     /// Bytes of a segment, a multiple of 73728; about 1 MiB unless told otherwise
-    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, conflicts_with = "duration")]
+    #[arg(long, value_name = "SIZE", value_parser = amount::read_size, conflicts_with = "duration")]
     segment_size: Option<u64>,
     /// Running time of the title: segments then hold about 3 s each
-    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = amount::read_duration)]
     duration: Option<Duration>,
     /// Name of the title; its file name unless told otherwise
     #[arg(long, value_name = "TEXT")]
@@ -114,15 +115,15 @@ fn print(args: &PackArgs, report: &PackReport, took: Duration) -> anyhow::Result
     println!(
         "segments     {} of {} ({} in all), manifest of {}",
         geometry.segments(),
-        units::bytes(geometry.segment_bytes().into()),
-        units::bytes(geometry.true_length()),
-        units::count(report.manifest_pages.into(), "page")
+        rounded::size(geometry.segment_bytes().into()),
+        rounded::size(geometry.true_length()),
+        words::count(report.manifest_pages.into(), "page")
     );
     match &report.title_key {
         Some(path) => println!("title key    {}", path.display()),
         None => println!("title key    none: the segments lie in the clear"),
     }
     println!("center key   {} (edges need this one)", center_key.display());
-    println!("took         {}", units::duration(took));
+    println!("took         {}", rounded::duration(took));
     Ok(())
 }

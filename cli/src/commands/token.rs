@@ -2,11 +2,12 @@
 
 use super::keys::{KeysArg, public_key};
 use crate::logging::{self, LogArgs};
-use crate::units;
+use crate::words;
 use clap::Args;
 use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
 use segcast_center::keys::KeyDir;
 use segcast_config::ExitCode;
+use segcast_config::amount::{self, rounded};
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
 use segcast_proto::keytext::KeyKind;
@@ -30,7 +31,7 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     keys: KeysArg,
     /// How long the token is valid
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = amount::read_duration)]
     lifetime: Duration,
     /// The most an edge sends to this client, kbit/s
     #[arg(long, value_name = "KBIT/S")]
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
         Client::Public(_) => "the client's own key is needed with it",
         Client::Secret(_) => "it holds the client's secret key: keep it as secret as the titles",
     };
-    let sets = units::count(args.set.len() as u64, "set");
+    let sets = words::count(args.set.len() as u64, "set");
     println!("{}: {sets} for {}; {secret}", args.out.display(), lifetime(args.lifetime));
     Ok(ExitCode::Success)
 }
@@ -74,8 +75,8 @@ pub(crate) fn fresh_secret() -> anyhow::Result<StaticSecret> {
 /// Whole days and hours by name.
 fn lifetime(time: Duration) -> String {
     match time.as_secs() {
-        s if s % 86_400 == 0 => units::count(s / 86_400, "day"),
-        s if s % 3600 == 0 => units::count(s / 3600, "hour"),
-        _ => units::duration(time),
+        s if s % 86_400 == 0 => words::count(s / 86_400, "day"),
+        s if s % 3600 == 0 => words::count(s / 3600, "hour"),
+        _ => rounded::duration(time),
     }
 }

@@ -80,8 +80,8 @@ fn a_configuration_reads_back_what_it_shows() {
     let sample = Sample {
         store: "/srv/a \"quoted\" \\ folder\nwith\ttabs \u{1}\u{7f}".into(),
         memory: Size(1201),
-        patience: Duration::from_millis(1500),
-        egress: RateCap::BitsPerSecond(2_500_000_000),
+        patience: Duration::from_nanos(1_500_001),
+        egress: RateCap::BitsPerSecond(2_500_000_001),
         level: Level::Debug,
         ..Sample::default()
     };

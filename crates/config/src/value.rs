@@ -130,8 +130,8 @@ whole_number!(u16, u32);
 impl Field for Duration {
     fn read(value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::Integer(number) => amount::duration(&number.to_string()),
-            _ => amount::duration(value.text("a duration", "180s")?),
+            Value::Integer(number) => amount::read_duration(&number.to_string()),
+            _ => amount::read_duration(value.text("a duration", "90s")?),
         }
     }
 
@@ -147,8 +147,8 @@ pub struct Size(pub u64);
 impl Field for Size {
     fn read(value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::Integer(number) => amount::size(&number.to_string()).map(Self),
-            _ => amount::size(value.text("a size", "64 KiB")?).map(Self),
+            Value::Integer(number) => amount::read_size(&number.to_string()).map(Self),
+            _ => amount::read_size(value.text("a size", "64 KiB")?).map(Self),
         }
     }
 
@@ -171,12 +171,12 @@ impl Field for RateCap {
         let example = "10 Gbit/s\" or \"unlimited";
         let text = match value {
             Value::Integer(number) => number.to_string(),
-            _ => value.text("a rate", example)?.to_owned(),
+            _ => value.text("a bit rate", example)?.to_owned(),
         };
         if text == "unlimited" {
             return Ok(Self::Unlimited);
         }
-        match amount::rate(&text)? {
+        match amount::read_bit_rate(&text)? {
             0 => Err(Problem(format!("a rate of 0 serves nobody; \"{example}\""))),
             bits => Ok(Self::BitsPerSecond(bits)),
         }
@@ -185,7 +185,7 @@ impl Field for RateCap {
     fn show(&self) -> String {
         match self {
             Self::Unlimited => "\"unlimited\"".to_owned(),
-            Self::BitsPerSecond(bits) => format!("{:?}", amount::show_rate(*bits)),
+            Self::BitsPerSecond(bits) => format!("{:?}", amount::show_bit_rate(*bits)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Package, and the workspace packages that it may depend on (tests of it may use more).
-const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 13] = [
     ("segcast-proto", &[]),
     ("segcast-sysio", &[]),
     ("segcast-config", &[]),
@@ -16,7 +16,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("segcast-center", &["segcast-proto", "segcast-store"]),
     ("segcast-client", &["segcast-proto", "segcast-sysio", "segcast-store"]),
     // The design has it inside the client; viewers need no reports, plots and terminal views.
-    ("segcast-load", &["segcast-proto", "segcast-sysio", "segcast-client"]),
+    ("segcast-load", &["segcast-config", "segcast-proto", "segcast-sysio", "segcast-client"]),
     ("segcast", ALL.split_at(LIBRARIES).0),
     ("segcast-bench", &ALL),
     ("segcast-lab", &[]),

@@ -1,11 +1,11 @@
 //! What the demo measured, as a table for people and as JSON for programs.
 
 use super::measure::Measured;
-use crate::units;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use segcast_center::ingest::PackReport;
 use segcast_client::fetch::{Quantiles, Report};
+use segcast_config::amount::rounded;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -62,13 +62,13 @@ impl Figures {
     /// A table that fits 80 columns.
     pub(super) fn table(&self) -> String {
         let times = |q: &Quantiles| {
-            let us = |us| units::duration(Duration::from_micros(us));
+            let us = |us| rounded::duration(Duration::from_micros(us));
             format!("{} / {} / {}", us(q.p50_us), us(q.p99_us), us(q.p999_us))
         };
         let rows = [
             ("sessions", format!("{} for {:.1} s", self.sessions, self.seconds)),
-            ("goodput", units::bit_rate(self.goodput_bits_per_second)),
-            ("segments per second", units::three_digits(self.segments_per_second)),
+            ("goodput", rounded::bit_rate(self.goodput_bits_per_second)),
+            ("segments per second", rounded::three_digits(self.segments_per_second)),
             ("first byte, p50 / p99 / p99.9", times(&self.first_byte)),
             ("whole segment, p50 / p99 / p99.9", times(&self.segment_time)),
             (
@@ -76,7 +76,7 @@ impl Figures {
                 format!(
                     "{:.3} ({} per core)",
                     self.edge_cores_per_gigabit,
-                    units::bit_rate(1e9 / self.edge_cores_per_gigabit.max(1e-9))
+                    rounded::bit_rate(1e9 / self.edge_cores_per_gigabit.max(1e-9))
                 ),
             ),
             ("retransmitted", format!("{:.3} %", self.retransmitted_share * 100.0)),

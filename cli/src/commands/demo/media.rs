@@ -1,10 +1,10 @@
 //! The demo's title: a file, or a stream of pseudorandom bytes that can be made again to compare with.
 
 use crate::interrupt::Interrupt;
-use crate::units;
 use anyhow::Context;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
+use segcast_config::amount::rounded;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -102,7 +102,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 impl fmt::Display for Media {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = units::bytes(self.length());
+        let length = rounded::size(self.length());
         match self {
             Self::File { path, .. } => write!(f, "{}, {length}", path.display()),
             Self::Made => write!(f, "{length} of pseudorandom bytes, seed {SEED:#x}"),

@@ -14,7 +14,6 @@ use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
 use crate::terminal::Meter;
-use crate::units;
 use anyhow::Context;
 use clap::Args;
 use edge_process::EdgeProcess;
@@ -28,6 +27,7 @@ use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{self, Fetch, FetchConfig, FetchError};
 use segcast_config::ExitCode;
+use segcast_config::amount::rounded;
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
 use std::path::{Path, PathBuf};
@@ -143,8 +143,8 @@ impl Demo<'_> {
         self.say(&format!(
             "2  packed: {} segments of {}, each encrypted under a key of its own, the manifest signed, in {}",
             packed.geometry.segments(),
-            units::bytes(packed.geometry.segment_bytes().into()),
-            units::duration(begun.elapsed())
+            rounded::size(packed.geometry.segment_bytes().into()),
+            rounded::duration(begun.elapsed())
         ));
         Ok(packed)
     }
@@ -195,8 +195,8 @@ impl Demo<'_> {
         std::fs::remove_file(&output).context("could not remove the fetched copy")?;
         self.say(&format!(
             "5  a client: fetched, verified, decrypted, wrote and synced it in {}: {}, byte for byte the same",
-            units::duration(Duration::from_secs_f64(report.seconds)),
-            units::bit_rate(report.goodput_bytes_per_second * 8.0)
+            rounded::duration(Duration::from_secs_f64(report.seconds)),
+            rounded::bit_rate(report.goodput_bytes_per_second * 8.0)
         ));
         Ok(report)
     }

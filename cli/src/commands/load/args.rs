@@ -5,8 +5,8 @@ use super::calibrate::CalibrateArgs;
 use super::reporting::ReportArgs;
 use crate::commands::io::IoArg;
 use crate::logging::LogArgs;
-use crate::units;
 use clap::{Args, Subcommand, ValueEnum};
+use segcast_config::amount;
 use segcast_load::plan::{Arrivals, Pace, Phase, PhaseKind, Target, Workload};
 use segcast_load::run::RunConfig;
 use segcast_proto::ids::SetId;
@@ -79,7 +79,7 @@ pub(super) struct AmountArgs {
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(super) sessions: u32,
     /// How long, where no phases are given
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = amount::read_duration)]
     pub(super) duration: Duration,
     /// A phase, in order: ramp, steady, overload or recovery, its length, and sessions at once or requests a second: ramp=10s@100 or steady=30s@500/s. A ramp goes evenly to its target from the one before
     #[arg(long, value_name = "KIND=TIME@N", value_parser = parse_phase, conflicts_with = "duration")]
@@ -88,7 +88,7 @@ pub(super) struct AmountArgs {
     #[arg(long, value_name = "RATE", default_value = "full", value_parser = parse_pace)]
     pub(super) rate: Pace,
     /// How long a viewer watches in the mean; another one, with a session of his own, then takes his place. Without: to the end
-    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = amount::read_duration)]
     pub(super) watch: Option<Duration>,
 }
 
@@ -100,16 +100,16 @@ pub(super) struct MannerArgs {
     #[arg(long, value_enum, default_value = "poisson")]
     arrivals: ArrivalsArg,
     /// With aligned arrivals: how long after a boundary requests come at the latest
-    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = amount::read_duration)]
     jitter: Duration,
     /// Popularity of titles: the one of rank r is chosen in proportion to 1/r^S; 0: all alike
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     zipf: f64,
     /// When a segment is late, from when it should have been asked for; two segments' playing time, or the timeout at full speed, unless given
-    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = amount::read_duration)]
     deadline: Option<Duration>,
     /// When a segment is lost, from when it should have been asked for
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = amount::read_duration)]
     timeout: Duration,
     /// Requests that a session may have under way: 1 at full speed and 8 else, unless given
     #[arg(long, value_name = "N")]
@@ -227,16 +227,22 @@ fn parse_phase(text: &str) -> Result<Phase, String> {
         None => target.trim().parse().map(Target::Sessions).ok(),
     };
     let target = target.ok_or_else(|| bad(format!("{text:?} has no number after '@'")))?;
-    Ok(Phase { kind, duration: units::parse_duration(time)?, target })
+    let duration = amount::read_duration(time).map_err(|problem| problem.to_string())?;
+    Ok(Phase { kind, duration, target })
 }
+
+/// Bits per second that a session can ask for.
+const PACES: std::ops::RangeInclusive<u64> = 1..=1_000_000_000_000_000;
 
 fn parse_pace(text: &str) -> Result<Pace, String> {
     match text.trim() {
         "full" => Ok(Pace::Full),
         "playing" => Ok(Pace::Playing),
-        rate => {
-            units::parse_bit_rate(rate).map(Pace::Bits).map_err(|e| format!("{e}, full or playing"))
-        }
+        rate => match amount::read_bit_rate(rate) {
+            Ok(bits) if PACES.contains(&bits) => Ok(Pace::Bits(bits)),
+            Ok(_) => Err("from 1 bit/s to 1000 Tbit/s is possible".to_owned()),
+            Err(problem) => Err(format!("{problem}; \"full\" and \"playing\" are no numbers")),
+        },
     }
 }
 
@@ -293,7 +299,9 @@ mod tests {
             ("--phase calm=1s@1", "\"calm\" is no phase"),
             ("--phase steady=1s@x", "no number after '@'"),
             ("--phase steady=1@1 --duration 3s", "cannot be used with"),
-            ("--rate fast", "5Mbit/s"),
+            ("--rate fast", "such as \"10 Gbit/s\""),
+            ("--rate 0", "from 1 bit/s"),
+            ("--duration 90", "such as \"90 s\""),
             ("--verify 3", "1/16"),
             ("--datagram 100", "1200"),
         ] {

@@ -4,9 +4,9 @@ use super::super::io::IoArg;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
-use crate::units;
 use clap::{Args, ValueEnum};
 use segcast_config::ExitCode;
+use segcast_config::amount;
 use segcast_load::calibrate::{self, CalibrateConfig, CalibrateError, Calibration, Check, Row};
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_enum, default_value = "auto")]
     io: IoArg,
     /// How often the responder stands still for 200 ms: 400ms to 60s [default: 10s, with --quick 1s]
-    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = amount::read_duration)]
     freeze_period: Option<Duration>,
     /// How late 99.9 % of requests may go out at most: a hundredth of the response time that matters
-    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = amount::read_duration)]
     lag_limit: Duration,
     /// Only these checks, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CHECK")]
@@ -38,7 +38,7 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, hide = true)]
     lie: bool,
     /// The generator writes down that each segment came so much later than it did: calibration must fail
-    #[arg(long, hide = true, value_name = "TIME", value_parser = units::parse_duration)]
+    #[arg(long, hide = true, value_name = "TIME", value_parser = amount::read_duration)]
     late: Option<Duration>,
     #[command(flatten)]
     log: LogArgs,

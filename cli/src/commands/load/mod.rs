@@ -11,7 +11,7 @@ pub(crate) use args::LoadArgs;
 use crate::commands::get::edges;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
-use crate::{logging, units};
+use crate::{logging, words};
 use args::LoadCommand;
 use reporting::Reporting;
 use rights::Rights;
@@ -19,6 +19,7 @@ use segcast_client::access::EdgeAddress;
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch;
 use segcast_config::ExitCode;
+use segcast_config::amount::rounded;
 use segcast_load::plan::{Plan, Target, Title};
 use segcast_load::run::{self, Subject};
 use segcast_proto::segment::manifest::Manifest;
@@ -58,10 +59,10 @@ fn load(args: &LoadArgs) -> anyhow::Result<ExitCode> {
 fn line(plan: &Plan) -> String {
     let phases = plan.workload.phases.iter().map(|phase| {
         let target = match phase.target {
-            Target::Sessions(sessions) => units::count(sessions.into(), "session"),
+            Target::Sessions(sessions) => words::count(sessions.into(), "session"),
             Target::RequestsPerSecond(rate) => format!("{rate} requests/s"),
         };
-        format!("{target} for {}", units::duration(phase.duration))
+        format!("{target} for {}", rounded::duration(phase.duration))
     });
     format!(
         "plan {}, seed {}: {}",

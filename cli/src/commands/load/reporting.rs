@@ -1,10 +1,10 @@
 //! What a load is held against and where its result goes: objectives, views, files, exit codes.
 
 use crate::interrupt::Interrupt;
-use crate::units;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use segcast_config::ExitCode;
+use segcast_config::amount;
 use segcast_load::collector::Collector;
 use segcast_load::plan::{PhaseKind, Plan};
 use segcast_load::recorder::Recorder;
@@ -46,7 +46,7 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "URL")]
     server_metrics: Option<String>,
     /// The send lag (99.9 %, or the highest percentile that can be told) above which the run is the generator's and not the server's
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = amount::read_duration)]
     lag_limit: Duration,
 }
 

@@ -1,10 +1,11 @@
 //! The result as text: what stands on the terminal when a run has ended.
 
-use super::words::{bit_rate, bytes, count, micros, share};
+use super::words::{count, share};
 use crate::result::generator::Check;
 use crate::result::{Basis, Latency, LoadResult, Quantity, Series, Span};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
+use segcast_config::amount::rounded::{bit_rate, micros, size};
 use std::fmt::Write;
 
 /// Lines for people; the first says the verdict, and whether the figures are void, partial or from one box.
@@ -121,7 +122,7 @@ fn wire(span: &Span) -> Option<String> {
         lines.push(format!(
             "datagrams: {} in ({}), {} out; {} asked for again, {} reordered, {} duplicate, {} corrupt, {} stray",
             count(wire.datagrams_in),
-            bytes(wire.bytes_in),
+            size(wire.bytes_in),
             count(wire.datagrams_out),
             count(wire.lost_datagrams),
             count(wire.reordered_datagrams),
@@ -176,7 +177,7 @@ fn server(result: &LoadResult) -> Option<Table> {
             told(process.map(|process| format!("{:.2}", process.cpu_s))),
             told(process.map(|process| format!("{:.3}", process.cores))),
             told(process.and_then(|process| process.cores_per_gigabit).map(|c| format!("{c:.4}"))),
-            told(process.map(|process| bytes(process.rss_bytes))),
+            told(process.map(|process| size(process.rss_bytes))),
             told(
                 process
                     .map(|process| format!("{}, {}", process.minor_faults, process.major_faults)),

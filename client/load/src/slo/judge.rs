@@ -2,6 +2,7 @@
 
 use super::{Metric, Share, Slo, Unit};
 use crate::result::{Ledger, Objective, Sums, quantile};
+use segcast_config::amount::rounded;
 
 /// A number and the samples behind it, or why there is none.
 type Found = (Result<f64, String>, u64);
@@ -94,10 +95,10 @@ fn part(count: u64, n: u64, none: &str) -> Result<f64, String> {
 
 fn say(value: f64, unit: Unit) -> String {
     match unit {
-        Unit::Time => crate::report::words::micros(value),
+        Unit::Time => rounded::micros(value),
         Unit::Share => crate::report::words::share(value),
         Unit::Count => format!("{value:.0}"),
-        Unit::Rate => crate::report::words::bit_rate(value),
+        Unit::Rate => rounded::bit_rate(value),
     }
 }
 

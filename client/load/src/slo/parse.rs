@@ -2,6 +2,7 @@
 
 use super::{CLASSES, Metric, Op, SHARES, Slo, Unit};
 use crate::result::{Basis, Quantity, Series, class_name};
+use segcast_config::amount;
 use std::fmt;
 use std::str::FromStr;
 
@@ -178,33 +179,32 @@ fn level(series: Series, parts: &[Part<'_>], end: usize) -> Result<Metric, Wrong
     }
 }
 
+/// The bound in the unit of its metric; see [`Slo`].
 fn value(text: &str, unit: Unit) -> Result<f64, String> {
-    let text = text.trim();
+    let bound = match unit {
+        Unit::Time => amount::read_duration(text).map(|time| time.as_nanos() as f64 / 1e3),
+        Unit::Rate => amount::read_bit_rate(text).map(|bits| bits as f64),
+        Unit::Share | Unit::Count => return number(text.trim(), unit),
+    };
+    bound.map_err(|problem| problem.to_string())
+}
+
+/// A share or a count: figures that measure nothing.
+fn number(text: &str, unit: Unit) -> Result<f64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let suffix = suffix.trim();
-    let example = match unit {
-        Unit::Time => "a time such as 20ms, 1.5s or 800us",
-        Unit::Share => "a share such as 0.1%",
-        Unit::Count => "a count such as 3",
-        Unit::Rate => "a rate such as 2Gbit/s or 500Mbit/s",
-    };
+    let is_share = unit == Unit::Share;
+    let example = if is_share { "a share such as 0.1%" } else { "a count such as 3" };
     let bad = || format!("{text:?} is not {example}");
     let number: f64 = number.parse().map_err(|_| bad())?;
-    let scale = match (unit, suffix) {
-        (Unit::Time, "us" | "µs") | (Unit::Count, "") | (Unit::Rate, "bit/s") => 1.0,
-        (Unit::Time, "ms") | (Unit::Rate, "kbit/s") => 1e3,
-        (Unit::Time, "s") | (Unit::Rate, "Mbit/s") => 1e6,
-        (Unit::Rate, "Gbit/s") => 1e9,
-        (Unit::Share, "%") if number <= 100.0 => 0.01,
+    match suffix {
+        "%" if is_share && number <= 100.0 => Ok(number * 0.01),
         // Nothing needs no unit.
-        (_, "") if number == 0.0 => 1.0,
-        _ => return Err(bad()),
-    };
-    if unit == Unit::Count && number.fract() != 0.0 {
-        return Err(bad());
+        "" if is_share && number == 0.0 => Ok(number),
+        "" if !is_share && number.fract() == 0.0 => Ok(number),
+        _ => Err(bad()),
     }
-    Ok(number * scale)
 }
 
 #[cfg(test)]
@@ -266,12 +266,12 @@ mod tests {
         wrong("ttfb.p<=20ms", 6, "\"p\" is no basis");
         wrong("ttfb.pinf<=20ms", 6, "\"pinf\" is no basis");
         wrong("ttfb.mean<=20ms", 6, "\"mean\" is no basis");
-        wrong("ttfb.p99<=20", 11, "a time such as 20ms");
+        wrong("ttfb.p99<=20", 11, "such as \"20 s\"");
         wrong("loss<=0.1", 7, "a share such as 0.1%");
         wrong("loss<=101%", 7, "a share such as 0.1%");
         wrong("loss.p99<=1%", 6, "write it alone");
         wrong("stalls<=1.5", 9, "a count such as 3");
-        wrong("goodput>=2Gb", 10, "a rate such as 2Gbit/s");
+        wrong("goodput>=2Gb/s", 10, "such as \"2 Gbit/s\"");
         wrong("<=20ms", 1, "no metric before");
         wrong(":ttfb.p99<=20ms", 1, "an empty phase");
     }

@@ -1,7 +1,8 @@
 //! A line per second, for files and pipes: words for people, JSON for programs.
 
 use super::{Snapshot, Times, View};
-use crate::report::words::{bit_rate, micros, share};
+use crate::report::words::share;
+use segcast_config::amount::rounded::{bit_rate, micros};
 use std::io::{self, Write};
 
 /// Words.

@@ -2,7 +2,7 @@
 
 use super::terminal::{restore_terminal, take};
 use super::{Snapshot, Times, View};
-use crate::report::words::{bit_rate, count, micros, share};
+use crate::report::words::{count, share};
 use crate::result::generator::CPU_SHARE_MAX;
 use ratatui::Frame;
 use ratatui::backend::{Backend, CrosstermBackend};
@@ -10,6 +10,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Gauge, Row, Sparkline, Table};
+use segcast_config::amount::rounded::{bit_rate, micros};
 use std::collections::VecDeque;
 use std::io::{self, Stderr, stderr};
 

@@ -1,9 +1,10 @@
 //! Tiles, the ledger's bar, and what run this was.
 
 use super::color::Role;
-use crate::report::words::{bit_rate, bytes, count, micros, share};
+use crate::report::words::{count, share};
 use crate::result::{Basis, LoadResult, Quantity, Series, Span};
 use maud::{Markup, html};
+use segcast_config::amount::rounded::{bit_rate, micros, size};
 
 /// The figures that one looks for first.
 pub(super) fn tiles(result: &LoadResult) -> Markup {
@@ -92,7 +93,7 @@ fn datagrams(span: &Span) -> Markup {
     html! {
         @if wire.datagrams_in + wire.datagrams_out > 0 {
             p.soft.small {
-                (count(wire.datagrams_in)) " datagrams came (" (bytes(wire.bytes_in)) "), "
+                (count(wire.datagrams_in)) " datagrams came (" (size(wire.bytes_in)) "), "
                 (count(wire.datagrams_out)) " went; " (count(wire.lost_datagrams)) " asked for again, "
                 (count(wire.reordered_datagrams)) " reordered, " (count(wire.duplicate_datagrams))
                 " twice, " (count(wire.corrupt_datagrams)) " damaged, " (count(wire.stray_datagrams))
@@ -133,7 +134,7 @@ pub(super) fn identity(result: &LoadResult) -> Markup {
         ("Kernel", print.kernel.clone()),
         ("CPUs", machine),
         ("Governor", print.governor.clone().unwrap_or_else(unknown)),
-        ("Memory", print.memory_bytes.map_or_else(unknown, bytes)),
+        ("Memory", print.memory_bytes.map_or_else(unknown, size)),
         ("Clock", print.clock_source.clone().unwrap_or_else(unknown)),
         ("Offloads", print.offloads.clone()),
         ("Form", result.schema.clone()),

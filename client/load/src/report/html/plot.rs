@@ -1,12 +1,13 @@
 //! Line plots as SVG, drawn twice: for wide windows and for narrow ones, in which text would get too small.
 
 use super::color::Role;
-use crate::report::words::{bit_rate, count, micros};
+use crate::report::words::count;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::{
     ChartBuilder, IntoDrawingArea, IntoFont, LineSeries, PathElement, Rectangle, SVGBackend,
 };
 use plotters::style::{Color, TextStyle};
+use segcast_config::amount::rounded::{bit_rate, micros};
 use std::ops::Range;
 
 /// Pixels of the two drawings.

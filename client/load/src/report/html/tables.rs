@@ -1,9 +1,10 @@
 //! The tables of a result.
 
-use crate::report::words::{bit_rate, bytes, count, micros, share};
+use crate::report::words::{count, share};
 use crate::result::quantile::{Latency, SHOWN};
 use crate::result::{Basis, Figures, LoadResult, Quantity, Series, Server, Span};
 use maud::{Markup, html};
+use segcast_config::amount::rounded::{bit_rate, micros, size};
 
 fn mark(holds: Option<bool>) -> Markup {
     html! {
@@ -146,8 +147,8 @@ pub(super) fn server(server: &Server) -> Markup {
                     td { (format!("{:.2} s", process.cpu_s)) }
                     td { (format!("{:.3}", process.cores)) }
                     td { @if let Some(cores) = process.cores_per_gigabit { (format!("{cores:.4}")) } @else { "–" } }
-                    td { (bytes(process.rss_bytes)) }
-                    td { (bytes(process.rss_max_bytes)) }
+                    td { (size(process.rss_bytes)) }
+                    td { (size(process.rss_max_bytes)) }
                     td { (count(process.minor_faults)) }
                     td { (count(process.major_faults)) }
                     td { (process.threads) }
