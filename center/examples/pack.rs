@@ -9,9 +9,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
+use segcast_center::grant::{Client, Limits, issue_grant};
 use segcast_center::ingest::{PackOptions, pack};
 use segcast_center::keys::KeyDir;
+use segcast_keys::file;
 use segcast_store::{Options, Store};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // of a client that is made for it; a client that has a key of its own sends its public one instead.
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let grant = issue_grant(&keys, &Client::fresh()?, &[packed.set], &Limits::default(), now)?;
-    write_grant(&folder.join("grant"), &grant)?;
+    file::create_grant(&folder.join("grant"), &grant)?;
     println!("grant {}", folder.join("grant").display());
     Ok(())
 }

@@ -1,9 +1,7 @@
 //! Access tokens, and the grants that carry them together with title keys (docs/protocol, section 6).
 
-use std::path::Path;
-
+use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::grant::{Grant, GrantedTitle};
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::TOKEN_SETS_MAX;
@@ -11,8 +9,7 @@ use segcast_proto::time::Duration;
 use segcast_proto::token::{self, Claims, TokenError};
 use zeroize::Zeroizing;
 
-use crate::keys::file::{SECRET_MODE, create_text};
-use crate::keys::{KeyDir, KeyFileError, TitleRecord, random};
+use crate::keys::{KeyDir, KeyDirError, TitleRecord, random};
 
 /// What a token allows, besides its sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +43,8 @@ impl Client {
     /// A client whose key pair is made here.
     ///
     /// # Errors
-    /// [`KeyFileError::Random`] when the system has no randomness to give.
-    pub fn fresh() -> Result<Self, KeyFileError> {
+    /// [`KeyDirError::Random`] when the system has no randomness to give.
+    pub fn fresh() -> Result<Self, KeyDirError> {
         let secret = Zeroizing::new(random()?);
         Ok(Self::Secret(StaticSecret::new(*secret)))
     }
@@ -67,7 +64,7 @@ pub enum IssueError {
     Lifetime(Duration),
     /// The keys, or a set that was never packed with them.
     #[error(transparent)]
-    Keys(#[from] KeyFileError),
+    Keys(#[from] KeyDirError),
     /// The token cannot be made.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -110,7 +107,7 @@ pub fn issue_token(
 /// Makes the grant of `sets`: a token, and the title keys of those that are sealed.
 ///
 /// # Errors
-/// [`IssueError`]; [`KeyFileError::UnknownTitle`] within when a set was not packed with these keys.
+/// [`IssueError`]; [`KeyDirError::UnknownTitle`] within when a set was not packed with these keys.
 pub fn issue_grant(
     keys: &KeyDir,
     client: &Client,
@@ -131,23 +128,12 @@ pub fn issue_grant(
         };
         Ok(GrantedTitle { set: *set, key })
     };
-    let titles = sets.iter().map(title).collect::<Result<_, KeyFileError>>()?;
+    let titles = sets.iter().map(title).collect::<Result<_, KeyDirError>>()?;
     Ok(Grant { token, center_key: center.public(), titles, client_secret })
-}
-
-/// Writes the grant to a new file that only its owner may read.
-///
-/// # Errors
-/// [`KeyFileError::Exists`] when there is a file of this name; [`KeyFileError::Io`].
-pub fn write_grant(path: &Path, grant: &Grant) -> Result<(), KeyFileError> {
-    create_text(path, SECRET_MODE, grant.to_json().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use segcast_proto::segment::cipher::TitleKey;
     use segcast_proto::token::{Keyring, verify};
 
@@ -218,19 +204,7 @@ mod tests {
         let short = Limits { lifetime: Duration::from_millis(999), ..limits() };
         assert!(matches!(issue(&[SEALED], &short), IssueError::Lifetime(_)));
         let unknown = issue(&[SetId([5; 16])], &limits());
-        let is_unknown = matches!(unknown, IssueError::Keys(KeyFileError::UnknownTitle { .. }));
+        let is_unknown = matches!(unknown, IssueError::Keys(KeyDirError::UnknownTitle { .. }));
         assert!(is_unknown, "{unknown}");
-    }
-
-    #[test]
-    fn a_grant_is_written_once_and_for_its_owner_alone() {
-        let (folder, keys) = keys();
-        let client = Client::Public([7; 32]);
-        let grant = issue_grant(&keys, &client, &[SEALED], &limits(), NOW).unwrap();
-        let path = folder.path().join("alice.grant");
-        write_grant(&path, &grant).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert_eq!(Grant::from_json(&fs::read_to_string(&path).unwrap()).unwrap(), grant);
-        assert!(matches!(write_grant(&path, &grant), Err(KeyFileError::Exists { .. })));
     }
 }

@@ -1,13 +1,16 @@
 //! What is said when a command fails: the error with its causes, what to do about it, and an exit code.
 
 use segcast_center::ingest::PackError;
-use segcast_center::keys::KeyFileError;
+use segcast_center::keys::KeyDirError;
 use segcast_client::access::AccessError;
 use segcast_client::connection::ConnectionError;
 use segcast_client::fetch::title::TitleError;
 use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
 use segcast_config::ExitCode;
+use segcast_keys::file::KeyFileError;
+use segcast_keys::grant::GrantError;
+use segcast_keys::keytext::KeyTextError;
 use segcast_load::calibrate::CalibrateError;
 use segcast_load::plan::PlanError;
 use segcast_load::result::ResultError;
@@ -15,8 +18,6 @@ use segcast_load::run::RunError;
 use segcast_load::server::ServerError;
 use segcast_load::slo::SloError;
 use segcast_load::view::ViewError;
-use segcast_proto::grant::GrantError;
-use segcast_proto::keytext::KeyTextError;
 use segcast_proto::wire::code::Code;
 use segcast_store::StoreError;
 
@@ -82,6 +83,7 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref::<StoreError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))
+            .or_else(|| cause.downcast_ref::<KeyDirError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<GrantError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref().map(server_look))
             .or_else(|| cause.downcast_ref::<SloError>().map(|_| usage()))

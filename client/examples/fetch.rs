@@ -6,13 +6,13 @@
 
 use std::env::args;
 use std::error::Error;
-use std::fs;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::fetch::{Fetch, FetchConfig, Progress};
-use segcast_proto::grant::Grant;
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_keys::file;
+use segcast_keys::keytext::{self, KeyKind};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = args().skip(1).collect();
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let edge = EdgeAddress { address: address.parse()?, public_key };
 
     // What may be fetched, with which keys, and whose signature to believe.
-    let access = Access::new(Grant::from_json(&fs::read_to_string(grant)?)?, None)?;
+    let access = Access::new(file::read_grant(Path::new(grant))?, None)?;
 
     // With several edges each segment would come from the one that is fastest. The manifest is checked with the center's
     // key, each segment with the manifest, and nothing else is ever written.

@@ -2,7 +2,7 @@
 //!
 //! The operating system's randomness is drawn here and nowhere else in this crate.
 
-use segcast_proto::grant::{Grant, GrantedTitle};
+use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::ids::{SetHandle, SetId};
 use std::net::SocketAddr;
 use zeroize::Zeroizing;

@@ -12,7 +12,7 @@ use std::path::Path;
 use segcast_config::ExitCode;
 use segcast_edge::Server;
 use segcast_edge::config::{Admin, Config};
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_keys::keytext::{self, KeyKind};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = args().skip(1);

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use segcast_keys::keytext::{self, KeyKind, KeyTextError, TEXT_MAX};
 use segcast_proto::handshake::StaticSecret;
-use segcast_proto::keytext::{self, KeyKind, KeyTextError, TEXT_MAX};
 use zeroize::Zeroizing;
 
 use crate::limits;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore as _;
 use segcast_client::access::{Access, EdgeAddress};
-use segcast_proto::grant::{Grant, GrantedTitle};
+use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::handshake::StaticSecret;
 
 use super::Args;

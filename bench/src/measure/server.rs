@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use segcast_keys::keytext::{self, KeyKind};
 use segcast_lab::netns::Namespace;
-use segcast_proto::keytext::{self, KeyKind};
 
 use super::cpu::CpuClocks;
 use super::pinned::on_core;

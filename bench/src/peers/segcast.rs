@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::{ConnectionConfig, Connections, now};
 use segcast_client::fetch;
-use segcast_proto::grant::Grant;
+use segcast_keys::grant::Grant;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::session::client::{ClientEvent, Fetched};

@@ -20,7 +20,7 @@ use segcast_proto::segment::manifest::{Description, ManifestBuilder, Protection}
 use segcast_proto::time::Duration;
 use segcast_store::{SetWriter, Store, StoreError};
 
-use crate::keys::{KeyDir, KeyFileError, TitleRecord, random};
+use crate::keys::{KeyDir, KeyDirError, TitleRecord, random};
 
 mod entries;
 mod pipeline;
@@ -87,7 +87,7 @@ pub enum PackError {
     Geometry(#[from] GeometryError),
     /// The keys.
     #[error(transparent)]
-    Keys(#[from] KeyFileError),
+    Keys(#[from] KeyDirError),
     /// The store: full, or refused by the system.
     #[error(transparent)]
     Store(#[from] StoreError),

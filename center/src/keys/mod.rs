@@ -14,17 +14,46 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use segcast_keys::file::{self, KeyFileError};
+use segcast_keys::keytext::KeyKind;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
-use segcast_proto::keytext::KeyKind;
 use segcast_proto::segment::cipher::TitleKey;
 use zeroize::Zeroizing;
 
-/// One key in one file.
-pub mod file;
-
-pub use file::KeyFileError;
+/// What is wrong with the directory of keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyDirError {
+    /// A file in it.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// A public key that is not that of the secret beside it.
+    #[error(
+        "{}: is not the public key of {}; remove it, it is written again from the secret",
+        .public.display(), .secret.display()
+    )]
+    Mismatch {
+        /// The public key's file.
+        public: PathBuf,
+        /// The secret key's file.
+        secret: PathBuf,
+    },
+    /// A set that was never packed with these keys.
+    #[error(
+        "set {set} is not known here: neither {set}.key nor {set}.clear is in {}",
+        .folder.display()
+    )]
+    UnknownTitle {
+        /// The set asked for.
+        set: SetId,
+        /// Where its file would be.
+        folder: PathBuf,
+    },
+    /// The system has no randomness.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
 
 /// What the files hold of a packed set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +83,8 @@ impl KeyDir {
     /// Opens the directory, and makes it (mode 0700) when it is not there.
     ///
     /// # Errors
-    /// [`KeyFileError::Io`].
-    pub fn open(root: &Path) -> Result<Self, KeyFileError> {
+    /// [`KeyDirError`].
+    pub fn open(root: &Path) -> Result<Self, KeyDirError> {
         let keys = Self { root: root.to_owned() };
         for folder in [root, &keys.titles()] {
             DirBuilder::new()
@@ -70,8 +99,8 @@ impl KeyDir {
     /// The center's signing key.
     ///
     /// # Errors
-    /// [`KeyFileError`].
-    pub fn center(&self) -> Result<SigningKey, KeyFileError> {
+    /// [`KeyDirError`].
+    pub fn center(&self) -> Result<SigningKey, KeyDirError> {
         let derive = |seed: &[u8; 32]| SigningKey::from_seed(seed).public();
         let kinds = (KeyKind::CenterSecret, KeyKind::CenterPublic);
         let (seed, _) = self.pair("center", kinds, derive)?;
@@ -81,16 +110,16 @@ impl KeyDir {
     /// An edge's Noise keys.
     ///
     /// # Errors
-    /// [`KeyFileError`].
-    pub fn edge(&self) -> Result<KeyPair, KeyFileError> {
+    /// [`KeyDirError`].
+    pub fn edge(&self) -> Result<KeyPair, KeyDirError> {
         self.x25519("edge", (KeyKind::EdgeSecret, KeyKind::EdgePublic))
     }
 
     /// A client's Noise keys.
     ///
     /// # Errors
-    /// [`KeyFileError`].
-    pub fn client(&self) -> Result<KeyPair, KeyFileError> {
+    /// [`KeyDirError`].
+    pub fn client(&self) -> Result<KeyPair, KeyDirError> {
         self.x25519("client", (KeyKind::ClientSecret, KeyKind::ClientPublic))
     }
 
@@ -103,30 +132,31 @@ impl KeyDir {
     /// Keeps what `set` was packed with.
     ///
     /// # Errors
-    /// [`KeyFileError`]; [`KeyFileError::Exists`] when there is a record of this set.
-    pub fn record_title(&self, set: SetId, record: &TitleRecord) -> Result<(), KeyFileError> {
+    /// [`KeyDirError`]; [`KeyFileError::Exists`] when there is a record of this set.
+    pub fn record_title(&self, set: SetId, record: &TitleRecord) -> Result<(), KeyDirError> {
         match record {
             TitleRecord::Sealed(key) => {
-                file::create(&self.title_path(set), KeyKind::Title, key.as_bytes())
+                file::create(&self.title_path(set), KeyKind::Title, key.as_bytes())?;
             }
-            TitleRecord::Clear => file::create_text(&self.clear_path(set), file::SECRET_MODE, b""),
+            TitleRecord::Clear => file::create_mark(&self.clear_path(set))?,
         }
+        Ok(())
     }
 
     /// What `set` was packed with.
     ///
     /// # Errors
-    /// [`KeyFileError::UnknownTitle`] when there is no record of it; any other when it cannot be read.
-    pub fn title(&self, set: SetId) -> Result<TitleRecord, KeyFileError> {
+    /// [`KeyDirError::UnknownTitle`] when there is no record of it; any other when it cannot be read.
+    pub fn title(&self, set: SetId) -> Result<TitleRecord, KeyDirError> {
         match file::read(&self.title_path(set), KeyKind::Title) {
             Ok(key) => Ok(TitleRecord::Sealed(TitleKey::new(*key))),
             Err(error) if error.is_not_found() && self.clear_path(set).exists() => {
                 Ok(TitleRecord::Clear)
             }
             Err(error) if error.is_not_found() => {
-                Err(KeyFileError::UnknownTitle { set, folder: self.titles() })
+                Err(KeyDirError::UnknownTitle { set, folder: self.titles() })
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -138,7 +168,7 @@ impl KeyDir {
         self.titles().join(format!("{set}.clear"))
     }
 
-    fn x25519(&self, stem: &str, kinds: (KeyKind, KeyKind)) -> Result<KeyPair, KeyFileError> {
+    fn x25519(&self, stem: &str, kinds: (KeyKind, KeyKind)) -> Result<KeyPair, KeyDirError> {
         let derive = |secret: &[u8; 32]| StaticSecret::new(*secret).public();
         let (secret, public) = self.pair(stem, kinds, derive)?;
         Ok(KeyPair { secret: StaticSecret::new(*secret), public })
@@ -150,23 +180,23 @@ impl KeyDir {
         stem: &str,
         (secret_kind, public_kind): (KeyKind, KeyKind),
         derive: impl Fn(&[u8; 32]) -> [u8; 32],
-    ) -> Result<(Zeroizing<[u8; 32]>, [u8; 32]), KeyFileError> {
+    ) -> Result<(Zeroizing<[u8; 32]>, [u8; 32]), KeyDirError> {
         let secret_path = self.root.join(format!("{stem}.key"));
         let public_path = self.root.join(format!("{stem}.pub"));
         let secret = read_or_create(&secret_path, secret_kind, || random().map(Zeroizing::new))?;
         let public = derive(&secret);
         let stored = read_or_create(&public_path, public_kind, || Ok(Zeroizing::new(public)))?;
         if *stored != public {
-            return Err(KeyFileError::Mismatch { public: public_path, secret: secret_path });
+            return Err(KeyDirError::Mismatch { public: public_path, secret: secret_path });
         }
         Ok((secret, public))
     }
 }
 
 /// Fresh random bytes from the operating system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyFileError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyDirError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(KeyFileError::Random)?;
+    getrandom::fill(&mut bytes).map_err(KeyDirError::Random)?;
     Ok(bytes)
 }
 
@@ -174,15 +204,15 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyFileError> {
 fn read_or_create(
     path: &Path,
     kind: KeyKind,
-    make: impl FnOnce() -> Result<Zeroizing<[u8; 32]>, KeyFileError>,
-) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
+    make: impl FnOnce() -> Result<Zeroizing<[u8; 32]>, KeyDirError>,
+) -> Result<Zeroizing<[u8; 32]>, KeyDirError> {
     match file::read(path, kind) {
         Err(error) if error.is_not_found() => {}
-        found => return found,
+        found => return Ok(found?),
     }
     match file::create(path, kind, make()?.as_slice()) {
-        Ok(()) | Err(KeyFileError::Exists { .. }) => file::read(path, kind),
-        Err(error) => Err(error),
+        Ok(()) | Err(KeyFileError::Exists { .. }) => Ok(file::read(path, kind)?),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -191,7 +221,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    use segcast_proto::keytext;
+    use segcast_keys::keytext;
 
     use super::*;
 
@@ -232,7 +262,7 @@ mod tests {
         assert_eq!(keys.edge().unwrap().public, public);
         let foreign = keytext::format(KeyKind::EdgePublic, &[9; 32]);
         fs::write(keys.root.join("edge.pub"), foreign.as_bytes()).unwrap();
-        assert!(matches!(keys.edge(), Err(KeyFileError::Mismatch { .. })));
+        assert!(matches!(keys.edge(), Err(KeyDirError::Mismatch { .. })));
     }
 
     #[test]
@@ -241,7 +271,7 @@ mod tests {
         keys.center().unwrap();
         let path = keys.root.join("center.key");
         fs::write(&path, "segcast-center-secret:AAAA\n").unwrap();
-        assert!(matches!(keys.center(), Err(KeyFileError::Text { .. })));
+        assert!(matches!(keys.center(), Err(KeyDirError::File(KeyFileError::Text { .. }))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "segcast-center-secret:AAAA\n");
     }
 
@@ -256,9 +286,9 @@ mod tests {
         assert_eq!(keys.title(clear).unwrap(), TitleRecord::Clear);
         assert_eq!(mode(&keys.title_path(sealed)), 0o600);
         let again = keys.record_title(sealed, &TitleRecord::Sealed(TitleKey::new([4; 16])));
-        assert!(matches!(again, Err(KeyFileError::Exists { .. })));
+        assert!(matches!(again, Err(KeyDirError::File(KeyFileError::Exists { .. }))));
         assert_eq!(keys.title(sealed).unwrap(), record);
         let unknown = keys.title(SetId([5; 16])).unwrap_err();
-        assert!(matches!(unknown, KeyFileError::UnknownTitle { .. }), "{unknown}");
+        assert!(matches!(unknown, KeyDirError::UnknownTitle { .. }), "{unknown}");
     }
 }

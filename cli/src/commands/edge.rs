@@ -9,7 +9,7 @@ use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Config, LogFormat, LogLevel};
 use segcast_edge::{Server, Supervisor};
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_keys::keytext::{self, KeyKind};
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -8,15 +8,15 @@ use crate::logging::{self, LogArgs};
 use crate::terminal::Meter;
 use anyhow::Context;
 use clap::Args;
-use segcast_center::keys::file;
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
 use segcast_config::ExitCode;
 use segcast_config::amount::{self, rounded};
-use segcast_proto::grant::{GRANT_MAX, Grant};
+use segcast_keys::file;
+use segcast_keys::grant::{GRANT_MAX, Grant};
+use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
-use segcast_proto::keytext::KeyKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn one_key_serves_all_edges_or_each_has_its_own() {
         let key = |byte: u8| {
-            let text = segcast_proto::keytext::format(KeyKind::EdgePublic, &[byte; 32]);
+            let text = segcast_keys::keytext::format(KeyKind::EdgePublic, &[byte; 32]);
             text.trim_end().to_owned()
         };
         let two = ["127.0.0.1".to_owned(), "127.0.0.2".to_owned()];

@@ -2,9 +2,9 @@
 
 use super::token::fresh_secret;
 use clap::Args;
-use segcast_center::keys::file;
 use segcast_config::ExitCode;
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_keys::file;
+use segcast_keys::keytext::{self, KeyKind};
 use std::path::PathBuf;
 
 /// Arguments of `segcast key`.

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Args;
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_keys::keytext::{self, KeyKind};
 use std::path::{Path, PathBuf};
 
 /// The directory of keys.

@@ -4,13 +4,14 @@ use super::keys::{KeysArg, public_key};
 use crate::logging::{self, LogArgs};
 use crate::words;
 use clap::Args;
-use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
+use segcast_center::grant::{Client, Limits, issue_grant};
 use segcast_center::keys::KeyDir;
 use segcast_config::ExitCode;
 use segcast_config::amount::{self, rounded};
+use segcast_keys::file;
+use segcast_keys::keytext::KeyKind;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
-use segcast_proto::keytext::KeyKind;
 use segcast_sysio::clock::unix_seconds;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
         Limits { lifetime: args.lifetime, rate_cap_kbits: args.rate, sessions: args.sessions };
     let keys = KeyDir::open(&args.keys.keys)?;
     let grant = issue_grant(&keys, &client, &args.set, &limits, unix_seconds())?;
-    write_grant(&args.out, &grant)?;
+    file::create_grant(&args.out, &grant)?;
     let secret = match client {
         Client::Public(_) => "the client's own key is needed with it",
         Client::Secret(_) => "it holds the client's secret key: keep it as secret as the titles",

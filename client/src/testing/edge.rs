@@ -3,8 +3,8 @@
 use super::{CENTER_SEED, Packed};
 use crate::access::{Access, EdgeAddress};
 use crate::connection::now;
+use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::grant::{Grant, GrantedTitle};
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
 use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::limits::TRAIN_MAX;

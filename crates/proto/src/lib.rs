@@ -13,14 +13,11 @@ pub mod congestion;
 pub mod crypto;
 pub mod faults;
 /// What a client needs to fetch and open titles, as JSON.
-#[cfg(feature = "grant")]
-pub mod grant;
 /// HELLO, COOKIE, WELCOME: Noise IK with mac1 and cookie.
 pub mod handshake;
 /// Names of sets, objects and sessions.
 pub mod ids;
 /// Keys as lines of text.
-pub mod keytext;
 /// Every bound of the protocol, with its unit and the arithmetic behind it.
 pub mod limits;
 /// Spacing of trains.

@@ -1,18 +1,17 @@
 //! An edge inside the test's own process: a store with one set, keys, a configuration, and clients.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use segcast_config::ExitCode;
 use segcast_edge::Server;
 use segcast_edge::config::{Admin, Config, Io};
+use segcast_keys::file;
+use segcast_keys::keytext::KeyKind;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::{ObjectNumber, SetId};
-use segcast_proto::keytext::{self, KeyKind};
 use segcast_proto::limits::SEGMENT_UNIT;
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::token::mint;
@@ -93,10 +92,7 @@ impl World {
 
     /// Writes an edge's secret key, for its owner alone.
     fn write_secret(&self, name: &str, secret: &[u8; 32]) {
-        let text = keytext::format(KeyKind::EdgeSecret, secret);
-        let mut file = std::fs::File::options();
-        let file = file.write(true).create_new(true).mode(0o600).open(self.path(name));
-        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("key");
+        file::create(&self.path(name), KeyKind::EdgeSecret, secret).expect("key");
     }
 
     /// Puts a center's public key where the edge looks.
@@ -104,9 +100,8 @@ impl World {
     /// # Panics
     /// When that fails.
     pub fn trust(&self, name: &str, center: &SigningKey) {
-        let text = keytext::format(KeyKind::CenterPublic, &center.public());
-        let file = self.path("centers").join(format!("{name}.pub"));
-        std::fs::write(file, text.as_bytes()).expect("key");
+        let path = self.path("centers").join(format!("{name}.pub"));
+        file::create(&path, KeyKind::CenterPublic, &center.public()).expect("key");
     }
 
     /// An edge on loopback, two shards, ports that the kernel chooses: first IPv4, then IPv6.

@@ -3,7 +3,7 @@
 
 use crate::commands::io::IoArg;
 use anyhow::Context;
-use segcast_proto::keytext::{self, KeyKind};
+use segcast_keys::keytext::{self, KeyKind};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

@@ -20,7 +20,7 @@ use edge_process::EdgeProcess;
 use figures::Figures;
 use measure::{Measured, Measurement};
 use media::Media;
-use segcast_center::grant::{Client, Limits, issue_grant, write_grant};
+use segcast_center::grant::{Client, Limits, issue_grant};
 use segcast_center::ingest::{PackOptions, PackReport, pack_reader};
 use segcast_center::keys::KeyDir;
 use segcast_client::access::{Access, EdgeAddress};
@@ -28,6 +28,7 @@ use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{self, Fetch, FetchConfig, FetchError};
 use segcast_config::ExitCode;
 use segcast_config::amount::rounded;
+use segcast_keys::file;
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
 use std::path::{Path, PathBuf};
@@ -169,7 +170,7 @@ impl Demo<'_> {
         };
         let grant = issue_grant(keys, &Client::fresh()?, &[packed.set], &limits, unix_seconds())?;
         let path = self.folder.join("client.grant");
-        write_grant(&path, &grant)?;
+        file::create_grant(&path, &grant)?;
         self.say("4  a grant: a token signed for this client's key, and the title key");
         read_access(&path, None)
     }

@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_client::access::Access;
+use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::grant::{Grant, GrantedTitle};
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::segment::digest::Digester;

@@ -8,7 +8,7 @@ use super::{Observer, RunConfig, Subject};
 use crate::plan::{Pace, Phase, PhaseKind, Plan, Target, Title, Workload};
 use crate::record::{Interval, Ledger, Unoffered};
 use segcast_client::access::{Access, EdgeAddress};
-use segcast_proto::grant::Grant;
+use segcast_keys::grant::Grant;
 use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::time::{Duration, Instant};
 use std::collections::BTreeMap;

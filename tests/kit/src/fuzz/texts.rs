@@ -2,9 +2,9 @@
 
 use super::script::{Script, Steps};
 use super::seed::Seed;
-use segcast_proto::grant::{Grant, GrantedTitle};
+use segcast_keys::grant::{Grant, GrantedTitle};
+use segcast_keys::keytext::{self, KeyKind};
 use segcast_proto::ids::SetId;
-use segcast_proto::keytext::{self, KeyKind};
 use segcast_proto::segment::cipher::TitleKey;
 
 /// Reads `data` as a key of every kind, a set id, or a grant.

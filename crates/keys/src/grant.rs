@@ -1,19 +1,19 @@
-//! A grant: what a client needs to fetch and open titles, as one JSON file (feature `grant`).
+//! A grant: what a client needs to fetch and open titles, as one JSON text.
 //!
-//! The center writes it, the client reads it. It holds secrets: the file's mode is 0600. Keys in it are
+//! The center writes it, the client reads it. It holds secrets: see [`crate::file`] for its mode. Keys in it are
 //! the texts of [`crate::keytext`]; unknown fields are refused, since a misspelt one would be ignored silently.
 
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use segcast_proto::ids::{BadSetId, SetId};
+use segcast_proto::limits::{TOKEN_MAX, TOKEN_SETS_MAX};
+use segcast_proto::segment::cipher::TitleKey;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::ids::{BadSetId, SetId};
 use crate::keytext::{self, KeyKind, KeyTextError};
-use crate::limits::{TOKEN_MAX, TOKEN_SETS_MAX};
-use crate::segment::cipher::TitleKey;
 
 /// The longest grant, bytes of JSON: a token, 16 titles and two keys take under 4 KiB.
 pub const GRANT_MAX: usize = 16 << 10;

@@ -1,6 +1,6 @@
 //! Keys as one line of text: `segcast-<kind>:<base64>`, as they stand in key files and grants.
 //!
-//! Center, edge and client all read them; only the text is handled here, files are the caller's. The kind is
+//! Center, edge and client all read them; only the text is handled here, its file in [`crate::file`]. The kind is
 //! part of the line, so that a key in the wrong place is told from a right one. Errors never show key bytes.
 
 use base64::Engine as _;
