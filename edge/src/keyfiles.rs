@@ -1,10 +1,9 @@
-//! Reads the edge's secret key and the centers' public keys from files.
+//! Which keys an edge has: its own secret, and the public keys of the centers that it believes.
 
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use segcast_keys::keytext::{self, KeyKind, KeyTextError, TEXT_MAX};
+use segcast_keys::file::{self, KeyFileError};
+use segcast_keys::keytext::KeyKind;
 use segcast_proto::handshake::StaticSecret;
 use zeroize::Zeroizing;
 
@@ -16,22 +15,9 @@ const PUBLIC_SUFFIX: &str = "pub";
 /// A key cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file or directory cannot be read.
-    #[error("{}: cannot read it: {reason}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// The system's words.
-        reason: std::io::Error,
-    },
-    /// The file is no such key.
-    #[error("{}: {reason}", path.display())]
-    Malformed {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong, and what would be right.
-        reason: KeyTextError,
-    },
+    /// A file cannot be read, is no such key, or is a secret that others can read.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
     /// No public key in all of `center_keys`.
     #[error(
         "center_keys: no center key in {places}: the edge would refuse every client; put the center's public key there, as NAME.{PUBLIC_SUFFIX}"
@@ -45,21 +31,12 @@ pub enum KeyError {
     TooManyCenters,
 }
 
-/// The edge's secret key. A file that others can read is used, with a warning.
+/// The edge's secret key.
 ///
 /// # Errors
-/// [`KeyError`].
+/// [`KeyError::File`]; a file that others can read is refused.
 pub(crate) fn edge_secret(path: &Path) -> Result<StaticSecret, KeyError> {
-    let unreadable = |reason| KeyError::Unreadable { path: path.to_owned(), reason };
-    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        let mode = format_args!("{:o}", mode & 0o777);
-        tracing::warn!(path = %path.display(), mode, "others can read the edge's secret key: chmod 600 it");
-    }
-    let text = read(path)?;
-    let key = keytext::parse(KeyKind::EdgeSecret, &text)
-        .map_err(|reason| KeyError::Malformed { path: path.to_owned(), reason })?;
-    Ok(StaticSecret::new(*key))
+    Ok(StaticSecret::new(*file::read(path, KeyKind::EdgeSecret)?))
 }
 
 /// The public keys in `places`: files, and in directories every `*.pub`. Each once, in order of their paths.
@@ -71,9 +48,7 @@ pub(crate) fn centers(places: &[PathBuf]) -> Result<Vec<[u8; 32]>, KeyError> {
     for place in places {
         let files = if place.is_dir() { public_files(place)? } else { vec![place.clone()] };
         for file in files {
-            let text = read(&file)?;
-            let key: Zeroizing<[u8; 32]> = keytext::parse(KeyKind::CenterPublic, &text)
-                .map_err(|reason| KeyError::Malformed { path: file, reason })?;
+            let key: Zeroizing<[u8; 32]> = file::read(&file, KeyKind::CenterPublic)?;
             if !keys.contains(&*key) {
                 keys.push(*key);
             }
@@ -90,10 +65,10 @@ pub(crate) fn centers(places: &[PathBuf]) -> Result<Vec<[u8; 32]>, KeyError> {
 }
 
 fn public_files(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
-    let unreadable = |reason| KeyError::Unreadable { path: directory.to_owned(), reason };
+    let unreadable = || KeyFileError::io(directory, "list it");
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+    for entry in std::fs::read_dir(directory).map_err(unreadable())? {
+        let path = entry.map_err(unreadable())?.path();
         if path.extension().is_some_and(|extension| extension == PUBLIC_SUFFIX) {
             files.push(path);
         }
@@ -105,17 +80,13 @@ fn public_files(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
     Ok(files)
 }
 
-/// The text of a key file. What is longer than a key is cut, and then is no key.
-fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
-    let unreadable = |reason| KeyError::Unreadable { path: path.to_owned(), reason };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = Zeroizing::new(String::with_capacity(TEXT_MAX + 1));
-    file.take(TEXT_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use segcast_keys::keytext;
+
     use super::*;
 
     fn public(directory: &Path, name: &str, byte: u8) -> PathBuf {
@@ -152,7 +123,7 @@ mod tests {
         assert!(matches!(centers(&places), Err(KeyError::NoCenter { .. })));
         assert!(matches!(
             centers(&[directory.path().join("x.pub")]),
-            Err(KeyError::Unreadable { .. })
+            Err(KeyError::File(KeyFileError::Io { .. }))
         ));
     }
 
@@ -160,10 +131,22 @@ mod tests {
     fn a_public_key_is_no_edge_key() {
         let directory = tempfile::tempdir().expect("tempdir");
         let path = public(directory.path(), "edge.key", 1);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("chmod");
         let error = edge_secret(&path).expect_err("wrong kind").to_string();
         assert!(error.contains("segcast-edge-secret"), "{error}");
-        std::fs::write(&path, keytext::format(KeyKind::EdgeSecret, &[7; 32]).as_bytes())
-            .expect("write");
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = directory.path().join("edge.key");
+        file::create(&path, KeyKind::EdgeSecret, &[7; 32]).expect("created");
         assert_eq!(edge_secret(&path).expect("key").expose(), &[7; 32]);
+        for mode in [0o640, 0o604, 0o660] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("chmod");
+            let error = edge_secret(&path).expect_err("others can read it").to_string();
+            let advice = format!("chmod 600 {}", path.display());
+            assert!(error.contains(&format!("{mode:04o}")) && error.contains(&advice), "{error}");
+        }
     }
 }
