@@ -9,7 +9,6 @@ use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
 use segcast_config::ExitCode;
 use segcast_keys::file::KeyFileError;
-use segcast_keys::grant::GrantError;
 use segcast_keys::keytext::KeyTextError;
 use segcast_load::calibrate::CalibrateError;
 use segcast_load::plan::PlanError;
@@ -84,7 +83,6 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyDirError>().map(|_| keys()))
-            .or_else(|| cause.downcast_ref::<GrantError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref().map(server_look))
             .or_else(|| cause.downcast_ref::<SloError>().map(|_| usage()))
             .or_else(|| cause.downcast_ref().map(view))

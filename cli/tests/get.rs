@@ -4,6 +4,7 @@ use segcast_kit::process::{
     SEGMENT, World, fail, interrupt, json, kill, segcast, succeed, wait_until,
 };
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 /// Slow enough to be caught half-way: at this rate a title of 60 segments takes some 5 s.
@@ -167,4 +168,18 @@ fn a_set_that_the_grant_does_not_name_is_refused_before_the_network_is_used() {
         5,
     );
     assert!(said.contains(&title.set), "{said}");
+}
+
+#[test]
+fn a_grant_that_others_can_read_is_refused_with_what_to_do() {
+    let world = World::new();
+    let title = world.pack(3);
+    let grant = world.grant(&title, &[]);
+    let edge = world.edge("127.0.0.1:0", "auto");
+    fs::set_permissions(&grant, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = fail(&mut world.get(&[&edge], &grant, "out"), 5);
+    let advice = format!("chmod 600 {}", grant.display());
+    assert!(said.contains("mode 0644") && said.contains(&advice), "{said}");
+    fs::set_permissions(&grant, fs::Permissions::from_mode(0o600)).unwrap();
+    succeed(&mut world.get(&[&edge], &grant, "out"));
 }

@@ -1,7 +1,7 @@
 //! `segcast get`: fetches a title into a file.
 
 use super::io::IoArg;
-use super::keys::{public_key, read_small};
+use super::keys::public_key;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
@@ -14,7 +14,6 @@ use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Rep
 use segcast_config::ExitCode;
 use segcast_config::amount::{self, rounded};
 use segcast_keys::file;
-use segcast_keys::grant::{GRANT_MAX, Grant};
 use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -100,23 +99,11 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// Reads a grant file, and the client's key where it lies elsewhere.
+/// Reads a grant file, and the client's key where it lies elsewhere; either is refused when others can read it.
 pub(crate) fn read_access(grant: &Path, client_key: Option<&Path>) -> anyhow::Result<Access> {
-    warn_if_others_can_read(grant);
-    let text = read_small(grant, GRANT_MAX)?;
-    let grant = Grant::from_json(&text).with_context(|| grant.display().to_string())?;
+    let grant = file::read_grant(grant)?;
     let secret = client_key.map(|path| file::read(path, KeyKind::ClientSecret)).transpose()?;
     Ok(Access::new(grant, secret)?)
-}
-
-/// A grant holds secrets; one that came from elsewhere may have lost its mode on the way.
-fn warn_if_others_can_read(grant: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(grant).map_or(0, |found| found.permissions().mode() & 0o777);
-    if mode & 0o077 != 0 {
-        let grant = grant.display();
-        tracing::warn!(%grant, mode = format!("{mode:o}"), "others can read it: chmod 600");
-    }
 }
 
 /// Addresses with their keys: one key for all, or one for each.

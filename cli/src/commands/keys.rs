@@ -1,7 +1,7 @@
 //! Keys on the command line: where the key directory is, and public keys given as text or as a file.
 
-use anyhow::Context;
 use clap::Args;
+use segcast_keys::file;
 use segcast_keys::keytext::{self, KeyKind};
 use std::path::{Path, PathBuf};
 
@@ -18,19 +18,7 @@ pub(crate) fn public_key(kind: KeyKind, text_or_file: &str) -> anyhow::Result<[u
     if text_or_file.starts_with("segcast-") && !Path::new(text_or_file).exists() {
         return Ok(*keytext::parse(kind, text_or_file)?);
     }
-    let text = read_small(Path::new(text_or_file), keytext::TEXT_MAX)?;
-    Ok(*keytext::parse(kind, &text).with_context(|| text_or_file.to_owned())?)
-}
-
-/// The text of a file that has at most `max` bytes.
-pub(crate) fn read_small(path: &Path, max: usize) -> anyhow::Result<zeroize::Zeroizing<String>> {
-    use std::io::Read;
-    let name = || format!("could not read {}", path.display());
-    let file = std::fs::File::open(path).with_context(name)?;
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(max + 1));
-    file.take(max as u64 + 1).read_to_string(&mut text).with_context(name)?;
-    anyhow::ensure!(text.len() <= max, "{}: longer than {max} bytes", path.display());
-    Ok(text)
+    Ok(*file::read(Path::new(text_or_file), kind)?)
 }
 
 #[cfg(test)]
@@ -48,14 +36,5 @@ mod tests {
         assert_eq!(public_key(KeyKind::EdgePublic, text.trim_end()).unwrap(), [7; 32]);
         assert!(public_key(KeyKind::CenterPublic, text.trim_end()).is_err());
         assert!(public_key(KeyKind::EdgePublic, "no-such-file").is_err());
-    }
-
-    #[test]
-    fn a_file_that_is_too_long_is_no_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("long");
-        std::fs::write(&file, vec![b'x'; 1000]).unwrap();
-        assert!(read_small(&file, 999).is_err());
-        assert!(read_small(&file, 1000).is_ok());
     }
 }
