@@ -31,6 +31,8 @@ enum Command {
     Token(commands::token::TokenArgs),
     /// Fetch a title into a file
     Get(commands::get::GetArgs),
+    /// Look for damage in a store, and remove sets from it
+    Store(commands::store::StoreArgs),
     /// Load an edge with many sessions, and say what became of every segment
     Load(Box<commands::load::LoadArgs>),
     /// Make a client's own key pair, so that its secret never leaves it
@@ -44,6 +46,7 @@ fn main() -> std::process::ExitCode {
         Command::Edge(args) => commands::edge::run(&args),
         Command::Token(args) => commands::token::run(&args),
         Command::Get(args) => commands::get::run(&args),
+        Command::Store(args) => commands::store::run(&args),
         Command::Load(args) => commands::load::run(&args),
         Command::Key(args) => commands::key::run(&args),
     };

@@ -8,4 +8,5 @@ pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod pack;
+pub(crate) mod store;
 pub(crate) mod token;

@@ -16,7 +16,7 @@ pub enum ExitCode {
     Network = 4,
     /// Keys, token or grant: missing, malformed, or they do not allow it.
     NotAllowed = 5,
-    /// No edge had the bytes that the signed manifest describes.
+    /// No edge had the bytes that the signed manifest describes, or a store has not those that were packed.
     WrongBytes = 6,
     /// A load missed an objective.
     ObjectiveMissed = 10,
@@ -43,7 +43,7 @@ Exit codes:
     3  a local file, folder or store: taken, foreign, full, unreadable
     4  the network: no edge answered or made progress, an address cannot be bound
     5  keys, token or grant: missing, malformed, or they do not allow it
-    6  no edge had the bytes that the manifest describes
+    6  wrong bytes: no edge had those of the manifest, or a store not those that were packed
    10  a load missed an objective (--slo)
    11  a load measured its own generator: inconclusive
   130  ended by Ctrl-C

@@ -192,6 +192,23 @@ pub enum BadSegment {
     Twice,
 }
 
+impl Damage {
+    /// The set that is damaged, where it is a set.
+    #[must_use]
+    pub const fn set(&self) -> Option<SetId> {
+        match self {
+            Self::SetFile { set, .. }
+            | Self::Missing { set, .. }
+            | Self::OverLimit { set, .. }
+            | Self::Data { set, .. } => Some(*set),
+            Self::SegmentFile { .. }
+            | Self::FileLength { .. }
+            | Self::Unreadable { .. }
+            | Self::StrangeFile { .. } => None,
+        }
+    }
+}
+
 fn for_bytes(bytes: u64) -> String {
     if bytes == 0 { String::new() } else { format!(" needs {bytes} bytes") }
 }
