@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
 use crate::amount::{self, Problem};
 
@@ -217,24 +218,9 @@ impl Field for PathBuf {
     }
 
     fn show(&self) -> String {
-        quoted(&self.display().to_string())
+        // A basic string (toml.io, v1.0.0, "String") stays on one line, whatever is in it.
+        TomlStringBuilder::new(&self.display().to_string()).as_basic().to_toml_value()
     }
-}
-
-/// `text` as a basic string of TOML (toml.io, v1.0.0, "String"), on one line: Rust's own escapes are others.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out += "\\n",
-            '\t' => out += "\\t",
-            '\r' => out += "\\r",
-            _ if c.is_control() => out += &format!("\\u{:04X}", u32::from(c)),
-            _ => out.push(c),
-        }
-    }
-    out + "\""
 }
 
 impl<T: Field> Field for Vec<T> {
