@@ -1,6 +1,6 @@
 //! The handshake: HELLO, COOKIE and WELCOME around `Noise_IK_25519_AESGCM_SHA256` (section 5).
 //!
-//! A server does nothing expensive before it has seen the right length and mac1 ([`HelloView`]), and before
+//! A server does nothing expensive before it has seen the right length and mac1 (`HelloView`), and before
 //! the cookie when it is busy. Randomness is a seed given by the caller, so that handshakes can be repeated in tests.
 
 /// The client's side.
