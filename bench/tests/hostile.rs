@@ -7,8 +7,8 @@ use segcast_kit::needs::{self, Need, trial};
 use segcast_kit::process::segcast_binary;
 use serde_json::Value;
 
-const ON_LOOPBACK: [Need; 1] = [two_cores];
-const ON_VETH: [Need; 3] = [two_cores, needs::namespaces, needs::iproute2];
+const ON_LOOPBACK: [Need; 1] = [needs::two_cores];
+const ON_VETH: [Need; 3] = [needs::two_cores, needs::namespaces, needs::iproute2];
 
 fn main() {
     needs::main(vec![
@@ -16,13 +16,6 @@ fn main() {
         trial("on_veth_every_kind_is_in_the_books", &ON_VETH, || books("veth")),
         trial("wrong_arguments_are_named", &[], wrong_arguments_are_named),
     ]);
-}
-
-fn two_cores() -> Result<(), String> {
-    match segcast_sysio::cpu::allowed_cores() {
-        Ok(cores) if cores.len() > 1 => Ok(()),
-        other => Err(format!("two cores ({other:?})")),
-    }
 }
 
 fn hostile(arguments: &[&str]) -> (bool, String, String) {

@@ -12,7 +12,7 @@ use segcast_kit::process::segcast_binary;
 use segcast_lab::bpf::TrainFilter;
 use segcast_proto::limits::PENDING_TIME;
 
-const NEEDS: [Need; 5] = [needs::tap, needs::iproute2, needs::io_uring, bpf, two_cores];
+const NEEDS: [Need; 5] = [needs::tap, needs::iproute2, needs::io_uring, bpf, needs::two_cores];
 
 fn main() {
     needs::main(vec![
@@ -34,13 +34,6 @@ fn main() {
 fn bpf() -> Result<(), String> {
     let tried = TrainFilter::new(1, 1 << 16);
     tried.map(drop).map_err(|error| format!("eBPF programs, as root ({error})"))
-}
-
-fn two_cores() -> Result<(), String> {
-    match segcast_sysio::cpu::allowed_cores() {
-        Ok(cores) if cores.len() > 1 => Ok(()),
-        other => Err(format!("two cores ({other:?})")),
-    }
 }
 
 /// On loopback as on the sink, with short trains; every byte that was compared is the title's, and none was lost.

@@ -2,6 +2,7 @@
 //! timed: how fast this machine is at the moment says nothing about the counts.
 
 use segcast_kit::process::{fail, output, segcast, succeed};
+use segcast_kit::progress::Progress;
 use serde_json::Value;
 
 /// The checks that judge counts only.
@@ -20,6 +21,7 @@ fn rows(json: &str) -> Vec<Value> {
 
 #[test]
 fn every_fault_is_counted_once_and_in_its_class_in_every_offload_mode() {
+    let _progress = Progress::start("calibrate", "every fault in every offload mode");
     let rows = rows(&succeed(segcast().args(COUNTS)));
     assert_eq!(rows.len(), 8, "four modes, loss and the others: {rows:#?}");
     for row in &rows {

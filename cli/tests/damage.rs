@@ -3,6 +3,7 @@
 
 use segcast_kit::metrics::metric;
 use segcast_kit::process::{SEGMENT, Title, World, succeed, wait_until};
+use segcast_kit::progress::Progress;
 use segcast_proto::ids::ObjectNumber;
 use segcast_store::{Options, Store, Stored};
 use std::fs::File;
@@ -99,6 +100,7 @@ fn check_part(world: &World, title: &Title) {
 
 /// Damage during a fetch from the only edge that has the set.
 fn only_edge(damage: Damage, more: &[&str]) {
+    let _progress = Progress::start("damage on the only edge", &format!("{damage:?}, {more:?}"));
     let world = World::new();
     let other = world.pack(2 * SEGMENT);
     let title = world.pack_with(SEGMENTS * SEGMENT, more);
@@ -130,6 +132,7 @@ fn only_edge(damage: Damage, more: &[&str]) {
 
 /// The same damage on one of two edges costs nothing but time.
 fn one_of_two(damage: Damage, more: &[&str]) {
+    let _progress = Progress::start("damage on one of two edges", &format!("{damage:?}, {more:?}"));
     let world = World::new();
     let title = world.pack_with(SEGMENTS * SEGMENT, more);
     let slots = Slots::find(&world.path("store"), &title);

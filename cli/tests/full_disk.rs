@@ -2,29 +2,26 @@
 //!
 //! The small disk is a tmpfs in a mount namespace of the test's own.
 
+use segcast_kit::needs;
 use segcast_kit::process::{SEGMENT, World, json, succeed};
+use std::ffi::OsStr;
 use std::process::{Command, Output};
 
-/// Runs a shell script in a mount namespace of its own; none where this machine allows no such thing.
-fn in_own_mounts(script: &str, arguments: &[&std::ffi::OsStr]) -> Option<Output> {
-    let unshare = |inner: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount"]).args(inner);
-        command
-    };
-    let possible = unshare(&["mount", "-t", "tmpfs", "none", "/mnt"]).output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        // As in the tests with needs: there, none may be skipped.
-        let required = std::env::var("SEGCAST_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "needs mount namespaces (unshare --user --mount)");
-        return None;
-    }
-    let output = unshare(&["sh", "-euc", script, "sh"]).args(arguments).output();
-    Some(output.expect("unshare starts"))
+/// Runs a shell script in a mount namespace of its own.
+fn in_own_mounts(script: &str, arguments: &[&OsStr]) -> Output {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-euc", script, "sh"]);
+    command.args(arguments).output().expect("unshare starts")
 }
 
 #[test]
 fn a_full_disk_is_told_and_the_fetch_goes_on_once_there_is_room() {
+    if needs::missing(
+        "a_full_disk_is_told_and_the_fetch_goes_on_once_there_is_room",
+        &[needs::mounts],
+    ) {
+        return;
+    }
     let world = World::new();
     let title = world.pack(60 * SEGMENT);
     let grant = world.grant(&title, &[]);
@@ -48,10 +45,7 @@ fn a_full_disk_is_told_and_the_fetch_goes_on_once_there_is_room() {
         grant.as_os_str(),
         result.as_os_str(),
     ];
-    let Some(output) = in_own_mounts(script, &arguments) else {
-        eprintln!("skipped: full_disk: needs mount namespaces (unshare --user --mount)");
-        return;
-    };
+    let output = in_own_mounts(script, &arguments);
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{errors}");
@@ -64,6 +58,9 @@ fn a_full_disk_is_told_and_the_fetch_goes_on_once_there_is_room() {
 
 #[test]
 fn a_full_disk_ends_pack_and_earlier_sets_are_served() {
+    if needs::missing("a_full_disk_ends_pack_and_earlier_sets_are_served", &[needs::mounts]) {
+        return;
+    }
     let world = World::new();
     let title = world.pack(2 * SEGMENT);
     std::fs::write(world.path("large"), vec![7; 60 * SEGMENT]).expect("a title");
@@ -78,12 +75,9 @@ fn a_full_disk_ends_pack_and_earlier_sets_are_served() {
         cp -a /mnt/store "$copy"
     "#;
     let paths = ["store", "keys", "large", "copy"].map(|name| world.path(name));
-    let mut arguments: Vec<&std::ffi::OsStr> = vec![env!("CARGO_BIN_EXE_segcast").as_ref()];
+    let mut arguments: Vec<&OsStr> = vec![env!("CARGO_BIN_EXE_segcast").as_ref()];
     arguments.extend(paths.iter().map(|path| path.as_os_str()));
-    let Some(output) = in_own_mounts(script, &arguments) else {
-        eprintln!("skipped: full_disk: needs mount namespaces (unshare --user --mount)");
-        return;
-    };
+    let output = in_own_mounts(script, &arguments);
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("pack 3"), "{said}\n{errors}");

@@ -84,13 +84,9 @@ fn cubic_alone() {
     }
 }
 
-fn is_full() -> bool {
-    std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1")
-}
-
 /// The bound for a short run, or that for full ones.
 fn by_plan<T>(short: T, full: T) -> T {
-    if is_full() { full } else { short }
+    if needs::full() { full } else { short }
 }
 
 /// How long and how often is measured.
@@ -105,7 +101,7 @@ fn plan() -> Plan {
     let seconds = Duration::from_secs;
     let runs = std::env::var("SEGCAST_RUNS").ok();
     let runs = runs.map(|text| text.parse().expect("SEGCAST_RUNS: a number of runs, at least 1"));
-    if is_full() {
+    if needs::full() {
         let round_trips = round_trips(&[10, 40, 100]);
         Plan { round_trips, runs: runs.unwrap_or(5), warm_up: seconds(10), measured: seconds(50) }
     } else {

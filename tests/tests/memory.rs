@@ -29,7 +29,7 @@ fn main() {
 }
 
 fn idle_sessions() -> Result<(), Box<dyn Error>> {
-    let full = std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1");
+    let full = needs::full();
     let (first, sessions, idle) = if full { (1, 100_000, 60) } else { (8000, 40_000, 8) };
     let world = World::new();
     let mut bytes = vec![0; SEGMENT];

@@ -44,7 +44,7 @@ fn main() {
 }
 
 fn soak() -> Result<(), Box<dyn Error>> {
-    let full = std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1");
+    let full = needs::full();
     let share: f64 = std::env::var("SEGCAST_SOAK_SHARE").map_or(Ok(50.0), |text| text.parse())?;
     let long = Duration::from_secs(if full { 2400 } else { 12 });
     let world = World::new();

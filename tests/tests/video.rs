@@ -19,7 +19,7 @@ fn main() {
 }
 
 fn video(io: &str, any: &str) {
-    let full = std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1");
+    let full = needs::full();
     let world = World::new();
     let (here, ffmpeg) = (world.folder(), Path::new("ffmpeg"));
     // Noise over a moving picture: nothing that compresses away.

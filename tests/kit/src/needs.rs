@@ -109,6 +109,23 @@ pub fn memory_groups() -> Result<(), String> {
         .map_err(|error| format!("control groups for memory, as root ({error})"))
 }
 
+/// Mount namespaces for a user: `unshare` of util-linux, and a kernel that allows them.
+///
+/// # Errors
+/// When nothing can be mounted in one.
+pub fn mounts() -> Result<(), String> {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
+    match unshare.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("mount namespaces (unshare --user --mount: {})", said.trim()))
+        }
+        Err(error) => Err(format!("mount namespaces (unshare: {error})")),
+    }
+}
+
 /// A disk under temporary files, from which what left the page cache is read again.
 ///
 /// # Errors
@@ -120,6 +137,17 @@ pub fn disk() -> Result<(), String> {
         Ok(found) if found.f_type as u64 != TMPFS_MAGIC => Ok(()),
         Ok(_) => Err(format!("a disk under {}: it is a tmpfs", folder.display())),
         Err(error) => Err(format!("a disk under {} ({error})", folder.display())),
+    }
+}
+
+/// Two cores for this process.
+///
+/// # Errors
+/// When it may run on one only.
+pub fn two_cores() -> Result<(), String> {
+    match segcast_sysio::cpu::allowed_cores() {
+        Ok(cores) if cores.len() > 1 => Ok(()),
+        other => Err(format!("two cores ({other:?})")),
     }
 }
 
@@ -149,6 +177,12 @@ fn runs(program: &str, argument: &str) -> Result<(), String> {
 #[must_use]
 pub fn all_required() -> bool {
     std::env::var("SEGCAST_REQUIRE_ALL").is_ok_and(|value| value == "1")
+}
+
+/// Whether the long form of a test is wanted: `SEGCAST_FULL=1`.
+#[must_use]
+pub fn full() -> bool {
+    std::env::var("SEGCAST_FULL").is_ok_and(|value| value == "1")
 }
 
 /// For a test of libtest, which cannot skip by itself: the first need that is missing, after saying so to the terminal
