@@ -298,7 +298,7 @@ mod tests {
             ("--phase steady", "has no '='"),
             ("--phase calm=1s@1", "\"calm\" is no phase"),
             ("--phase steady=1s@x", "no number after '@'"),
-            ("--phase steady=1@1 --duration 3s", "cannot be used with"),
+            ("--phase steady=1s@1 --duration 3s", "cannot be used with"),
             ("--rate fast", "such as \"10 Gbit/s\""),
             ("--rate 0", "from 1 bit/s"),
             ("--duration 90", "such as \"90 s\""),
