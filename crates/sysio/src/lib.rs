@@ -42,6 +42,7 @@ pub mod cpu;
 pub mod driver;
 pub mod error;
 pub mod file;
+mod kind;
 pub mod mapped;
 pub mod memory;
 pub mod prefetch;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::driver::base::Base;
 use crate::driver::{DriverConfig, Received, Turn};
 use crate::error::SysError;
-use crate::probe::IoKind;
+use crate::kind::IoKind;
 use crate::udp::UdpSocket;
 
 /// One way to talk to the kernel. Only drivers of this crate have it: it is not to be seen outside.

@@ -38,7 +38,7 @@ pub use waker::Waker;
 use crate::driver::backend::{Backend, kind_of};
 use crate::driver::base::Base;
 use crate::error::SysError;
-use crate::probe::IoKind;
+use crate::kind::IoKind;
 use crate::udp::UdpSocket;
 
 /// Most received messages handed over in one turn. With receive offload a message holds up to 64

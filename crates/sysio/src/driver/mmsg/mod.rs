@@ -22,7 +22,7 @@ use crate::driver::trains::outbox::{After, Piece};
 use crate::driver::trains::wire::{Parts, empty_headers};
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn};
 use crate::error::SysError;
-use crate::probe::IoKind;
+use crate::kind::IoKind;
 use crate::udp::UdpSocket;
 
 /// Most messages of one sendmmsg call: 64 × 64 KiB is far beyond any socket buffer.

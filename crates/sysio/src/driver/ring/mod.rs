@@ -35,7 +35,7 @@ use crate::driver::ring::sends::Sends;
 use crate::driver::trains::wire::empty_header;
 use crate::driver::{DriverConfig, RECEIVES_PER_TURN, Received, Turn, ZeroCopy};
 use crate::error::SysError;
-use crate::probe::IoKind;
+use crate::kind::IoKind;
 use crate::udp::control::RECEIVE_BYTES;
 use crate::udp::kernel_abi::{ADDRESS_BYTES, u32_at};
 use crate::udp::{MAX_TRAIN_DATAGRAMS, UdpSocket};

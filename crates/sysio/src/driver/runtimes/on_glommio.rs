@@ -41,7 +41,7 @@ use crate::driver::runtimes::tasks::{Board, let_others_run};
 use crate::driver::trains::outbox::After;
 use crate::driver::{DriverConfig, DriverStats, Received, Turn, Waker};
 use crate::error::SysError;
-use crate::probe::IoKind;
+use crate::kind::IoKind;
 use crate::rlimit::{Limit, soft};
 use crate::udp::UdpSocket;
 

@@ -43,7 +43,7 @@ use crate::driver::trains::arena::Lent;
 use crate::driver::trains::outbox::Piece;
 use crate::driver::{DriverConfig, Received, Turn, Waker};
 use crate::error::SysError;
-use crate::probe::IoKind;
+use crate::kind::IoKind;
 use crate::udp::control::{SEND_BYTES, SendControl};
 use crate::udp::{MAX_TRAIN_DATAGRAMS, UdpSocket};
 
