@@ -12,4 +12,5 @@ pub mod measure;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod scale;
+pub mod seal;
 pub mod sink;

@@ -4,12 +4,9 @@
 //! on all alike.
 
 mod copy;
-mod pool;
 mod seal;
 mod send;
 
-pub use pool::Pool;
-pub use seal::{Cipher, Engine, SealLoop};
 pub use send::{Link, SendLoop};
 
 use std::time::Duration;
@@ -17,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::measure::{Band, Cores, CoresArgs, CpuClocks, OutputArgs, Repeats, Table, on_core};
+use crate::seal::{Cipher, Engine, Pool, SealLoop};
 
 /// Sizes of sealed packets, bytes of UDP payload; 16 384: a TLS record, for comparison.
 const DATAGRAMS: [usize; 4] = [1200, 1440, 8952, 16_384];

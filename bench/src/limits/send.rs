@@ -17,8 +17,9 @@ use segcast_sysio::probe;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 use serde::Serialize;
 
-use super::{Cipher, Engine, Pool, Row, SealLoop, Variant};
+use super::{Row, Variant};
 use crate::measure::{Band, Cores};
+use crate::seal::{Cipher, Engine, Pool, SealLoop};
 use crate::sink::world::Net;
 
 /// The receiver's buffer: it must not be what loses.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{Cipher, Engine, Pool, SealLoop};
 use crate::measure::CpuClocks;
+use crate::seal::{Cipher, Engine, Pool, SealLoop};
 
 /// Sealing as if for so many sessions: a train for each in turn, each from a segment of its own.
 pub(super) struct SealOnly {
