@@ -8,7 +8,6 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use crate::bpf::Program;
 use crate::netns::check;
 
 /// Offload flags of TUNSETOFFLOAD (linux/if_tun.h) that `libc` may not have: checksum, TCP
@@ -63,7 +62,7 @@ impl Tap {
     ///
     /// # Errors
     /// Those of the ioctl: EINVAL for a program that is no socket filter.
-    pub fn set_filter(&self, program: &Program) -> io::Result<()> {
+    pub fn set_filter(&self, program: impl AsFd) -> io::Result<()> {
         let fd: libc::c_int = program.as_fd().as_raw_fd();
         // SAFETY: TUNSETFILTEREBPF reads one `int` by address; `fd` is one and outlives the call.
         check(unsafe { libc::ioctl(self.file.as_raw_fd(), TUNSETFILTEREBPF as _, &raw const fd) })
@@ -74,7 +73,7 @@ impl Tap {
     ///
     /// # Errors
     /// Those of the ioctl: EINVAL for a program that is no socket filter.
-    pub fn set_steering(&self, program: &Program) -> io::Result<()> {
+    pub fn set_steering(&self, program: impl AsFd) -> io::Result<()> {
         let fd: libc::c_int = program.as_fd().as_raw_fd();
         let file = self.file.as_raw_fd();
         // SAFETY: TUNSETSTEERINGEBPF reads one `int` by address; `fd` is one and outlives the call.
