@@ -30,5 +30,7 @@ pub mod slo;
 /// Looking at a run while it goes on.
 pub mod view;
 
+mod words;
+
 #[cfg(test)]
 mod example;

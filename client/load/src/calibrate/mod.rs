@@ -5,11 +5,13 @@ mod generator;
 mod lab;
 mod report;
 mod responder;
+mod row;
 mod rows;
 mod title;
 
-pub use report::{Calibration, Machine, Row};
+pub use report::{Calibration, Machine};
 pub use responder::{Applied, FaultPlan, Freeze};
+pub use row::Row;
 pub use rows::Check;
 
 use lab::Lab;

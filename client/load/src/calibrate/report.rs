@@ -1,30 +1,15 @@
 //! What a calibration says: its rows, the machine that they hold for, a hash, and until when.
 
+use super::row::Row;
 use super::{CalibrateConfig, Check};
 use procfs::{CpuInfo, Current};
 use segcast_proto::crypto::hash::sha256;
 use segcast_sysio::clock::unix_seconds;
 use segcast_sysio::probe::IoKind;
 use serde::Serialize;
-use serde_json::Value;
 
 /// A calibration holds for a week: kernels and neighbours change.
 const HOLDS_SECONDS: u64 = 7 * 24 * 3600;
-
-/// One check's outcome.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// Which check: `C1` to `C11`.
-    pub id: &'static str,
-    /// What was checked.
-    pub name: String,
-    /// Whether it is as it should be.
-    pub passed: bool,
-    /// The figures in words.
-    pub says: String,
-    /// The figures.
-    pub figures: Value,
-}
 
 /// The machine that the figures hold for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

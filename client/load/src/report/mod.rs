@@ -4,7 +4,6 @@ mod hlog;
 mod html;
 mod json;
 mod text;
-pub mod words;
 
 pub use hlog::Hlog;
 pub use html::html;

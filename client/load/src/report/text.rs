@@ -1,8 +1,8 @@
 //! The result as text: what stands on the terminal when a run has ended.
 
-use super::words::{count, share};
 use crate::result::generator::Check;
 use crate::result::{Basis, Latency, LoadResult, Quantity, Series, Span};
+use crate::words::{count, share};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use segcast_config::amount::rounded::{bit_rate, micros, size};

@@ -96,7 +96,7 @@ fn part(count: u64, n: u64, none: &str) -> Result<f64, String> {
 fn say(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Time => rounded::micros(value),
-        Unit::Share => crate::report::words::share(value),
+        Unit::Share => crate::words::share(value),
         Unit::Count => format!("{value:.0}"),
         Unit::Rate => rounded::bit_rate(value),
     }

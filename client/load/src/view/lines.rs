@@ -1,7 +1,7 @@
 //! A line per second, for files and pipes: words for people, JSON for programs.
 
 use super::{Snapshot, Times, View};
-use crate::report::words::share;
+use crate::words::share;
 use segcast_config::amount::rounded::{bit_rate, micros};
 use std::io::{self, Write};
 

@@ -2,8 +2,8 @@
 
 use super::terminal::{restore_terminal, take};
 use super::{Snapshot, Times, View};
-use crate::report::words::{count, share};
 use crate::result::generator::CPU_SHARE_MAX;
+use crate::words::{count, share};
 use ratatui::Frame;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -4,8 +4,8 @@
 use super::super::CalibrateError;
 use super::super::generator::{Measured, OpenLoop};
 use super::super::lab::Lab;
-use super::super::report::Row;
 use super::super::responder::Deeds;
+use super::super::row::Row;
 use super::all_classes;
 use crate::plan::Plan;
 use crate::record::Interval;

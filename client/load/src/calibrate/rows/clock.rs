@@ -1,6 +1,6 @@
 //! C1: a clock that stands, runs back or costs a system call makes every time wrong.
 
-use super::super::report::Row;
+use super::super::row::Row;
 use crate::result::Clock;
 use serde_json::json;
 

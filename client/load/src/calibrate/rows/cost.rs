@@ -1,7 +1,7 @@
 //! C4: recording must not be what is measured.
 
 use super::super::now;
-use super::super::report::Row;
+use super::super::row::Row;
 use crate::record::{Class, Interval};
 use segcast_proto::time::Duration;
 use serde_json::json;

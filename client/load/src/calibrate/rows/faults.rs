@@ -4,8 +4,8 @@
 use super::super::CalibrateError;
 use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
-use super::super::report::Row;
 use super::super::responder::{Behaviour, Deeds, FaultPlan};
+use super::super::row::Row;
 use crate::record::{Ledger, Wire};
 use segcast_proto::time::Duration;
 use serde_json::json;

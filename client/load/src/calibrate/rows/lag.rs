@@ -3,8 +3,8 @@
 use super::super::CalibrateError;
 use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
-use super::super::report::Row;
 use super::super::responder::Behaviour;
+use super::super::row::Row;
 use super::{all_classes, ms, quantile};
 use segcast_proto::time::Duration;
 use serde_json::json;

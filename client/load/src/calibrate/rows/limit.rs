@@ -3,7 +3,7 @@
 use super::super::CalibrateError;
 use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::lab::{BUSY, Lab};
-use super::super::report::Row;
+use super::super::row::Row;
 use super::super::title::Title;
 use super::{all_classes, ms, quantile};
 use segcast_proto::time::Duration;

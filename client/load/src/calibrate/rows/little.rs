@@ -4,8 +4,8 @@
 use super::super::CalibrateError;
 use super::super::generator::ClosedLoop;
 use super::super::lab::Lab;
-use super::super::report::Row;
 use super::super::responder::Behaviour;
+use super::super::row::Row;
 use segcast_proto::time::Duration;
 use serde_json::json;
 

@@ -13,7 +13,7 @@ mod whole;
 
 use super::CalibrateError;
 use super::lab::Lab;
-use super::report::Row;
+use super::row::Row;
 use crate::record::{Class, ClassTimes, Interval, Times};
 use segcast_proto::time::Duration;
 

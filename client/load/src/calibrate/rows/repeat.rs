@@ -4,7 +4,7 @@
 use super::super::CalibrateError;
 use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
-use super::super::report::Row;
+use super::super::row::Row;
 use super::all_classes;
 use segcast_proto::time::Duration;
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 
 use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::lab::Lab;
-use super::super::report::Row;
 use super::super::responder::{Behaviour, Freeze};
+use super::super::row::Row;
 use super::super::{CalibrateError, FREEZE};
 use super::{all_classes, ms, quantile};
 use crate::record::Times;

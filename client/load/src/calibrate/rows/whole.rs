@@ -1,7 +1,7 @@
 //! C5 and C11: what must hold in every trial, whatever it was for.
 
 use super::super::lab::{Lab, Ran};
-use super::super::report::Row;
+use super::super::row::Row;
 use crate::result::LITTLE_ERROR_MAX;
 use segcast_proto::time::Duration;
 use serde_json::json;

@@ -1,8 +1,8 @@
 //! Tiles, the ledger's bar, and what run this was.
 
 use super::color::Role;
-use crate::report::words::{count, share};
 use crate::result::{Basis, LoadResult, Quantity, Series, Span};
+use crate::words::{count, share};
 use maud::{Markup, html};
 use segcast_config::amount::rounded::{bit_rate, micros, size};
 

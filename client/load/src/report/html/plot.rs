@@ -1,7 +1,7 @@
 //! Line plots as SVG, drawn twice: for wide windows and for narrow ones, in which text would get too small.
 
 use super::color::Role;
-use crate::report::words::count;
+use crate::words::count;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::{
     ChartBuilder, IntoDrawingArea, IntoFont, LineSeries, PathElement, Rectangle, SVGBackend,

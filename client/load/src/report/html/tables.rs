@@ -1,8 +1,8 @@
 //! The tables of a result.
 
-use crate::report::words::{count, share};
 use crate::result::quantile::{Latency, SHOWN};
 use crate::result::{Basis, Figures, LoadResult, Quantity, Series, Server, Span};
+use crate::words::{count, share};
 use maud::{Markup, html};
 use segcast_config::amount::rounded::{bit_rate, micros, size};
 

@@ -1,8 +1,7 @@
 //! Shares and counts as people read them; amounts are `segcast_config::amount::rounded`'s.
 
 /// `0.125 %` of a share from 0 to 1.
-#[must_use]
-pub fn share(share: f64) -> String {
+pub(crate) fn share(share: f64) -> String {
     let percent = share * 100.0;
     if percent == 0.0 || percent >= 9.995 {
         format!("{percent:.1} %")
@@ -12,8 +11,7 @@ pub fn share(share: f64) -> String {
 }
 
 /// `1 234 567`, with narrow spaces that do not break.
-#[must_use]
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join("\u{202f}")
