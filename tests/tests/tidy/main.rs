@@ -1,19 +1,25 @@
-//! The house rules as ordinary tests: source files, purity of `proto`, dependencies, documents.
+//! The house rules as ordinary tests: source files, circles, purity of `proto`, dependencies, documents.
 //!
 //! Each rule is a function from text to a list of violations, tested on bad examples beside it;
 //! here they meet the repository. Every test lists all violations at once.
 #![forbid(unsafe_code)]
 
+mod circles;
 mod documents;
-mod lexer;
+mod layout;
 mod manifests;
+mod modules;
 mod purity;
-mod source_rules;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::manifests::MAY_BE_UNSAFE;
+use crate::modules::Crate;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
@@ -21,21 +27,17 @@ fn root() -> &'static Path {
 
 /// Files below `folder` that end in `.extension`, build output and hidden folders left out.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    for entry in entries {
-        let path = entry.expect("the folder can be read").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            if !name.starts_with('.') && !name.starts_with("target") {
-                found.extend(files(&path, extension));
-            }
-        } else if path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+    let is_ours = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !(name.starts_with('.') || name.starts_with("target"))
+    };
+    WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(is_ours)
+        .map(|entry| entry.expect("the folder can be read").into_path())
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect()
 }
 
 /// The packages of the workspace as `cargo metadata` tells them.
@@ -51,9 +53,25 @@ fn packages() -> Vec<Value> {
     metadata["packages"].as_array().expect("metadata lists packages").clone()
 }
 
+/// The text of a file of the repository.
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn in_file(path: &Path, found: Vec<String>) -> impl Iterator<Item = String> {
     let name = path.strip_prefix(root()).unwrap_or(path).display().to_string();
     found.into_iter().map(move |entry| format!("{name}:{entry}"))
+}
+
+/// Roots of a package's libraries and binaries.
+fn roots(package: &Value) -> Vec<PathBuf> {
+    let targets = package["targets"].as_array().expect("a package lists its targets");
+    let is_shipped = |target: &&Value| {
+        let kinds = target["kind"].as_array().expect("a target has kinds");
+        kinds.iter().any(|kind| kind == "lib" || kind == "bin")
+    };
+    let root = |target: &Value| target["src_path"].as_str().expect("a target has a source").into();
+    targets.iter().filter(is_shipped).map(root).collect()
 }
 
 fn assert_none(found: &[String]) {
@@ -66,27 +84,18 @@ fn source_files_follow_the_rules() {
     assert!(sources.len() > 20, "the walk found only {} files", sources.len());
     let mut found = Vec::new();
     for path in sources {
-        let may_be_unsafe = manifests::MAY_BE_UNSAFE
-            .iter()
-            .any(|(_, folder)| path.starts_with(root().join(folder)));
-        let broken = source_rules::violations(&manifests::read(&path), may_be_unsafe);
-        found.extend(in_file(&path, broken));
+        let may_be_unsafe =
+            MAY_BE_UNSAFE.iter().any(|(_, folder)| path.starts_with(root().join(folder)));
+        found.extend(in_file(&path, sources::violations(&read(&path), may_be_unsafe)));
     }
     assert_none(&found);
 }
 
 #[test]
 fn proto_is_pure() {
-    let sources = files(&root().join("crates/proto/src"), "rs");
-    let mut of_tests = Vec::new();
-    for path in &sources {
-        of_tests.extend(purity::test_modules(path, &manifests::read(path)));
-    }
-    let mut found = Vec::new();
-    for path in sources.iter().filter(|path| !of_tests.iter().any(|test| path.starts_with(test))) {
-        found.extend(in_file(path, purity::violations(&manifests::read(path))));
-    }
-    assert_none(&found);
+    let whole = Crate::read(&root().join("crates/proto/src/lib.rs"));
+    assert!(whole.0.len() > 50, "only {} modules", whole.0.len());
+    assert_none(&purity::violations(&whole));
 }
 
 #[test]
@@ -122,7 +131,7 @@ fn manifests_take_versions_and_lints_from_the_workspace() {
     let mut found = Vec::new();
     for package in packages() {
         let path = PathBuf::from(package["manifest_path"].as_str().expect("a manifest has a path"));
-        found.extend(in_file(&path, manifests::manifest_violations(&manifests::read(&path))));
+        found.extend(in_file(&path, manifests::manifest_violations(&read(&path))));
     }
     assert_none(&found);
 }
@@ -141,4 +150,22 @@ fn the_shipped_binary_has_no_feature_that_is_for_tests() {
     let tree = String::from_utf8_lossy(&output.stdout);
     assert!(tree.contains("segcast-store v"), "the store is missing: {tree}");
     assert_none(&manifests::features_for_tests(&tree));
+}
+
+#[test]
+fn neither_files_nor_rooms_of_a_crate_run_in_circles() {
+    let mut found = Vec::new();
+    for root in packages().iter().flat_map(roots) {
+        let whole = Crate::read(&root);
+        found.extend(circles::of_files(&whole));
+        found.extend(circles::of_rooms(&whole));
+    }
+    assert_none(&found);
+}
+
+#[test]
+fn contributing_shows_the_tree_as_it_is() {
+    let tree = layout::tree(root());
+    let document = read(&root().join("CONTRIBUTING.md"));
+    assert!(document.contains(&format!("$ tree -d -L 2\n.\n{tree}```\n")), "it is now:\n{tree}");
 }

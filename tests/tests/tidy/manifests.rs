@@ -1,66 +1,77 @@
-//! Cargo manifests: which crate may depend on which, where versions stand, lints taken over.
-//!
-//! docs/internals/map.md says why; to change a row is to change the design, so say why there.
+//! Cargo manifests: which crate may depend on which and why, where versions stand, lints taken over.
 
-use std::path::Path;
+use serde_json::Value as Json;
+use toml::{Table, Value};
 
-use serde_json::Value;
+/// A package, what of ours it may depend on (its tests may use more), and why so.
+type Row = (&'static str, &'static [&'static str], &'static str);
 
-/// Package, and the workspace packages that it may depend on (tests of it may use more).
-const MAY_DEPEND_ON: [(&str, &[&str]); 14] = [
-    ("segcast-proto", &[]),
-    ("segcast-sysio", &[]),
-    ("segcast-config", &[]),
-    ("segcast-keys", &["segcast-proto"]),
-    ("segcast-store", &["segcast-proto", "segcast-sysio"]),
+/// The floors, from the ground up. To change a row is to change the design: say why in docs/decisions.
+const MAY_DEPEND_ON: [Row; 14] = [
+    ("segcast-proto", &[], "sans-IO: the simulator drives it, other programs embed it"),
+    ("segcast-sysio", &[], "holds all `unsafe` and knows no protocol: it can be proven by itself"),
+    ("segcast-config", &[], "what any program of ours is configured by, whatever it does"),
+    ("segcast-keys", &["segcast-proto"], "key texts are proto's; files are read in one place"),
+    ("segcast-store", &["segcast-proto", "segcast-sysio"], "maps files, knows ids and geometry"),
     (
         "segcast-edge",
-        &["segcast-config", "segcast-keys", "segcast-proto", "segcast-sysio", "segcast-store"],
+        &["segcast-proto", "segcast-sysio", "segcast-config", "segcast-keys", "segcast-store"],
+        "never the center: an edge goes on while the center is down",
     ),
-    ("segcast-center", &["segcast-keys", "segcast-proto", "segcast-store"]),
-    ("segcast-client", &["segcast-keys", "segcast-proto", "segcast-sysio", "segcast-store"]),
-    // The design has it inside the client; viewers need no reports, plots and terminal views.
+    (
+        "segcast-center",
+        &["segcast-proto", "segcast-config", "segcast-keys", "segcast-store"],
+        "no sockets of the data path: it is never on it",
+    ),
+    (
+        "segcast-client",
+        &["segcast-proto", "segcast-sysio", "segcast-config", "segcast-keys", "segcast-store"],
+        "never the edge: it speaks the protocol and nothing else",
+    ),
     (
         "segcast-load",
-        &["segcast-config", "segcast-keys", "segcast-proto", "segcast-sysio", "segcast-client"],
+        &["segcast-proto", "segcast-sysio", "segcast-config", "segcast-keys", "segcast-client"],
+        "apart from the client, since viewers need no plots and terminal views",
     ),
-    ("segcast", ALL.split_at(LIBRARIES).0),
-    ("segcast-bench", &ALL),
-    ("segcast-lab", &[]),
-    ("segcast-kit", &ALL),
-    ("segcast-tests", &ALL),
+    ("segcast", PRODUCT, "the one binary: arguments only"),
+    ("segcast-lab", &[], "TAP, namespaces, BPF: `unsafe` that never ships"),
+    ("segcast-bench", INSTRUMENTS, "measures the product and its parts"),
+    ("segcast-kit", INSTRUMENTS, "rigs of all tests"),
+    ("segcast-tests", ALL, "tests of several parts together"),
 ];
 
-/// How many of [`ALL`] are libraries that ship.
-const LIBRARIES: usize = 9;
-
-/// All that others may depend on: the libraries, then the binary, then what never ships.
-const ALL: [&str; 11] = [
-    "segcast-config",
-    "segcast-keys",
+const ALL: &[&str] = &[
     "segcast-proto",
     "segcast-sysio",
+    "segcast-config",
+    "segcast-keys",
     "segcast-store",
     "segcast-edge",
     "segcast-center",
     "segcast-client",
     "segcast-load",
-    "segcast",
     "segcast-lab",
+    "segcast-kit",
 ];
+/// All but the rigs of tests.
+const INSTRUMENTS: &[&str] = ALL.split_last().expect("rows").1;
+/// What may be in the shipped binary.
+const PRODUCT: &[&str] = INSTRUMENTS.split_last().expect("rows").1;
 
-/// Packages that may have `unsafe` code, and their folders: the one that reaches the operating system, and what
-/// tests and benches need of it, which never ships.
+/// Packages that may have `unsafe` code, and their folders.
 pub(crate) const MAY_BE_UNSAFE: [(&str, &str); 2] =
     [("segcast-sysio", "crates/sysio"), ("segcast-lab", "bench/lab")];
 
-/// Packages from outside that only some of ours may use.
-const ONLY_IN: [(&str, &[&str]); 4] = [
-    ("io-uring", &["segcast-sysio"]),
-    ("libc", &["segcast-lab", "segcast-sysio"]),
-    ("memmap2", &["segcast-lab", "segcast-sysio"]),
-    // In bench for the QUIC servers that ours is compared with, in sysio under a driver to compare with: behind features.
-    ("tokio", &["segcast-center", "segcast-edge", "segcast-bench", "segcast-sysio"]),
+/// A package from outside, the only ones of ours that may use it, and why so.
+const ONLY_IN: [Row; 4] = [
+    ("io-uring", &["segcast-sysio"], "needs `unsafe`"),
+    ("libc", &["segcast-sysio", "segcast-lab"], "needs `unsafe`"),
+    ("memmap2", &["segcast-sysio", "segcast-lab"], "needs `unsafe`"),
+    (
+        "tokio",
+        &["segcast-center", "segcast-edge", "segcast-bench", "segcast-sysio"],
+        "HTTP beside the data path; in bench and sysio, behind features, for what ours is compared with",
+    ),
 ];
 
 /// One dependency of one package, as `cargo metadata` tells it.
@@ -72,9 +83,9 @@ pub(crate) struct Dependency<'a> {
 }
 
 /// The dependencies of a package in the output of `cargo metadata`.
-pub(crate) fn dependencies(package: &Value) -> Vec<Dependency<'_>> {
+pub(crate) fn dependencies(package: &Json) -> Vec<Dependency<'_>> {
     let list = package["dependencies"].as_array().expect("a package lists its dependencies");
-    let read = |entry: &'_ Value| {
+    let read = |entry: &'_ Json| {
         let features = entry["features"].as_array().expect("features are a list");
         features.iter().map(|f| f.as_str().expect("a feature is a string").to_owned()).collect()
     };
@@ -89,26 +100,26 @@ pub(crate) fn dependencies(package: &Value) -> Vec<Dependency<'_>> {
 }
 
 /// What the direction of dependencies breaks, for all packages of `cargo metadata`.
-pub(crate) fn direction_violations(packages: &[Value]) -> Vec<String> {
+pub(crate) fn direction_violations(packages: &[Json]) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
         let name = package["name"].as_str().expect("a package has a name");
-        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(row, _)| *row == name) else {
-            found.push(format!("{name}: not in the table of dependencies"));
+        let Some((_, allowed, why)) = MAY_DEPEND_ON.iter().find(|(row, ..)| *row == name) else {
+            found.push(format!("{name}: not in the dependency table (tests/tests/tidy)"));
             continue;
         };
         for dependency in dependencies(package).iter().filter(|dependency| !dependency.is_dev) {
-            let is_ours = MAY_DEPEND_ON.iter().any(|(row, _)| *row == dependency.name);
+            let is_ours = MAY_DEPEND_ON.iter().any(|(row, ..)| *row == dependency.name);
             if is_ours && !allowed.contains(&dependency.name) {
-                found.push(format!("{name} must not depend on {}", dependency.name));
+                found.push(format!("{name} must not depend on {}: {why}", dependency.name));
             }
-            let only = ONLY_IN.iter().find(|(outside, _)| *outside == dependency.name);
-            if only.is_some_and(|(_, users)| !users.contains(&name)) {
-                found.push(format!("{name} must not depend on {} directly", dependency.name));
+            let only = ONLY_IN.iter().find(|(outside, ..)| *outside == dependency.name);
+            if let Some((outside, _, why)) = only.filter(|(_, users, _)| !users.contains(&name)) {
+                found.push(format!("{name} must not depend on {outside} directly: {why}"));
             }
         }
     }
-    for (row, _) in MAY_DEPEND_ON {
+    for (row, ..) in MAY_DEPEND_ON {
         if !packages.iter().any(|package| package["name"] == row) {
             found.push(format!("{row}: in the dependency table, not in the workspace"));
         }
@@ -118,62 +129,45 @@ pub(crate) fn direction_violations(packages: &[Value]) -> Vec<String> {
 
 /// What a member's `Cargo.toml` breaks: versions stand in the workspace, lints come from there.
 pub(crate) fn manifest_violations(manifest: &str) -> Vec<String> {
+    let manifest: Table = manifest.parse().expect("cargo reads it too");
+    let is_inherited =
+        |value: &Value| value.get("workspace").and_then(Value::as_bool) == Some(true);
     let mut found = Vec::new();
-    let mut section = "";
-    let mut takes_lints = false;
-    for (number, line) in manifest.lines().enumerate() {
-        let line = line.split(" #").next().unwrap_or_default().trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Some(header) = line.strip_prefix('[') {
-            section = header.trim_end_matches(']');
-            if section.contains("dependencies.") {
-                found.push(format!("{}: write a dependency on one line", number + 1));
-            }
-            continue;
-        }
-        takes_lints |= section == "lints" && line == "workspace = true";
-        let in_dependencies = section.ends_with("dependencies");
-        if in_dependencies
-            && !line.contains(".workspace = true")
-            && !line.contains("workspace = true,")
-        {
-            let why = "versions stand in the root's [workspace.dependencies]: `x.workspace = true`";
-            found.push(format!("{}: `{line}`: {why}", number + 1));
+    let platforms = manifest.get("target").and_then(Value::as_table).into_iter().flatten();
+    let tables = platforms.filter_map(|(_, value)| value.as_table()).chain([&manifest]);
+    let sections = tables.flatten().filter(|(name, _)| name.ends_with("dependencies"));
+    for (name, value) in sections.filter_map(|(_, section)| section.as_table()).flatten() {
+        if !is_inherited(value) {
+            found.push(format!(
+                "1: `{name}`: versions stand in the root's [workspace.dependencies]"
+            ));
         }
     }
-    if !takes_lints {
+    if !manifest.get("lints").is_some_and(is_inherited) {
         found.push("1: must say `[lints]` `workspace = true`".into());
     }
     found
 }
 
-/// Crate roots (library and binaries) of packages that may not be unsafe and do not forbid it.
-pub(crate) fn unforbidden_roots(packages: &[Value]) -> Vec<String> {
+/// Crate roots (library and binaries) that do not forbid `unsafe`, but for those of the two crates that hold it.
+pub(crate) fn unforbidden_roots(packages: &[Json]) -> Vec<String> {
+    let forbids = |package: &&Json| MAY_BE_UNSAFE.iter().all(|(name, _)| package["name"] != *name);
     let mut found = Vec::new();
-    let forbidden =
-        |package: &&Value| MAY_BE_UNSAFE.iter().all(|(name, _)| package["name"] != *name);
-    for package in packages.iter().filter(forbidden) {
-        for target in package["targets"].as_array().expect("a package lists its targets") {
-            let path = target["src_path"].as_str().expect("a target has a source");
-            let kinds = target["kind"].as_array().expect("a target has kinds");
-            let is_root = kinds.iter().any(|kind| kind == "lib" || kind == "bin");
-            if is_root && !forbids_unsafe(&read(Path::new(path))) {
-                found.push(format!("{path}: a crate root must say `#![forbid(unsafe_code)]`"));
-            }
+    for root in packages.iter().filter(forbids).flat_map(crate::roots) {
+        let parsed = syn::parse_file(&crate::read(&root)).expect("it parses");
+        if !parsed.attrs.iter().any(forbids_unsafe) {
+            let root = root.display();
+            found.push(format!("{root}: a crate root must say `#![forbid(unsafe_code)]`"));
         }
     }
     found
 }
 
-fn forbids_unsafe(source: &str) -> bool {
-    crate::lexer::code_only(source).contains("#![forbid(unsafe_code)]")
-}
-
-/// The text of a file of the repository.
-pub(crate) fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+fn forbids_unsafe(attribute: &syn::Attribute) -> bool {
+    attribute
+        .meta
+        .require_list()
+        .is_ok_and(|list| list.path.is_ident("forbid") && list.tokens.to_string() == "unsafe_code")
 }
 
 /// Features that make the product worse or open it up, for tests and benches alone.
@@ -197,10 +191,10 @@ mod tests {
 
     use super::*;
 
-    fn workspace(extra_for: &str, extra: &str, kind: Option<&str>) -> Vec<Value> {
+    fn workspace(extra_for: &str, extra: &str, kind: Option<&str>) -> Vec<Json> {
         let dependency = |name: &str, kind: Option<&str>| json!({"name": name, "kind": kind, "features": [], "uses_default_features": true});
-        let package = |&(name, allowed): &(&str, &[&str])| {
-            let mut list: Vec<Value> = allowed.iter().map(|a| dependency(a, None)).collect();
+        let package = |&(name, allowed, _): &Row| {
+            let mut list: Vec<Json> = allowed.iter().map(|a| dependency(a, None)).collect();
             if name == extra_for {
                 list.push(dependency(extra, kind));
             }
@@ -224,6 +218,7 @@ mod tests {
             ("segcast", "segcast-tests"),
             ("segcast", "segcast-lab"),
             ("segcast-edge", "segcast-lab"),
+            ("segcast-config", "segcast-proto"),
             ("segcast-edge", "libc"),
             ("segcast-client", "tokio"),
         ] {
@@ -252,25 +247,18 @@ mod tests {
         let good = "[lints]\nworkspace = true\n[dependencies]\na.workspace = true # why\n\
                     b = { workspace = true, features = [\"x\"] }\n[features]\nlab = []\n";
         assert_eq!(manifest_violations(good), Vec::<String>::new());
-        for (bad, part) in [
-            ("a = \"1\"", "6: `a"),
-            ("a = { version = \"1\", features = [\"x\"] }", "6: `a"),
-            ("a = { path = \"../a\" }", "6: `a"),
-            ("[target.x.dev-dependencies]\na = \"1\"", "7: `a"),
-            ("[dependencies.a]\nversion = \"1\"", "6: write"),
+        for bad in [
+            "c = \"1\"",
+            "c = { version = \"1\", features = [\"x\"] }",
+            "c = { path = \"../c\" }",
+            "[target.x.dev-dependencies]\nc = \"1\"",
+            "[dependencies.c]\nversion = \"1\"",
         ] {
             let manifest = good.replace("[features]", &format!("{bad}\n[features]"));
             let found = manifest_violations(&manifest);
-            assert!(found.len() == 1 && found[0].starts_with(part), "{bad}: {found:?}");
+            assert!(found.len() == 1 && found[0].contains("`c`"), "{bad}: {found:?}");
         }
         assert_eq!(manifest_violations("[dependencies]\n").len(), 1);
-    }
-
-    #[test]
-    fn a_forbid_in_a_comment_does_not_count() {
-        assert!(forbids_unsafe("//! What.\n#![forbid(unsafe_code)]\n"));
-        assert!(!forbids_unsafe("//! What.\n// #![forbid(unsafe_code)]\n"));
-        assert!(!forbids_unsafe("//! What.\n#![deny(unsafe_code)]\n"));
     }
 
     #[test]
