@@ -105,7 +105,7 @@ mod tests {
 
     fn with(passed: bool) -> Calibration {
         let (name, says) = (String::new(), String::new());
-        let row = Row { id: "C1", name, passed, says, figures: Value::Null };
+        let row = Row { id: "C1", name, passed, says, figures: serde_json::Value::Null };
         Calibration::new(&CalibrateConfig::default(), IoKind::Mmsg, vec![row])
     }
 
