@@ -12,7 +12,6 @@ use std::path::Path;
 use segcast_config::ExitCode;
 use segcast_edge::Server;
 use segcast_edge::config::{Admin, Config};
-use segcast_keys::keytext::{self, KeyKind};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = args().skip(1);
@@ -35,9 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // It serves when `start` returns: one thread for each shard, with sockets, sessions and memory of its own.
     let server = Server::start(config)?;
-    println!("listening on {}", server.local_addresses()[0]);
-    let key = keytext::format(KeyKind::EdgePublic, &server.public_key());
-    println!("edge key {}", key.trim_end());
+    print!("{}", server.announcement());
 
     // To drain is to refuse newcomers, and to let those who are here finish.
     io::copy(&mut io::stdin(), &mut io::sink())?;

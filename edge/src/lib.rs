@@ -7,6 +7,7 @@
 
 mod addresses;
 mod admin;
+mod announcement;
 mod board;
 /// The configuration and its errors.
 pub mod config;
@@ -21,5 +22,6 @@ mod server;
 mod shard;
 
 pub use addresses::AddressError;
+pub use announcement::{Announcement, AnnouncementError};
 pub use keyfiles::KeyError;
 pub use server::{Alone, Handle, Server, StartError, Supervisor, check, run};

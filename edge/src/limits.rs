@@ -55,6 +55,9 @@ pub const BIND_RETRIES: u32 = 50;
 /// See [`BIND_RETRIES`].
 pub const BIND_PAUSE: Duration = Duration::from_millis(20);
 
+/// An announcement that is read: some addresses of at most 60 bytes a line, and a key.
+pub const ANNOUNCEMENT_MAX: u64 = 64 << 10;
+
 /// A client sends at most 1440 bytes at once in version 1 (HELLO 1200, REQUEST with 64 ranges 560); rounded up to half a page.
 pub const RECEIVE_BUFFER_BYTES: usize = 2048;
 /// The least that lets one turn take a burst.

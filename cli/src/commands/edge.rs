@@ -9,7 +9,6 @@ use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Config, LogFormat, LogLevel};
 use segcast_edge::{Server, Supervisor};
-use segcast_keys::keytext::{self, KeyKind};
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -178,15 +177,9 @@ impl Supervisor for Systemd {
         if self.announced.swap(true, Ordering::Relaxed) {
             return;
         }
-        let key = keytext::format(KeyKind::EdgePublic, &server.public_key());
         let mut out = std::io::stdout().lock();
         // Whoever started the edge may not want to read it.
-        let _ = server
-            .local_addresses()
-            .iter()
-            .try_for_each(|address| writeln!(out, "listening on {address}"))
-            .and_then(|()| writeln!(out, "edge key {}", key.trim_end()))
-            .and_then(|()| out.flush());
+        let _ = write!(out, "{}", server.announcement()).and_then(|()| out.flush());
     }
 
     fn reloading(&self) {

@@ -21,6 +21,7 @@ use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::UdpSocket;
 
 use crate::admin::Side;
+use crate::announcement::Announcement;
 use crate::board::Board;
 use crate::config::{Admin, Config};
 use crate::keyfiles::{self, KeyError};
@@ -191,6 +192,12 @@ impl Server {
     #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
         *self.identity.public()
+    }
+
+    /// What whoever started this edge should be told.
+    #[must_use]
+    pub fn announcement(&self) -> Announcement {
+        Announcement { addresses: self.addresses.clone(), public_key: self.public_key() }
     }
 
     /// Something that ends the server from another thread.

@@ -3,14 +3,12 @@
 
 use crate::commands::io::IoArg;
 use anyhow::Context;
-use segcast_keys::keytext::{self, KeyKind};
+use segcast_client::access::EdgeAddress;
+use segcast_edge::Announcement;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Time for the edge to say where it listens.
@@ -23,17 +21,15 @@ const LOG_LINES: usize = 5;
 /// A running edge; killed when dropped.
 pub(super) struct EdgeProcess {
     child: Child,
-    address: SocketAddr,
-    public_key: [u8; 32],
     log: PathBuf,
 }
 
 impl EdgeProcess {
-    /// Starts an edge on the store and keys in `folder`, on a free port of the loopback.
-    pub(super) fn start(folder: &Path, io: IoArg) -> anyhow::Result<Self> {
+    /// Starts an edge on the store and keys in `folder`, on a free port of the loopback, and waits until it serves.
+    pub(super) fn start(folder: &Path, io: IoArg) -> anyhow::Result<(Self, EdgeAddress)> {
         let log = folder.join("edge.log");
         let program = std::env::current_exe().context("could not find this program's file")?;
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .arg("edge")
             .args(["--listen", "127.0.0.1:0", "--admin", "off", "--drain-timeout", "5s"])
             .args(["--io", io.word(), "--log-level", "info", "--until-stdin-closes"])
@@ -49,55 +45,16 @@ impl EdgeProcess {
             .stderr(File::create(&log).context("could not make the edge's log")?)
             .spawn()
             .context("could not start the edge")?;
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut edge = Self { child, address, public_key: [0; 32], log };
-        match edge.read_announcement() {
-            Ok(()) => Ok(edge),
-            Err(error) => Err(edge.explain(error)),
-        }
-    }
-
-    /// Reads the lines that `segcast edge` prints once it serves.
-    fn read_announcement(&mut self) -> anyhow::Result<()> {
-        let stdout = self.child.stdout.take().context("the edge has no standard output")?;
-        let (sender, lines) = mpsc::channel();
-        // A thread, since a pipe has no timeout; it ends with the edge.
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let end = Instant::now() + START;
-        let mut found_address = false;
-        loop {
-            let line = lines.recv_timeout(end.saturating_duration_since(Instant::now()));
-            let line = line.map_err(|e| match e {
-                RecvTimeoutError::Timeout => anyhow::anyhow!("the edge does not begin to serve"),
-                RecvTimeoutError::Disconnected => anyhow::anyhow!("the edge did not start"),
-            })?;
-            if let Some(address) = line.strip_prefix("listening on ") {
-                self.address = address.parse().context("the edge named no address")?;
-                found_address = true;
-            } else if let Some(key) = line.strip_prefix("edge key ") {
-                self.public_key = *keytext::parse(KeyKind::EdgePublic, key)?;
-                anyhow::ensure!(found_address, "the edge named no address");
-                return Ok(());
-            }
-        }
+        let output = child.stdout.take().context("the edge has no standard output")?;
+        let mut edge = Self { child, log };
+        let announcement =
+            Announcement::read_within(output, START).map_err(|error| edge.explain(error.into()))?;
+        let (address, public_key) = (announcement.address(), announcement.public_key);
+        Ok((edge, EdgeAddress { address, public_key }))
     }
 
     pub(super) fn id(&self) -> u32 {
         self.child.id()
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub(super) fn public_key(&self) -> &[u8; 32] {
-        &self.public_key
     }
 
     /// Adds the end of the edge's log to an error, if the edge is to blame.

@@ -103,9 +103,8 @@ impl Demo<'_> {
         let keys = KeyDir::open(&self.folder.join("keys"))?;
         let media = Media::open(self.args.media.as_deref())?;
         let packed = self.pack(&media, &keys)?;
-        let mut edge = self.start_edge()?;
+        let (mut edge, target) = self.start_edge()?;
         let grant = self.grant(&packed, &keys)?;
-        let target = EdgeAddress { address: edge.address(), public_key: *edge.public_key() };
         let fetched = self.fetch(&media, target, &grant);
         let fetched = fetched.map_err(|error| edge.explain(error))?;
         let measured = self.measure(&edge, target, grant);
@@ -150,15 +149,15 @@ impl Demo<'_> {
         Ok(packed)
     }
 
-    fn start_edge(&self) -> anyhow::Result<EdgeProcess> {
+    fn start_edge(&self) -> anyhow::Result<(EdgeProcess, EdgeAddress)> {
         self.check()?;
-        let edge = EdgeProcess::start(self.folder, self.args.io)?;
+        let (edge, target) = EdgeProcess::start(self.folder, self.args.io)?;
         self.say(&format!(
             "3  an edge: process {} serves the store on {}; it holds ciphertext only",
             edge.id(),
-            edge.address()
+            target.address
         ));
-        Ok(edge)
+        Ok((edge, target))
     }
 
     /// The grant, written to a file and read back, as a client gets it.

@@ -1,9 +1,12 @@
 //! A serving edge in a process of its own.
 
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use segcast_edge::Announcement;
+use segcast_keys::keytext::{self, KeyKind};
 
 use super::Running;
 
@@ -27,16 +30,10 @@ impl Edge {
     pub fn serve(command: &mut Command) -> io::Result<Self> {
         let mut child = Running::start(command.stdout(Stdio::piped()))?;
         let output = child.stdout.take().expect("piped");
-        let mut address = None;
-        for line in BufReader::new(output).lines() {
-            let line = line?;
-            if let Some(said) = line.strip_prefix("listening on ") {
-                address = Some(said.to_owned());
-            } else if let (Some(key), Some(address)) = (line.strip_prefix("edge key "), &address) {
-                return Ok(Self { child, address: address.clone(), key: key.to_owned() });
-            }
-        }
-        Err(io::Error::other("the edge ended before it served"))
+        let announcement = Announcement::read(output).map_err(io::Error::other)?;
+        let key = keytext::format(KeyKind::EdgePublic, &announcement.public_key);
+        let address = announcement.address().to_string();
+        Ok(Self { child, address, key: key.trim_end().to_owned() })
     }
 
     /// Starts an edge on `store` and `keys` of `folder` at `listen` (port 0: the kernel chooses), and waits until
