@@ -5,6 +5,7 @@ mod cpu;
 pub(crate) mod metrics;
 mod output;
 mod pinned;
+pub(crate) mod process;
 mod repeats;
 mod server;
 pub(crate) mod veth;

@@ -1,18 +1,16 @@
 //! The server under test: a process of its own, on a core of its own, maybe in a network namespace.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use segcast_keys::keytext::{self, KeyKind};
+use segcast_edge::Announcement;
 use segcast_lab::netns::Namespace;
 
 use super::cpu::CpuClocks;
-use super::pinned::on_core;
+use super::process::{self, Process};
 
 /// Time for an edge to begin to serve.
 const START: Duration = Duration::from_secs(30);
@@ -86,10 +84,8 @@ pub struct ServerSpec<'a> {
 /// A running edge; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
-    child: Child,
-    core: usize,
-    address: SocketAddr,
-    public_key: [u8; 32],
+    process: Process,
+    announcement: Announcement,
 }
 
 impl Server {
@@ -98,80 +94,37 @@ impl Server {
     /// # Errors
     /// When it cannot be started, ends, or does not serve in time.
     pub fn start(spec: &ServerSpec<'_>) -> anyhow::Result<Self> {
-        let program = &spec.binary.path;
-        let mut command = match spec.namespace {
-            Some(namespace) => namespace.command(program)?,
-            None => Command::new(program),
-        };
+        let mut command = process::command(spec.namespace, &spec.binary.path)?;
         command.arg("edge").arg("--store").arg(spec.store).arg("--keys").arg(spec.keys);
         command.args(["--listen", &spec.listen.to_string(), "--log-level", "warn"]);
-        command.args(spec.flags).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
-        // A child has the cores of the thread that starts it; the edge makes a shard for each.
-        let child = on_core(spec.core, || {
-            command.spawn().with_context(|| format!("could not start {}", program.display()))
-        })?;
-        let mut server = Self { child, core: spec.core, address: spec.listen, public_key: [0; 32] };
-        server.read_announcement()?;
-        Ok(server)
-    }
-
-    /// Reads what `segcast edge` prints once it serves.
-    fn read_announcement(&mut self) -> anyhow::Result<()> {
-        let stdout = self.child.stdout.take().context("the edge has no standard output")?;
-        let (sender, lines) = mpsc::channel();
-        // A thread, since a pipe has no timeout; it ends with the edge.
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let end = Instant::now() + START;
-        loop {
-            let line = lines.recv_timeout(end.saturating_duration_since(Instant::now()));
-            let line = line.map_err(|error| match error {
-                RecvTimeoutError::Timeout => anyhow::anyhow!("the edge does not begin to serve"),
-                RecvTimeoutError::Disconnected => anyhow::anyhow!("the edge did not start"),
-            })?;
-            if let Some(address) = line.strip_prefix("listening on ") {
-                self.address = address.parse().context("the edge named no address")?;
-            } else if let Some(key) = line.strip_prefix("edge key ") {
-                self.public_key = *keytext::parse(KeyKind::EdgePublic, key)?;
-                return Ok(());
-            }
-        }
+        command.args(spec.flags).env_clear().stdin(Stdio::null());
+        // It makes a shard for each core that it has.
+        let mut process = Process::start(&mut command, spec.core)?;
+        let output = process.child.stdout.take().context("the edge has no standard output")?;
+        Ok(Self { process, announcement: Announcement::read_within(output, START)? })
     }
 
     /// Its process.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.child.id()
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.announcement.address()
     }
 
     /// Its public key.
     #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
-        self.public_key
+        self.announcement.public_key
     }
 
     /// Its clocks.
     #[must_use]
     pub fn clocks(&self) -> CpuClocks {
-        CpuClocks::of(self.child.id(), self.core)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.clocks()
     }
 }

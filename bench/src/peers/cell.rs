@@ -14,11 +14,12 @@ use serde::Serialize;
 use super::job::Job;
 use super::link::Link;
 use super::objects::Objects;
-use super::process::{Process, free_tcp_address};
+use super::process;
 use super::segcast::{self, Product};
 use super::settings::{self, Settings};
 use super::tls::Identity;
 use super::{bare, nginx, quinn, s2n_quic, serve};
+use crate::measure::process::Process;
 use crate::measure::{Binary, Cores, CpuClocks, CpuUse, Server, ServerSpec};
 
 /// Time for all connections to open.
@@ -154,26 +155,25 @@ impl Stage {
     ) -> anyhow::Result<Running> {
         let listen = SocketAddr::new(link.server_address(), 0);
         let own = std::env::current_exe().context("this program's file")?;
-        let process = |program: &Path, arguments: Vec<OsString>| {
-            Process::start(link, self.cores, program.as_os_str(), arguments)
-        };
+        let start =
+            |program: &Path, arguments| process::start(link, self.cores, program, arguments);
         match sender {
             Sender::Segcast(binary) => self.start_edge(binary, link, listen).map(Running::Edge),
             Sender::Nginx => {
-                let address = free_tcp_address(link)?;
+                let address = process::free_tcp_address(link)?;
                 let arguments =
                     nginx::arguments(&self.folder, &self.objects, &self.identity, address)?;
                 let arguments = arguments.into_iter().map(PathBuf::into_os_string).collect();
-                let mut process = process(Path::new("nginx"), arguments)?;
-                process.accepting(link, address)?;
-                Ok(Running::Peer(process, address))
+                let mut server = start(Path::new("nginx"), arguments)?;
+                process::accepting(&mut server, link, address)?;
+                Ok(Running::Peer(server, address))
             }
             Sender::Quinn | Sender::S2nQuic => {
                 let name =
                     if matches!(sender, Sender::Quinn) { "serve-quinn" } else { "serve-s2n-quic" };
-                let mut process = process(&own, self.serve_arguments(name, listen))?;
-                let address = process.announced()?;
-                Ok(Running::Peer(process, address))
+                let mut server = start(&own, self.serve_arguments(name, listen))?;
+                let address = process::announced(&mut server)?;
+                Ok(Running::Peer(server, address))
             }
             Sender::Bare => {
                 let sink = sink.context("the bare loop needs a receiver")?.local_addr();
@@ -185,9 +185,9 @@ impl Stage {
                 arguments
                     .extend(["--datagram".into(), self.settings.datagram_max.to_string().into()]);
                 arguments.extend(["--objects".into(), self.objects.clone().into()]);
-                let mut process = process(&own, arguments)?;
-                process.announced()?;
-                Ok(Running::Bare(process))
+                let mut server = start(&own, arguments)?;
+                process::announced(&mut server)?;
+                Ok(Running::Bare(server))
             }
         }
     }
