@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::place::{Place, Side};
-use crate::measure::metrics;
+use crate::measure::metrics::{self, Counters};
 
 /// Counters at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
-    metrics: BTreeMap<String, u64>,
+    metrics: Counters,
     socket_drops: u64,
     backlog_drops: u64,
 }
@@ -42,10 +42,9 @@ impl Snapshot {
     /// # Errors
     /// When the edge does not answer or /proc cannot be read.
     pub(super) fn take(place: &Place, admin: SocketAddr, port: u16) -> anyhow::Result<Self> {
-        let text = place.at(Side::Edge, || Ok(metrics::fetch(admin)?))?;
         let softnet = std::fs::read_to_string("/proc/net/softnet_stat").context("softnet_stat")?;
         Ok(Self {
-            metrics: metrics::values(&text),
+            metrics: place.at(Side::Edge, || metrics::fetch(admin))?,
             socket_drops: socket_drops(&udp_table(place)?, port)?,
             backlog_drops: backlog_drops(&softnet),
         })
@@ -54,8 +53,8 @@ impl Snapshot {
     /// Books `offered` datagrams that were sent between `before` and this.
     pub(super) fn fates(&self, before: &Self, offered: u64) -> Fates {
         let passed = |key: &str| {
-            let at = |snapshot: &Self| snapshot.metrics.get(key).copied().unwrap_or(0);
-            at(self) - at(before)
+            let at = |snapshot: &Self| snapshot.metrics.get(key).copied().unwrap_or_default();
+            (at(self) - at(before)) as u64
         };
         let counts = self.metrics.keys().filter_map(|key| Some((fate(key)?, passed(key))));
         let counted: BTreeMap<String, u64> = counts.filter(|(_, count)| *count > 0).collect();
@@ -143,8 +142,8 @@ mod tests {
 
     #[test]
     fn junk_is_booked_by_what_the_edge_counted_and_the_rest_is_shown() {
-        let at = |values: &[(&str, u64)], socket_drops| Snapshot {
-            metrics: values.iter().map(|&(key, value)| (key.to_owned(), value)).collect(),
+        let at = |values: &[(&str, u32)], socket_drops| Snapshot {
+            metrics: values.iter().map(|&(key, value)| (key.to_owned(), value.into())).collect(),
             socket_drops,
             backlog_drops: 0,
         };

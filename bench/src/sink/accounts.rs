@@ -34,7 +34,7 @@ struct Sent {
 
 impl Accounts {
     pub(super) fn new(
-        metrics: &str,
+        metrics: &metrics::Counters,
         seen: &Counters,
         (device_sent, device_dropped): (u64, u64),
         numbers_missing: u64,

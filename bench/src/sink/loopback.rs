@@ -214,8 +214,7 @@ impl super::Measured for Loopback {
 
     fn finish(mut self) -> anyhow::Result<Outcome> {
         self.run(Duration::from_millis(100))?;
-        let metrics =
-            self.namespace.run(|| metrics::fetch(ADMIN.into()))?.context("the edge's metrics")?;
+        let metrics = self.namespace.run(|| metrics::fetch(ADMIN.into()))??;
         let of = |name| metrics::sum(&metrics, name).unwrap_or(0);
         let missing: u64 = self.sessions.iter().map(|session| session.numbers().1).sum();
         let skipped = of("skipped_numbers_total");

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use super::frames::Endpoint;
 use super::generator::Cable;
 use super::session::Identity;
-use crate::measure::metrics;
+use crate::measure::metrics::{self, Counters};
 
 const DEVICE: &str = "sink0";
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 2), 4870);
@@ -167,8 +167,8 @@ impl Net {
     }
 
     /// What the edge's `/metrics` says.
-    pub(super) fn metrics(&self) -> anyhow::Result<String> {
-        self.namespace.run(|| metrics::fetch(ADMIN.into()))?.context("the edge's metrics")
+    pub(super) fn metrics(&self) -> anyhow::Result<Counters> {
+        self.namespace.run(|| metrics::fetch(ADMIN.into()))?
     }
 
     /// Frames that the device has given to the cable, and frames that it dropped.

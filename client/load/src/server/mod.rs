@@ -1,6 +1,7 @@
 //! What the server used while load was offered: its process and its own counters, read where phases meet.
 
-mod metrics;
+/// An edge's metrics page.
+pub mod metrics;
 mod process;
 
 use metrics::Counters;
@@ -8,6 +9,9 @@ use process::Process;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+/// For a reading of the metrics page, seconds.
+const METRICS_TIMEOUT: u64 = 2;
 
 /// Where the server can be looked at.
 #[derive(Clone, Debug, Default)]
@@ -131,7 +135,7 @@ impl Sampler {
             Process::read(pid).map_err(|source| ServerError::Process { pid, source })?;
         }
         if let Some(url) = &target.metrics_url {
-            metrics::fetch(url).map_err(ServerError::Metrics)?;
+            metrics::fetch(url, METRICS_TIMEOUT).map_err(ServerError::Metrics)?;
         }
         let mut this = Self { target, samples: Vec::new(), problems: Vec::new() };
         this.sample(phase, 0);
@@ -142,7 +146,9 @@ impl Sampler {
     pub fn sample(&mut self, phase: &str, data_bytes: u64) {
         let process = self.target.pid.and_then(|pid| self.process(pid));
         let counters = self.target.metrics_url.clone().and_then(|url| {
-            metrics::fetch(&url).map_err(|problem| self.problems.push(problem)).ok()
+            metrics::fetch(&url, METRICS_TIMEOUT)
+                .map_err(|problem| self.problems.push(problem))
+                .ok()
         });
         let phase = phase.to_owned();
         self.samples.push(Sample { phase, at: Instant::now(), data_bytes, process, counters });
