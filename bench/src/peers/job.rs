@@ -1,9 +1,10 @@
 //! What a client is to do in one cell and what it has done so far, shared with the thread that measures.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
+use tokio::task::JoinSet;
 
 use super::objects::{OBJECT_BYTES, OBJECTS, Objects};
 
@@ -45,6 +46,34 @@ impl Job {
     pub(super) fn order(&self, index: usize) -> impl Iterator<Item = u32> + use<> {
         let first = index * OBJECTS as usize / self.connections.max(1);
         (0..OBJECTS).cycle().skip(first)
+    }
+
+    /// Runs what `connection` makes of each connection's number as a task, and waits for all. What fails then is the
+    /// job's failure, as that of `peer`.
+    ///
+    /// # Errors
+    /// Those of `connection`, which end all others.
+    pub(super) async fn run_connections<F>(
+        self: &Arc<Self>,
+        peer: &'static str,
+        connection: impl Fn(usize) -> anyhow::Result<F>,
+    ) -> anyhow::Result<()>
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        for index in 0..self.connections {
+            let (job, fetched) = (Arc::clone(self), connection(index)?);
+            tasks.spawn(async move {
+                if let Err(error) = fetched.await {
+                    job.fail(error.context(format!("{peer}, connection {index}")));
+                }
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
     }
 
     /// One more connection is open.

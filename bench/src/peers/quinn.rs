@@ -76,24 +76,19 @@ pub(super) async fn fetch(
     let tls = QuicClientConfig::try_from(identity.client(Some(ALPN))?)?;
     let mut config = ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(transport(settings)?));
-    let mut tasks = Vec::new();
-    for index in 0..job.connections {
+    job.run_connections("quinn", |index| {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let mut endpoint = endpoint(any, settings, None)?;
         endpoint.set_default_client_config(config.clone());
         let (job, source) = (Arc::clone(job), source.clone());
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = fetch_over(&endpoint, address, index, &job, &source).await {
-                job.fail(error.context(format!("quinn, connection {index}")));
-            }
+        Ok(async move {
+            let fetched = fetch_over(&endpoint, address, index, &job, &source).await;
             endpoint.close(0_u8.into(), b"done");
             endpoint.wait_idle().await;
-        }));
-    }
-    for task in tasks {
-        task.await?;
-    }
-    Ok(())
+            fetched
+        })
+    })
+    .await
 }
 
 async fn fetch_over(

@@ -86,8 +86,7 @@ pub(super) async fn fetch(
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let tls = Arc::new(identity.client(Some(ALPN))?);
-    let mut tasks = Vec::new();
-    for index in 0..job.connections {
+    job.run_connections("s2n-quic", |index| {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let client = Client::builder()
             .with_io(io(any, settings)?)?
@@ -95,16 +94,9 @@ pub(super) async fn fetch(
             .with_limits(limits(settings)?)?
             .start()?;
         let (job, source) = (Arc::clone(job), source.clone());
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = fetch_over(&client, address, index, &job, &source).await {
-                job.fail(error.context(format!("s2n-quic, connection {index}")));
-            }
-        }));
-    }
-    for task in tasks {
-        task.await?;
-    }
-    Ok(())
+        Ok(async move { fetch_over(&client, address, index, &job, &source).await })
+    })
+    .await
 }
 
 async fn fetch_over(
