@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
+use procfs::FromRead as _;
+use procfs::net::InterfaceDeviceStatus;
 use segcast_lab::netns::Namespace;
 use segcast_lab::tap::Tap;
 
@@ -90,12 +92,11 @@ impl End {
 
     /// Frames that the device dropped because nobody read them in time.
     pub(super) fn frames_not_read(&self) -> io::Result<u64> {
-        let table = self.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
-        let line = table.lines().find_map(|line| line.trim().strip_prefix("link0:"));
-        // Columns of /proc/net/dev: eight for receiving, then bytes, packets, errors, drops.
-        line.and_then(|line| line.split_whitespace().nth(11))
-            .and_then(|drops| drops.parse().ok())
-            .ok_or_else(|| io::Error::other(format!("no {DEVICE} in /proc/net/dev:\n{table}")))
+        // The thread's own table: the process's is that of another namespace.
+        let read = || InterfaceDeviceStatus::from_file("/proc/thread-self/net/dev");
+        let devices = self.run(read)?.map_err(io::Error::other)?.0;
+        let device = devices.get(DEVICE).ok_or_else(|| io::Error::other(format!("no {DEVICE}")))?;
+        Ok(device.sent_drop)
     }
 
     /// TCP has room for any link here and forgets each peer; the device says nothing by itself.
