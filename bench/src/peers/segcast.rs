@@ -11,7 +11,7 @@ use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::connection::{ConnectionConfig, Connections, now};
 use segcast_client::fetch;
 use segcast_keys::grant::Grant;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::session::client::{ClientEvent, Fetched};
 use segcast_proto::time::Duration;
@@ -156,7 +156,13 @@ impl<Order: Iterator<Item = u32>> Client<'_, Order> {
         let object = self.orders[session].next().context("the order has no end")?;
         let length = u32::try_from(OBJECT_BYTES)?;
         let client = self.connections.session(session);
-        client.fetch(now(), 0, ObjectNumber(object), Some(length), Duration::ZERO)?;
+        client.fetch(
+            now(),
+            SetHandle::FIRST,
+            ObjectNumber(object),
+            Some(length),
+            Duration::ZERO,
+        )?;
         Ok(())
     }
 
