@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p segcast-bench --bench packets`. The limits of the whole path are `segcast-bench limits`.
 
+use std::hint::black_box;
+
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use segcast_proto::crypto::{Opener, Sealer, Secret, Suite};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
@@ -9,7 +11,6 @@ use segcast_proto::limits::{DATAGRAM_LADDER, OVERHEAD};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::report::Report;
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType, SequenceRanges};
-use std::hint::black_box;
 
 /// More than the caches hold, so that every packet's plaintext comes from memory.
 const POOL: usize = 256 << 20;

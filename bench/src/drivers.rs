@@ -164,9 +164,10 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser as _;
     use segcast_sysio::probe::IoKind;
+
+    use super::*;
 
     #[derive(clap::Parser)]
     struct Line {

@@ -217,8 +217,9 @@ fn file(error: &FileError) -> Consequence {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use anyhow::Context;
+
+    use super::*;
 
     fn refused(code: Code) -> anyhow::Error {
         FetchError::Refused(vec![(([127, 0, 0, 1], 1).into(), code)]).into()

@@ -1,8 +1,9 @@
 //! A service's configuration on the command line: a flag for every key of its table.
 
+use std::marker::PhantomData;
+
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use segcast_config::Configuration;
-use std::marker::PhantomData;
 
 /// A flag for every key of the configuration `C`, and what was given: names and values.
 #[derive(Debug)]

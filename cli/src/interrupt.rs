@@ -1,13 +1,14 @@
 //! Ctrl-C and SIGTERM: the first asks the command to end cleanly; one that comes when that takes too long
 //! ends it at once.
 
-use segcast_config::ExitCode;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
+
+use segcast_config::ExitCode;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// Signals this soon after the first mean the same one: terminals, shells and timeout(1) may send several.
 const SAME: Duration = Duration::from_secs(2);

@@ -1,7 +1,8 @@
 //! Log lines: to standard error, as text or JSON, at a level given by `--log` or `SEGCAST_LOG`.
 
-use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
+
+use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged, and how.

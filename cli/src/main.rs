@@ -55,9 +55,10 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
     use clap::error::ErrorKind;
+
+    use super::*;
 
     #[test]
     fn the_arguments_do_not_contradict_each_other() {

@@ -1,10 +1,11 @@
 //! How far a long command is: a bar on a terminal, a line a second elsewhere; on standard error, so that
 //! standard output holds results only.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use segcast_config::amount::rounded;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use segcast_config::amount::rounded;
 
 const LINE_EVERY: Duration = Duration::from_secs(1);
 

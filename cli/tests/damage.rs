@@ -1,16 +1,17 @@
 //! A segment file is truncated, zeroed or flipped while an edge serves it: the client gets an error or the right bytes
 //! from another edge, never a wrong byte; the edge lives, serves its other sets and counts what it saw.
 
-use segcast_kit::metrics::metric;
-use segcast_kit::process::{SEGMENT, Title, World, succeed, wait_until};
-use segcast_kit::progress::Progress;
-use segcast_proto::ids::ObjectNumber;
-use segcast_store::{Options, Store, Stored};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+
+use segcast_kit::metrics::metric;
+use segcast_kit::process::{SEGMENT, Title, World, succeed, wait_until};
+use segcast_kit::progress::Progress;
+use segcast_proto::ids::ObjectNumber;
+use segcast_store::{Options, Store, Stored};
 
 /// Slow enough to be caught half-way: a title of `SEGMENTS` takes some 3 s.
 const SLOW: [&str; 2] = ["--rate", "7000"];

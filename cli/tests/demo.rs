@@ -1,10 +1,11 @@
 //! `segcast demo`: it works, says what it measured, and leaves nothing behind whatever its end.
 
-use segcast_kit::process::{World, interrupt, json, segcast, succeed};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use segcast_kit::process::{World, interrupt, json, segcast, succeed};
 
 fn demo(world: &World, media: &Path) -> Command {
     fs::create_dir_all(world.path("tmp")).expect("a folder");

@@ -1,12 +1,13 @@
 //! `segcast edge` as a supervisor sees it: readiness, exit codes, drain; and grants of every kind.
 
-use segcast_kit::process::{
-    PATIENCE, SEGMENT, World, fail, interrupt, json, kill, segcast, succeed,
-};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
+
+use segcast_kit::process::{
+    PATIENCE, SEGMENT, World, fail, interrupt, json, kill, segcast, succeed,
+};
 
 #[test]
 fn systemd_is_told_of_readiness_and_of_the_end() {

@@ -2,10 +2,11 @@
 //!
 //! The small disk is a tmpfs in a mount namespace of the test's own.
 
-use segcast_kit::needs;
-use segcast_kit::process::{SEGMENT, World, json, succeed};
 use std::ffi::OsStr;
 use std::process::{Command, Output};
+
+use segcast_kit::needs;
+use segcast_kit::process::{SEGMENT, World, json, succeed};
 
 /// Runs a shell script in a mount namespace of its own.
 fn in_own_mounts(script: &str, arguments: &[&OsStr]) -> Output {

@@ -1,11 +1,12 @@
 //! pack, edge, token and get as processes: odd lengths, both drivers, both families, kills and refusals.
 
-use segcast_kit::process::{
-    SEGMENT, World, fail, interrupt, json, kill, segcast, succeed, wait_until,
-};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+
+use segcast_kit::process::{
+    SEGMENT, World, fail, interrupt, json, kill, segcast, succeed, wait_until,
+};
 
 /// Slow enough to be caught half-way: at this rate a title of 60 segments takes some 5 s.
 const SLOW: [&str; 2] = ["--rate", "7000"];

@@ -1,8 +1,9 @@
 //! `segcast load` against a real edge: the ledger closes, whatever happens.
 
-use segcast_kit::process::{Edge, SEGMENT, Title, World, interrupt, kill, segcast, wait_until};
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
+
+use segcast_kit::process::{Edge, SEGMENT, Title, World, interrupt, kill, segcast, wait_until};
 
 /// `segcast load` of `title` from `edge`.
 fn load(world: &World, edge: &Edge, title: &Title, more: &[&str]) -> Command {

@@ -1,12 +1,13 @@
 //! What `segcast load` says of a run against a real edge: verdict, exit code, stored result, reports, views.
 
+use std::fs;
+use std::process::{Command, Stdio};
+
 use segcast_kit::metrics::metric;
 use segcast_kit::process::{
     Edge, SEGMENT, Title, World, fail, interrupt, output, segcast, succeed, wait_until,
 };
 use serde_json::Value;
-use std::fs;
-use std::process::{Command, Stdio};
 
 /// A send lag that no machine of tests reaches: verdicts here must not hang on how busy it is.
 const ANY_LAG: [&str; 2] = ["--lag-limit", "10m"];

@@ -1,13 +1,14 @@
 //! What operators get wrong, and disks do to them: configurations with mistakes, two processes on one store, a write that
 //! the system refuses. Each is told with its place, its cause and what would be right, and harms nothing that was there.
 
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use rustix::process::Signal;
 use segcast_kit::process::{
     Edge, SEGMENT, World, fail, json, segcast, signal, succeed, wait_until,
 };
-use std::fs::{self, File};
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Configurations with one mistake, and what must be said of it. `{}` is the path of the file.
 const MISTAKES: [(&str, &[&str]); 6] = [

@@ -1,9 +1,10 @@
 //! The real edge past its limits: clients are refused with the reason, wait as they are told, and get their title.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 use segcast_kit::metrics::metric;
 use segcast_kit::process::{SEGMENT, World, json, kill, signal, wait_until};
-use std::process::Stdio;
 
 #[test]
 fn a_session_past_the_limit_is_refused_with_the_reason_and_gets_in_later() {

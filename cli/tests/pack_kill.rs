@@ -7,6 +7,11 @@
 //!
 //! `SEGCAST_SEED=n` repeats a run, as far as the threads of pack and the random names of sets allow; the seed is printed.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::os::unix::process::ExitStatusExt;
+
 use segcast_center::keys::{KeyDir, TitleRecord};
 use segcast_kit::process::{SEGMENT, World, json, output, segcast, succeed};
 use segcast_kit::progress::Progress;
@@ -14,10 +19,6 @@ use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::segment::cipher::SegmentCipher;
 use segcast_proto::segment::manifest::{Manifest, Protection};
 use segcast_store::{Catalogue, Options, Store, Stored};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::hash::{BuildHasher, RandomState};
-use std::os::unix::process::ExitStatusExt;
 
 /// Kills in the whole test.
 const KILLS: usize = 200;

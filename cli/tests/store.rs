@@ -1,9 +1,10 @@
 //! `segcast store`: what is wrong in a store is found and named; a set that is removed frees its segments.
 
-use segcast_kit::process::{SEGMENT, World, fail, output, segcast, succeed};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
+
+use segcast_kit::process::{SEGMENT, World, fail, output, segcast, succeed};
 
 fn store(world: &World, more: &[&str]) -> Command {
     let mut command = segcast();

@@ -2,9 +2,10 @@
 //!
 //! The operating system's randomness is drawn here and nowhere else in this crate.
 
+use std::net::SocketAddr;
+
 use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::ids::{SetHandle, SetId};
-use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
 /// An edge: where it listens, and the X25519 key it must have.

@@ -2,7 +2,9 @@
 //!
 //! Contract: call `Connections::turn`, then drain `Connections::poll_event`, then ask sessions for more.
 
-use crate::access::{Access, EdgeAddress, fresh_seed};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::limits::{DATAGRAM_MAX, EPOCH_PACKETS};
@@ -13,8 +15,8 @@ use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, Waker};
 use segcast_sysio::error::SysError;
 use segcast_sysio::probe::{self, IoKind};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
-use std::collections::VecDeque;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::access::{Access, EdgeAddress, fresh_seed};
 
 /// Wanted in the kernel for each socket: 8 ms at 4 Gbit/s.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;

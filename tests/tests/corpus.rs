@@ -3,10 +3,11 @@
 //! `SEGCAST_BLESS=1` writes the seeds anew: when a format or a target has changed.
 #![forbid(unsafe_code)]
 
-use segcast_kit::fuzz::{TARGETS, Target};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+
+use segcast_kit::fuzz::{TARGETS, Target};
 
 /// All corpora together, bytes: what everyone who clones the repository takes along.
 const CORPORA_MAX: u64 = 300_000;

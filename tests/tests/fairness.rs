@@ -4,6 +4,8 @@
 //! no other limit than the server itself: whose turn it is decides who gets what.
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
+
 use segcast_kit::endpoint::rig::{Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::progress::Progress;
 use segcast_kit::session::raw::RawClient;
@@ -12,7 +14,6 @@ use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
 use segcast_proto::session::server::Transmit;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::PacketType;
-use std::collections::VecDeque;
 
 const SESSIONS: u32 = 1000;
 /// What the server sends in a second.

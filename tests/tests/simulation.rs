@@ -4,9 +4,10 @@
 //! seed (default 0; `clock`: one that nobody has seen); a failing seed is printed and
 //! `SEGCAST_SIM_ONE=s` repeats it alone.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use segcast_kit::progress::Progress;
 use segcast_kit::sim::{Outcome, Scenario, World, run_many};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

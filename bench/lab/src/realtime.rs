@@ -43,8 +43,9 @@ pub fn wait_readable<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::fd::AsFd as _;
+
+    use super::*;
 
     #[test]
     fn a_wait_ends_by_data_and_by_time() {

@@ -15,24 +15,23 @@ mod report;
 mod stage;
 mod viewer;
 
-use junk::Kind;
-
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
+use attacker::Attacker;
 use clap::ValueEnum as _;
+use junk::Kind;
+use place::{Link, Side};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use segcast_client::access::Access;
-
-use crate::measure::{Binary, CoresArgs, OutputArgs, build_binary};
-use attacker::Attacker;
-use place::{Link, Side};
 use record::Recording;
 use report::{Collected, Report};
+use segcast_client::access::Access;
 use stage::Stage;
 use viewer::Progress;
+
+use crate::measure::{Binary, CoresArgs, OutputArgs, build_binary};
 
 /// Floods beside which handshakes are counted.
 const HELLO_FLOODS: [Kind; 2] = [Kind::ReplayedHello, Kind::SpoofedHello];

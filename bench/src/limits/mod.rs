@@ -7,10 +7,9 @@ mod copy;
 mod seal;
 mod send;
 
-pub use send::{Link, SendLoop};
-
 use std::time::Duration;
 
+pub use send::{Link, SendLoop};
 use serde::Serialize;
 
 use crate::measure::{Band, Cores, CoresArgs, CpuClocks, OutputArgs, Repeats, Table, on_core};

@@ -22,17 +22,17 @@ mod tls;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
-use tempfile::TempDir;
-
-use crate::measure::{Binary, CoresArgs, OutputArgs, build_binary};
 use cell::{Sender, Stage};
+use clap::{Subcommand, ValueEnum};
 use link::{Link, LinkKind};
 use objects::Objects;
 use report::{Cell, Report};
 use segcast::Product;
 use settings::Settings;
+use tempfile::TempDir;
 use tls::Identity;
+
+use crate::measure::{Binary, CoresArgs, OutputArgs, build_binary};
 
 /// Arguments of `peers`.
 #[derive(Debug, clap::Args)]

@@ -73,11 +73,12 @@ impl HeadReader {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_proto::crypto::{Sealer, Suite};
     use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
     use segcast_proto::time::Instant;
     use segcast_proto::wire::PacketType;
+
+    use super::*;
 
     #[test]
     fn the_head_of_what_the_product_seals_is_read_in_every_epoch() {

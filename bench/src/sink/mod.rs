@@ -18,21 +18,20 @@ mod subject;
 mod title;
 pub(crate) mod world;
 
-pub use outcome::{Outcome, Run};
-pub use subject::{Sabotage, Setup, Subject};
-pub use title::{Title, TitleReader};
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-
-use crate::measure::{Binary, Cores, CoresArgs, OutputArgs, build_binary, on_core};
 use loopback::Loopback;
 use outcome::Window;
+pub use outcome::{Outcome, Run};
 use seal_only::SealOnly;
+pub use subject::{Sabotage, Setup, Subject};
+pub use title::{Title, TitleReader};
 use world::Packed;
+
+use crate::measure::{Binary, Cores, CoresArgs, OutputArgs, build_binary, on_core};
 
 /// What a measurement of the sink is made of.
 #[derive(Clone, Debug, clap::Args)]

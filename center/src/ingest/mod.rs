@@ -5,6 +5,10 @@
 //! effects: segments, then the title key's file, then the store's commit with the manifest, which makes the set
 //! visible. So a visible set always has its key.
 
+mod entries;
+mod pipeline;
+mod source;
+
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -20,17 +24,11 @@ use segcast_proto::segment::manifest::{Description, ManifestBuilder, Protection}
 use segcast_proto::time::Duration;
 use segcast_store::{SetWriter, Store, StoreError};
 
+use self::entries::Entries;
+use self::pipeline::{Done, Plan};
+pub use self::source::SourceError;
+use self::source::{Input, Source};
 use crate::keys::{KeyDir, KeyDirError, TitleRecord, random};
-
-mod entries;
-mod pipeline;
-mod source;
-
-use entries::Entries;
-use pipeline::{Done, Plan};
-use source::{Input, Source};
-
-pub use source::SourceError;
 
 /// Threads of a run at most: beyond them, reading and writing one file is the limit.
 pub const WORKERS_MAX: usize = 16;

@@ -2,20 +2,22 @@
 //!
 //! The edge's own configuration is the library's: every key of its `default.toml` is a flag here.
 
-use crate::flags::Flags;
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use clap::Args;
 use sd_notify::NotifyState;
 use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Config, LogFormat, LogLevel};
 use segcast_edge::{Server, Supervisor};
-use std::io::{IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
+
+use crate::flags::Flags;
 
 /// Arguments of `segcast edge`.
 #[derive(Args, Debug)]
@@ -202,8 +204,9 @@ impl Supervisor for Systemd {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Line {

@@ -1,11 +1,9 @@
 //! `segcast get`: fetches a title into a file.
 
-use super::io::IoArg;
-use super::keys::public_key;
-use crate::failure::Interrupted;
-use crate::interrupt::Interrupt;
-use crate::logging::{self, LogArgs};
-use crate::terminal::Meter;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use anyhow::Context;
 use clap::Args;
 use segcast_client::access::{Access, EdgeAddress};
@@ -16,9 +14,13 @@ use segcast_config::amount::{self, rounded};
 use segcast_keys::file;
 use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+use super::io::IoArg;
+use super::keys::public_key;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::logging::{self, LogArgs};
+use crate::terminal::Meter;
 
 /// Where edges listen unless told otherwise.
 const PORT: u16 = 4870;

@@ -1,11 +1,13 @@
 //! `segcast key`: makes a client's key pair, so that the center signs a token for a secret it never sees.
 
-use super::token::fresh_secret;
+use std::path::PathBuf;
+
 use clap::Args;
 use segcast_config::ExitCode;
 use segcast_keys::file;
 use segcast_keys::keytext::{self, KeyKind};
-use std::path::PathBuf;
+
+use super::token::fresh_secret;
 
 /// Arguments of `segcast key`.
 #[derive(Args, Debug)]

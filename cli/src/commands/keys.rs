@@ -1,9 +1,10 @@
 //! Keys on the command line: where the key directory is, and public keys given as text or as a file.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use segcast_keys::file;
 use segcast_keys::keytext::{self, KeyKind};
-use std::path::{Path, PathBuf};
 
 /// The directory of keys.
 #[derive(Args, Clone, Debug)]

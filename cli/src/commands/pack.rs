@@ -1,9 +1,8 @@
 //! `segcast pack`: cuts, encrypts and signs a title, and puts it into a store.
 
-use super::keys::KeysArg;
-use crate::logging::{self, LogArgs};
-use crate::terminal::Meter;
-use crate::words;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use clap::Args;
 use segcast_center::ingest::{PackOptions, PackReport, pack};
@@ -12,8 +11,11 @@ use segcast_config::ExitCode;
 use segcast_config::amount::{self, rounded};
 use segcast_store::{Options, Store};
 use serde::Serialize;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+
+use super::keys::KeysArg;
+use crate::logging::{self, LogArgs};
+use crate::terminal::Meter;
+use crate::words;
 
 /// Arguments of `segcast pack`.
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! `segcast store`: looks at a store that no other process has open, and removes sets from it.
 
-use crate::words;
+use std::path::PathBuf;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use segcast_config::ExitCode;
@@ -8,7 +9,8 @@ use segcast_config::amount::rounded;
 use segcast_edge::config::Config;
 use segcast_proto::ids::SetId;
 use segcast_store::{Options, SetInfo, Store, StoreError};
-use std::path::PathBuf;
+
+use crate::words;
 
 /// Arguments of `segcast store`.
 #[derive(Args, Debug)]

@@ -1,8 +1,8 @@
 //! `segcast token`: lets a client fetch titles: a signed token and the title keys, in one grant file.
 
-use super::keys::{KeysArg, public_key};
-use crate::logging::{self, LogArgs};
-use crate::words;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::Args;
 use segcast_center::grant::{Client, Limits, issue_grant};
 use segcast_center::keys::KeyDir;
@@ -13,8 +13,10 @@ use segcast_keys::keytext::KeyKind;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
 use segcast_sysio::clock::unix_seconds;
-use std::path::PathBuf;
-use std::time::Duration;
+
+use super::keys::{KeysArg, public_key};
+use crate::logging::{self, LogArgs};
+use crate::words;
 
 /// Arguments of `segcast token`.
 #[derive(Args, Debug)]

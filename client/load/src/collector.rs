@@ -2,6 +2,9 @@
 //!
 //! Memory is bounded by phases and by a few open seconds: a second is told and forgotten when every thread is past it.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use crate::record::Interval;
 use crate::result::generator::{Evidence, Generator};
 use crate::result::{
@@ -9,8 +12,6 @@ use crate::result::{
     share,
 };
 use crate::slo::Slo;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Seconds that may be open at once: a thread that is further behind finds its second told already, and what it
 /// recorded counts in the oldest one that is open.

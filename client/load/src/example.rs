@@ -1,15 +1,17 @@
 //! Runs for tests: intervals as threads would record them, from a seed, and the results of them.
 
+use std::time::{Duration, SystemTime};
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+use segcast_proto::wire::code::Code;
+
 use crate::collector::Collector;
 use crate::record::{Class, Failure, Interval, Unoffered};
 use crate::result::{About, Clock, End, Extent, LoadResult, PhaseAbout};
 use crate::server::{Sampler, ServerTarget};
 use crate::slo::Slo;
 use crate::view::Snapshot;
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-use segcast_proto::wire::code::Code;
-use std::time::{Duration, SystemTime};
 
 const SEED: u64 = 0x5eed;
 const PHASES: [(&str, u32); 4] = [("ramp", 4), ("steady", 12), ("overload", 5), ("recovery", 6)];

@@ -2,10 +2,12 @@
 //!
 //! It has no clock: callers say what time it is. How often they do changes no figure, as the moments between are computed.
 
-use crate::record::Playout;
-use segcast_proto::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
+
+use segcast_proto::time::{Duration, Instant};
+
+use crate::record::Playout;
 
 /// How a title plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,8 +195,9 @@ impl Viewing {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     const S: Duration = Duration::from_secs(1);
 

@@ -1,5 +1,7 @@
 //! Where a run reports to: adds up, shows, logs, and looks at the server where phases meet.
 
+use std::io;
+
 use crate::collector::{ClosedSecond, Collector};
 use crate::record::Interval;
 use crate::report::Hlog;
@@ -8,7 +10,6 @@ use crate::run::Observer;
 use crate::server::Sampler;
 use crate::slo::Slo;
 use crate::view::{Display, Snapshot};
-use std::io;
 
 /// Takes in what threads record. Views and logs get each second when all threads are past it; the result is the same
 /// with and without them.

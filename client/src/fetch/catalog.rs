@@ -1,18 +1,18 @@
 //! The first part of a fetch: the manifest. Nothing that follows is believed unless this vouches for it.
 
+use segcast_proto::crypto::hash::sha256;
+use segcast_proto::ids::{SetHandle, SetId};
+use segcast_proto::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX};
+use segcast_proto::segment::cipher::TitleKey;
+use segcast_proto::segment::manifest::{Manifest, Root};
+use segcast_proto::time::Duration;
+
 use super::edges::Edges;
 use super::error::FetchError;
 use super::pipeline::{Numbering, Pipeline};
 use super::schedule::Schedule;
 use super::title;
 use crate::connection::Connections;
-use segcast_proto::crypto::hash::sha256;
-use segcast_proto::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX};
-use segcast_proto::segment::cipher::TitleKey;
-use segcast_proto::segment::manifest::{Manifest, Root};
-use segcast_proto::time::Duration;
-
-use segcast_proto::ids::{SetHandle, SetId};
 
 /// Longest wait in one turn: the stop flag is looked at this often.
 pub(super) const TURN: Duration = Duration::from_millis(50);

@@ -1,13 +1,14 @@
 //! The sessions of one fetch, kept alive: reconnects what was lost, gives up what refuses for good.
 
-use super::error::FetchError;
-use crate::access::fresh_seed;
-use crate::connection::{Connections, now};
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::{Backoff, ClientEvent, Fetched};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::code::Code;
 use segcast_proto::wire::pulse::PulseReply;
+
+use super::error::FetchError;
+use crate::access::fresh_seed;
+use crate::connection::{Connections, now};
 
 /// Sessions closed for breaking the protocol before the edge is given up: a bug is on one side, and it stays.
 const VIOLATIONS_MAX: u32 = 3;

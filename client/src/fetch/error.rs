@@ -1,14 +1,16 @@
 //! Why a fetch ended without its title.
 
+use std::net::SocketAddr;
+
+use segcast_proto::ids::SetId;
+use segcast_proto::time::Duration;
+use segcast_proto::wire::code::Code;
+
 use super::schedule::EDGES_MAX;
 use super::title::TitleError;
 use crate::access::AccessError;
 use crate::connection::ConnectionError;
 use crate::file::FileError;
-use segcast_proto::ids::SetId;
-use segcast_proto::time::Duration;
-use segcast_proto::wire::code::Code;
-use std::net::SocketAddr;
 
 /// Why a fetch ended without its title. What was verified until then stays in the part file.
 #[derive(Debug, thiserror::Error)]

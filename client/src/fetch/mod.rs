@@ -20,24 +20,25 @@ pub mod title;
 /// Verifying, decrypting and writing on a thread of its own.
 pub mod worker;
 
-pub use error::{FetchError, Reason};
-pub use report::{EdgeShare, Phase, Progress, Report};
-pub use times::{Quantiles, Times};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::access::{Access, EdgeAddress};
-use crate::connection::{ConnectionConfig, Connections, now};
-use crate::file::{Identity, PartFile};
 use catalog::Wanted;
 use edges::Edges;
+pub use error::{FetchError, Reason};
+pub use report::{EdgeShare, Phase, Progress, Report};
 use schedule::EDGES_MAX;
 use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::time::{Duration, Instant};
 use segments::Segments;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+pub use times::{Quantiles, Times};
 use title::Title;
+
+use crate::access::{Access, EdgeAddress};
+use crate::connection::{ConnectionConfig, Connections, now};
+use crate::file::{Identity, PartFile};
 
 /// Settings of a fetch.
 #[derive(Clone, Debug)]

@@ -1,14 +1,15 @@
 //! Joins a schedule to the sessions: turns asks into requests and events into what the schedule knows.
 
-use super::edges::{EdgeEvent, Edges};
-use super::error::{FetchError, Reason};
-use super::schedule::Schedule;
-use crate::connection::now;
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::REQUESTS_MAX;
 use segcast_proto::session::client::{self, Fetched};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::code::Code;
+
+use super::edges::{EdgeEvent, Edges};
+use super::error::{FetchError, Reason};
+use super::schedule::Schedule;
+use crate::connection::now;
 
 /// A request that the session has no room for is tried again after this.
 const FULL_WAIT: Duration = Duration::from_millis(5);

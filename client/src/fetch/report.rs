@@ -1,8 +1,10 @@
 //! What a fetch says of itself, while it runs and at its end.
 
-use super::times::Quantiles;
-use serde::Serialize;
 use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::times::Quantiles;
 
 /// How far a fetch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,12 @@
 //! that fails (refused, wrong bytes, overdue) sends the segment to another edge; when no edge is left
 //! to ask, the fetch ends with the last reason.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use segcast_proto::time::{Duration, Instant};
+
 use super::meter::{Meter, RATE_UNKNOWN};
 use crate::file::Bitmap;
-use segcast_proto::time::{Duration, Instant};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Edges in one fetch: the width of a segment's exclusion mask.
 pub const EDGES_MAX: usize = 64;

@@ -1,5 +1,12 @@
 //! The main part of a fetch: segments, from request to file.
 
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use segcast_proto::ids::{ObjectNumber, SetHandle};
+use segcast_proto::session::client::ClientStats;
+use segcast_proto::time::{Duration, Instant};
+
 use super::Fetch;
 use super::catalog::TURN;
 use super::edges::{EdgeEvent, Edges};
@@ -12,11 +19,6 @@ use super::title::Title;
 use super::worker::{Job, Outcome, Worker};
 use crate::connection::now;
 use crate::file::{Bitmap, Identity, PartFile};
-use segcast_proto::ids::{ObjectNumber, SetHandle};
-use segcast_proto::session::client::ClientStats;
-use segcast_proto::time::{Duration, Instant};
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 /// Segments of an earlier part file that are read back at once.
 const RECHECKS: usize = 4;

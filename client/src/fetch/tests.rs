@@ -1,10 +1,12 @@
 //! Whole fetches from edges inside the test: good ones, lying ones, damaged ones, dying ones.
 
+use std::path::Path;
+
+use segcast_proto::wire::code::Code;
+
 use super::*;
 use crate::testing::edge::{Edge, Faults, access};
 use crate::testing::{self, Packed, SEGMENT};
-use segcast_proto::wire::code::Code;
-use std::path::Path;
 
 const LOOPBACK: &str = "127.0.0.1:0";
 

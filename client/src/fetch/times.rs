@@ -1,8 +1,9 @@
 //! Times, in histograms that lose none, and their quantiles.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use std::time::Duration;
 
 /// The longest time that is told apart, µs: ten minutes. Longer ones count as this.
 const LONGEST: u64 = 600_000_000;

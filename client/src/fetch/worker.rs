@@ -1,11 +1,12 @@
 //! The thread that verifies, decrypts and writes, so that disks and digests never hold up the sockets.
 
-use super::title::Title;
-use crate::file::{FileError, PartFile};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use super::title::Title;
+use crate::file::{FileError, PartFile};
 
 /// A kill loses at most what came in this time…
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -189,10 +190,11 @@ impl Thread {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::file::Identity;
     use crate::testing::{self, Packed, SEGMENT};
-    use std::path::Path;
 
     fn start(packed: &Packed, name: &Path) -> Worker {
         let title = Arc::new(packed.open());

@@ -8,8 +8,9 @@
 //! All integers big-endian. Records are only ever appended. A torn or damaged record counts as not
 //! there, and costs its segment one more fetch; records of another journal never fit this header.
 
-use super::Bitmap;
 use segcast_proto::ids::SetId;
+
+use super::Bitmap;
 
 /// Bytes of the header.
 pub const HEADER: usize = 80;
@@ -138,8 +139,9 @@ fn why_foreign(header: &[u8], identity: &Identity) -> JournalError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn identity() -> Identity {
         Identity {

@@ -13,12 +13,12 @@ pub mod part;
 /// Renaming without replacing.
 mod place;
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 pub use bitmap::Bitmap;
 pub use journal::{Identity, JournalError};
 pub use part::PartFile;
-
-use std::io;
-use std::path::{Path, PathBuf};
 
 /// What can go wrong with the output file.
 #[derive(Debug, thiserror::Error)]

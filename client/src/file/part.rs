@@ -1,11 +1,12 @@
 //! The part file: verified segments go in at their places, a journal says which are there for good.
 
-use super::journal::{self, HEADER, Identity};
-use super::{Bitmap, FileError, place, with_suffix};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use super::journal::{self, HEADER, Identity};
+use super::{Bitmap, FileError, place, with_suffix};
 
 /// A journal holds a record for each segment and those repeated after a resume; a longer one is damaged.
 const JOURNAL_BYTES_MAX: u64 = 1 << 31;
@@ -213,9 +214,10 @@ fn write_journal(path: &Path, identity: &Identity, map: &Bitmap) -> Result<File,
 
 #[cfg(test)]
 mod tests {
+    use segcast_proto::ids::SetId;
+
     use super::*;
     use crate::file::JournalError;
-    use segcast_proto::ids::SetId;
 
     const SEGMENT: usize = 73_728;
 

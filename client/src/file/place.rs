@@ -1,9 +1,11 @@
 //! Gives a finished file its name, without replacing another one unless that was asked for.
 
-use super::FileError;
-use rustix::fs::{CWD, RenameFlags};
 use std::fs::{self, File};
 use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags};
+
+use super::FileError;
 
 /// Renames `part` to `name` and makes the change lasting.
 pub(super) fn rename(part: &Path, name: &Path, replace: bool) -> Result<(), FileError> {

@@ -1,8 +1,11 @@
 //! An edge inside the test: the real endpoint over real sockets on the loopback, with faults on demand.
 
-use super::{CENTER_SEED, Packed};
-use crate::access::{Access, EdgeAddress};
-use crate::connection::now;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
 use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
@@ -16,12 +19,11 @@ use segcast_sysio::clock::unix_seconds;
 use segcast_sysio::driver::{Driver, DriverConfig, Outgoing};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 use zeroize::Zeroizing;
+
+use super::{CENTER_SEED, Packed};
+use crate::access::{Access, EdgeAddress};
+use crate::connection::now;
 
 const CLIENT_SECRET: [u8; 32] = [0x11; 32];
 const EDGE_SECRET: [u8; 32] = [0x22; 32];

@@ -3,14 +3,16 @@
 /// An edge inside the test.
 pub(crate) mod edge;
 
-use crate::fetch::title::Title;
+use std::time::Duration;
+
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::ids::SetId;
 use segcast_proto::segment::cipher::{SegmentCipher, TitleKey};
 use segcast_proto::segment::digest::Digester;
 use segcast_proto::segment::geometry::Geometry;
 use segcast_proto::segment::manifest::{Description, Manifest, ManifestBuilder, Protection};
-use std::time::Duration;
+
+use crate::fetch::title::Title;
 
 /// Bytes of a segment: the least the format allows.
 pub(crate) const SEGMENT: usize = 73_728;

@@ -123,8 +123,9 @@ impl Level {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn at(nanos: u64) -> Instant {
         Instant::from_nanos(nanos)

@@ -63,9 +63,10 @@ mod switch {
 
 #[cfg(feature = "planted-faults")]
 mod switch {
-    use super::Fault;
     use core::cell::{Cell, RefCell};
     use std::collections::BTreeSet;
+
+    use super::Fault;
 
     std::thread_local! {
         static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };

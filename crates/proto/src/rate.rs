@@ -104,8 +104,9 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     /// Small, usual and extreme values alike.
     fn any_size() -> impl Strategy<Value = u64> {

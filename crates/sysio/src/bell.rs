@@ -57,8 +57,9 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 

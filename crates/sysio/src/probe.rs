@@ -7,9 +7,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::driver::ring::setup;
 use crate::error::SysError;
-use crate::udp::set_option;
-
 pub use crate::kind::IoKind;
+use crate::udp::set_option;
 
 /// Whether the ring driver works here: flags, operations and provided buffers are all tried.
 ///
@@ -69,9 +68,10 @@ pub fn udp_offload() -> UdpOffload {
 
 #[cfg(test)]
 mod tests {
+    use setup::hint_for;
+
     use super::*;
     use crate::driver::{Driver, DriverConfig};
-    use setup::hint_for;
 
     #[test]
     fn what_is_asked_for_is_chosen_and_a_reason_is_given() {

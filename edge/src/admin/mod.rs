@@ -15,12 +15,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use collector::BoardCollector;
+use listener::BoundedListener;
 use prometheus_client::registry::Registry;
 
 use crate::board::Board;
 use crate::limits;
-use collector::BoardCollector;
-use listener::BoundedListener;
 
 /// The running side thread.
 #[derive(Debug)]
@@ -148,9 +148,10 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::{Read, Write};
     use std::net::TcpStream;
+
+    use super::*;
 
     fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("connect");

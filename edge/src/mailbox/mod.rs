@@ -13,15 +13,14 @@ mod sync {
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub(crate) use control::{Control, Report};
 use crossbeam::queue::ArrayQueue;
+use posted::Posted;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Handoff, Path};
 use segcast_sysio::driver::Waker;
 
 use crate::limits;
-use posted::Posted;
-
-pub(crate) use control::{Control, Report};
 
 /// A datagram that the kernel gave to a shard it does not belong to.
 pub(crate) struct Stray {

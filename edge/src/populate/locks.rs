@@ -141,10 +141,11 @@ impl Locks {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_proto::ids::SetId;
     use segcast_proto::limits::SEGMENT_UNIT;
     use segcast_store::{Options, Store};
+
+    use super::*;
 
     const SEGMENT: u64 = SEGMENT_UNIT as u64;
 

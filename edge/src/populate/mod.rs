@@ -12,13 +12,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::queue::ArrayQueue;
+use locks::{Key, Locks};
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_store::Catalogue;
 use segcast_sysio::bell::Bell;
 
 use crate::limits;
 use crate::mailbox::{Mailbox, Populated};
-use locks::{Key, Locks};
 
 #[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]
 type Mutex<T> = std::sync::Mutex<T>;

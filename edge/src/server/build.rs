@@ -223,8 +223,9 @@ pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64)
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_proto::handshake::StaticSecret;
+
+    use super::*;
 
     fn identity() -> Arc<EdgeIdentity> {
         Arc::new(EdgeIdentity::new(StaticSecret::new([7; 32])))

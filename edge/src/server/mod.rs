@@ -12,13 +12,17 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+pub use check::check;
 use crossbeam::channel::{Receiver, Sender, bounded};
+pub use error::StartError;
+pub use run::run;
 use segcast_config::Configuration;
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::token::Keyring;
 use segcast_store::{Options, Store};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::UdpSocket;
+pub use supervisor::{Alone, Supervisor};
 
 use crate::admin::Side;
 use crate::announcement::Announcement;
@@ -29,11 +33,6 @@ use crate::limits;
 use crate::mailbox::{Control, Mailbox, Report};
 use crate::populate::Pool;
 use crate::shard::{self, Setup};
-
-pub use check::check;
-pub use error::StartError;
-pub use run::run;
-pub use supervisor::{Alone, Supervisor};
 
 /// A running edge. Dropping it stops it at once; [`Server::join`] ends it in order.
 pub struct Server {

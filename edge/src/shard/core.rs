@@ -260,13 +260,14 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::Sets;
-    use crate::populate::Pool;
     use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
     use segcast_proto::session::server::{DropReason, EndpointConfig};
     use segcast_proto::token::Keyring;
     use segcast_store::Catalogue;
+
+    use super::*;
+    use crate::config::Sets;
+    use crate::populate::Pool;
 
     const PATH: Path = Path {
         socket: 0,

@@ -9,11 +9,13 @@ mod pressure;
 mod publish;
 pub(crate) mod source;
 
+use core::Core;
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
+use pressure::Pressure;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
 use segcast_proto::time::Instant;
@@ -23,6 +25,7 @@ use segcast_sysio::driver::{Driver, DriverConfig, FailureKind, Outgoing};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::UdpSocket;
 use segcast_sysio::{SysError, clock, cpu};
+use source::Source;
 
 use crate::board::Board;
 use crate::config::Sets;
@@ -30,9 +33,6 @@ use crate::limits;
 use crate::mailbox::{Mailbox, Report};
 use crate::metric::Metric;
 use crate::populate;
-use core::Core;
-use pressure::Pressure;
-use source::Source;
 
 /// What a shard is made of.
 pub(crate) struct Setup {

@@ -1,5 +1,8 @@
 //! Hostile handshakes: spoofed, replayed, with bad tokens, too many.
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
 use rand_core::RngCore;
 use segcast_kit::endpoint::rig::{MS, Rig, address};
 use segcast_kit::endpoint::{UNIX, check_hello};
@@ -13,8 +16,6 @@ use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::{Claims, mint};
 use segcast_proto::wire::Code;
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 
 /// An address in a network of its own.
 fn elsewhere(number: u32) -> SocketAddr {

@@ -1,5 +1,7 @@
 //! What a client's sessions share, and what a client that vanished holds up.
 
+use std::net::SocketAddr;
+
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient};
 use segcast_proto::ids::{ObjectNumber, SetHandle};
@@ -7,7 +9,6 @@ use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Duration;
 use segcast_proto::token::mint;
 use segcast_proto::wire::{Code, PacketType};
-use std::net::SocketAddr;
 
 /// The token's cap, and the same in bytes per second.
 const CAP_KBITS: u32 = 800;

@@ -1,11 +1,13 @@
 //! Helpers that sleep by a bell, and shards that ring it: every piece of work is done, and a stop reaches everyone.
 
-use super::check;
-use super::event::Event;
+use std::sync::Arc;
+
 use loom::sync::atomic::{AtomicBool, AtomicU32 as Count, Ordering as Order};
 use loom::thread;
 use sleepers::Sleepers;
-use std::sync::Arc;
+
+use super::check;
+use super::event::Event;
 
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicU32, Ordering, fence};

@@ -1,11 +1,13 @@
 //! A shard and those who post to it: whatever is posted is taken, and the shard sleeps in between.
 
-use super::check;
-use super::event::Event;
+use std::sync::Arc;
+
 use loom::sync::atomic::{AtomicBool, Ordering as Order};
 use loom::thread;
 use posted::Posted;
-use std::sync::Arc;
+
+use super::check;
+use super::event::Event;
 
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicBool, Ordering};

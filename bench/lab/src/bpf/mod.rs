@@ -8,12 +8,12 @@ mod program;
 mod ring;
 mod train_filter;
 
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
 pub use program::Program;
 pub use ring::RingBuffer;
 pub use train_filter::{HEAD_BYTES, TrainFilter, TrainRecord};
-
-use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
 
 /// Commands of bpf(2) (linux/bpf.h).
 const BPF_MAP_CREATE: libc::c_int = 0;

@@ -231,7 +231,6 @@ mod tests {
     use segcast_proto::wire::PacketType;
 
     use super::super::HeadReader;
-
     use super::super::{Seen, Title, WINDOW};
     use super::*;
 

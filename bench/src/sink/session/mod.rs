@@ -6,11 +6,12 @@ mod opening;
 mod receive;
 mod send;
 
-pub(super) use receive::Train;
-
 use std::time::Duration;
 
 use anyhow::Context as _;
+use asked::Asked;
+use opening::Opening;
+pub(super) use receive::Train;
 use segcast_proto::crypto::{Opener, Sealer, Suite};
 use segcast_proto::handshake::{StaticSecret, Welcomed};
 use segcast_proto::ids::ReceiverIndex;
@@ -22,8 +23,6 @@ use segcast_proto::wire::code::Code;
 use super::head::HeadReader;
 use super::seen::Seen;
 use super::title::Title;
-use asked::Asked;
-use opening::Opening;
 
 /// Packets back from the highest that are told from repeats by the product's own window; [`Seen`] tells all.
 const WINDOW: usize = 16_384;

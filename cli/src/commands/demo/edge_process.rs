@@ -1,15 +1,17 @@
 //! The demo's edge: this very program as `segcast edge`, in a process of its own, so that its processor
 //! time can be told from the clients'.
 
-use crate::commands::io::IoArg;
-use anyhow::Context;
-use segcast_client::access::EdgeAddress;
-use segcast_edge::Announcement;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use segcast_client::access::EdgeAddress;
+use segcast_edge::Announcement;
+
+use crate::commands::io::IoArg;
 
 /// Time for the edge to say where it listens.
 const START: Duration = Duration::from_secs(20);

@@ -1,13 +1,15 @@
 //! What the demo measured, as a table for people and as JSON for programs.
 
-use super::measure::Measured;
+use std::time::Duration;
+
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use segcast_center::ingest::PackReport;
 use segcast_client::fetch::{Quantiles, Report};
 use segcast_config::amount::rounded;
 use serde::Serialize;
-use std::time::Duration;
+
+use super::measure::Measured;
 
 /// Everything that `segcast demo --json` prints.
 #[derive(Debug, Serialize)]

@@ -1,7 +1,9 @@
 //! The demo's measurement: the load generator's closed loop. Counted is what happens between two phases in which sessions
 //! come and go.
 
-use super::edge_process::EdgeProcess;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use segcast_client::access::{Access, EdgeAddress};
 use segcast_client::fetch::{Quantiles, Times};
 use segcast_load::plan::{Phase, PhaseKind, Plan, PlanError, Target, Title, Workload};
@@ -13,8 +15,8 @@ use segcast_proto::ids::SetHandle;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::wire::code::Code;
 use segcast_sysio::probe::IoKind;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+
+use super::edge_process::EdgeProcess;
 
 /// For all sessions to open and to get up to speed.
 const OPENING: Duration = Duration::from_millis(500);
@@ -161,8 +163,9 @@ fn both(start: &Times, next: &Times) -> Quantiles {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_load::record::{Failure, Unoffered};
+
+    use super::*;
 
     #[test]
     fn only_what_was_put_off_may_be_missing() {

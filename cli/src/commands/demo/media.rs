@@ -1,14 +1,16 @@
 //! The demo's title: a file, or a stream of pseudorandom bytes that can be made again to compare with.
 
-use crate::interrupt::Interrupt;
-use anyhow::Context;
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-use segcast_config::amount::rounded;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+use segcast_config::amount::rounded;
+
+use crate::interrupt::Interrupt;
 
 /// Length of the title that is made when none is given.
 const MADE_LENGTH: u64 = 256 << 20;

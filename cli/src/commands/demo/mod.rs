@@ -8,12 +8,9 @@ mod figures;
 mod measure;
 mod media;
 
-use super::get::read_access;
-use super::io::IoArg;
-use crate::failure::Interrupted;
-use crate::interrupt::Interrupt;
-use crate::logging::{self, LogArgs};
-use crate::terminal::Meter;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use clap::Args;
 use edge_process::EdgeProcess;
@@ -31,9 +28,14 @@ use segcast_config::amount::rounded;
 use segcast_keys::file;
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+use super::get::read_access;
+use super::io::IoArg;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::logging::{self, LogArgs};
+use crate::terminal::Meter;
 
 /// Sessions that the token allows beyond those that measure: the fetch before them, whose end the edge
 /// may not have seen yet.

@@ -1,11 +1,13 @@
 //! `segcast load report`: reports made again from a stored result.
 
-use super::reporting::{new, print, write};
+use std::path::PathBuf;
+
 use clap::Args;
 use segcast_config::ExitCode;
 use segcast_load::report;
 use segcast_load::result::LoadResult;
-use std::path::PathBuf;
+
+use super::reporting::{new, print, write};
 
 /// Arguments of `segcast load report`.
 #[derive(Args, Debug)]

@@ -1,17 +1,19 @@
 //! What can be said about a load on the command line.
 
-use super::again::AgainArgs;
-use super::calibrate::CalibrateArgs;
-use super::reporting::ReportArgs;
-use crate::commands::io::IoArg;
-use crate::logging::LogArgs;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args, Subcommand, ValueEnum};
 use segcast_config::amount;
 use segcast_load::plan::{Arrivals, Pace, Phase, PhaseKind, Target, Workload};
 use segcast_load::run::RunConfig;
 use segcast_proto::ids::SetId;
-use std::path::PathBuf;
-use std::time::Duration;
+
+use super::again::AgainArgs;
+use super::calibrate::CalibrateArgs;
+use super::reporting::ReportArgs;
+use crate::commands::io::IoArg;
+use crate::logging::LogArgs;
 
 /// Requests under way in a session, unless told otherwise: at full speed one at a time, so that times hold no waiting
 /// behind a session's own requests.
@@ -255,8 +257,9 @@ fn parse_one_in(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Line {

@@ -1,14 +1,16 @@
 //! `segcast load calibrate`: the generator against a responder of known behaviour.
 
-use super::super::io::IoArg;
-use crate::failure::Interrupted;
-use crate::interrupt::Interrupt;
-use crate::logging::{self, LogArgs};
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use segcast_config::ExitCode;
 use segcast_config::amount;
 use segcast_load::calibrate::{self, CalibrateConfig, CalibrateError, Calibration, Check, Row};
-use std::time::Duration;
+
+use super::super::io::IoArg;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::logging::{self, LogArgs};
 
 /// Arguments of `segcast load calibrate`.
 #[derive(Args, Debug)]

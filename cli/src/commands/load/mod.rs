@@ -7,11 +7,6 @@ mod reporting;
 mod rights;
 
 pub(crate) use args::LoadArgs;
-
-use crate::commands::get::edges;
-use crate::failure::Interrupted;
-use crate::interrupt::Interrupt;
-use crate::{logging, words};
 use args::LoadCommand;
 use reporting::Reporting;
 use rights::Rights;
@@ -23,6 +18,11 @@ use segcast_config::amount::rounded;
 use segcast_load::plan::{Plan, Target, Title};
 use segcast_load::run::{self, Subject};
 use segcast_proto::segment::manifest::Manifest;
+
+use crate::commands::get::edges;
+use crate::failure::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::{logging, words};
 
 /// Runs the command.
 pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {

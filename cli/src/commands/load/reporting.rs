@@ -1,6 +1,11 @@
 //! What a load is held against and where its result goes: objectives, views, files, exit codes.
 
-use crate::interrupt::Interrupt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use segcast_config::ExitCode;
@@ -14,11 +19,8 @@ use segcast_load::run::{Ran, RunConfig};
 use segcast_load::server::{Sampler, ServerTarget};
 use segcast_load::slo::Slo;
 use segcast_load::view::{Display, Progress};
-use std::fs::File;
-use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+
+use crate::interrupt::Interrupt;
 
 /// Objectives and reports.
 #[derive(Args, Debug)]

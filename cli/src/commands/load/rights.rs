@@ -1,15 +1,17 @@
 //! Keys and tokens of the sessions: made here for each of them, or one grant for all.
 
-use super::args::RightsArgs;
-use crate::commands::get::read_access;
-use crate::commands::token::fresh_secret;
+use std::time::Duration;
+
 use segcast_center::grant::{Client, Limits, issue_grant};
 use segcast_center::keys::KeyDir;
 use segcast_client::access::Access;
 use segcast_load::plan::{TITLES_MAX, Workload};
 use segcast_proto::ids::{SetHandle, SetId};
 use segcast_sysio::clock::unix_seconds;
-use std::time::Duration;
+
+use super::args::RightsArgs;
+use crate::commands::get::read_access;
+use crate::commands::token::fresh_secret;
 
 /// Tokens are valid for this long beyond the run.
 const SPARE_LIFETIME: Duration = Duration::from_secs(3600);

@@ -1,17 +1,19 @@
 //! The generator under calibration, `segcast load`'s own: it carries a plan out against a responder, and what it recorded is
 //! added up.
 
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+
+use segcast_client::access::EdgeAddress;
+use segcast_proto::ids::SetHandle;
+use segcast_proto::time::Duration;
+use segcast_sysio::probe::IoKind;
+
 use super::CalibrateError;
 use super::title::Title;
 use crate::plan::{self, Phase, PhaseKind, Plan, Target, Workload};
 use crate::record::Interval;
 use crate::run::{self, Observer, RunConfig, Subject};
-use segcast_client::access::EdgeAddress;
-use segcast_proto::ids::SetHandle;
-use segcast_proto::time::Duration;
-use segcast_sysio::probe::IoKind;
-use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 
 /// A closed loop waits for what it asked for; nothing takes so long here.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,5 +1,15 @@
 //! Where checks run their trials: a responder, the generator, and what all trials together must be like.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
+
+use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
+use segcast_proto::segment::geometry::{DEFAULT_SEGMENT, UNIT};
+use segcast_proto::time::Duration;
+use segcast_sysio::cpu;
+use segcast_sysio::probe::{self, IoKind};
+
 use super::generator::{self, Measured, Trial};
 use super::responder::{Behaviour, Deeds, Responder};
 use super::title::Title;
@@ -7,14 +17,6 @@ use super::{CalibrateConfig, CalibrateError, FREEZE_PERIOD, FREEZE_PERIOD_QUICK}
 use crate::plan::Plan;
 use crate::record::Ledger;
 use crate::result::Little;
-use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
-use segcast_proto::segment::geometry::{DEFAULT_SEGMENT, UNIT};
-use segcast_proto::time::Duration;
-use segcast_sysio::cpu;
-use segcast_sysio::probe::{self, IoKind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
 
 /// Segments of the title with the smallest ones: enough that a session seldom wants one that it is fetching already.
 const SMALL_SEGMENTS: u32 = 512;

@@ -9,18 +9,18 @@ mod row;
 mod rows;
 mod title;
 
+use std::sync::atomic::AtomicBool;
+
+use lab::Lab;
 pub use report::{Calibration, Machine};
 pub use responder::{Applied, FaultPlan, Freeze};
 pub use row::Row;
 pub use rows::Check;
-
-use lab::Lab;
 use rustix::time::{ClockId, clock_gettime};
 use segcast_proto::time::{Duration, Instant};
 use segcast_sysio::SysError;
 use segcast_sysio::clock::monotonic_nanoseconds;
 use segcast_sysio::probe::IoKind;
-use std::sync::atomic::AtomicBool;
 
 /// The pause that a responder makes.
 pub const FREEZE: Duration = Duration::from_millis(200);

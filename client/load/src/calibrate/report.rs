@@ -1,12 +1,13 @@
 //! What a calibration says: its rows, the machine that they hold for, a hash, and until when.
 
-use super::row::Row;
-use super::{CalibrateConfig, Check};
 use procfs::{CpuInfo, Current};
 use segcast_proto::crypto::hash::sha256;
 use segcast_sysio::clock::unix_seconds;
 use segcast_sysio::probe::IoKind;
 use serde::Serialize;
+
+use super::row::Row;
+use super::{CalibrateConfig, Check};
 
 /// A calibration holds for a week: kernels and neighbours change.
 const HOLDS_SECONDS: u64 = 7 * 24 * 3600;

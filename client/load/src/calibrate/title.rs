@@ -123,8 +123,9 @@ impl SegmentSource for Title {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_proto::ids::SetHandle;
+
+    use super::*;
 
     #[test]
     fn a_seed_gives_one_title_whose_segments_are_what_its_manifest_says() {

@@ -1,9 +1,10 @@
 //! Viewers: which seats are taken when, and who sits on them one after another.
 
+use segcast_proto::time::Duration;
+
 use super::random::{Draws, scattered};
 use super::workload::{Arrivals, EVENTS_MAX, PhaseKind, PlanError, Target};
 use super::{Plan, Viewing, boundary_before, nth, popularity::Popularity};
-use segcast_proto::time::Duration;
 
 /// At full speed, new viewers of a phase come within this time, or a tenth of the phase.
 const SPREAD_MAX: Duration = Duration::from_secs(1);

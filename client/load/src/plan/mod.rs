@@ -11,17 +11,16 @@ mod random;
 mod requests;
 mod workload;
 
-pub use workload::{
-    Arrivals, DURATION_MAX, EVENTS_MAX, PHASES_MAX, Pace, Phase, PhaseKind, PlanError,
-    SESSIONS_MAX, TITLES_MAX, Target, Workload,
-};
-
 use random::scattered;
 use segcast_proto::crypto::hash::sha256;
 use segcast_proto::ids::{SetHandle, SetId};
 use segcast_proto::segment::manifest::Root;
 use segcast_proto::time::Duration;
 use serde::Serialize;
+pub use workload::{
+    Arrivals, DURATION_MAX, EVENTS_MAX, PHASES_MAX, Pace, Phase, PhaseKind, PlanError,
+    SESSIONS_MAX, TITLES_MAX, Target, Workload,
+};
 
 /// Segments' playing time between a request and its deadline, unless told otherwise.
 const DEADLINE_SEGMENTS: u32 = 2;

@@ -1,10 +1,11 @@
 //! Requests without viewers: single segments at a rate, spread over sessions that are open all the time.
 
+use segcast_proto::time::Duration;
+
 use super::popularity::Popularity;
 use super::random::Draws;
 use super::workload::{Arrivals, EVENTS_MAX, PhaseKind, PlanError, Target};
 use super::{Plan, Request, Viewing};
-use segcast_proto::time::Duration;
 
 const STREAM: u64 = 2;
 

@@ -1,7 +1,8 @@
 //! Plans are what was asked for: numbers, spacing, bounds, and always the same.
 
-use super::*;
 use std::collections::BTreeMap;
+
+use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 

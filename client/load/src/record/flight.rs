@@ -54,9 +54,10 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rand_chacha::ChaCha8Rng;
     use rand_core::{RngCore, SeedableRng};
+
+    use super::*;
 
     #[test]
     fn a_count_that_does_not_change_is_exact() {

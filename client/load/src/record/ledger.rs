@@ -1,8 +1,9 @@
 //! What became of every segment that was intended.
 
+use std::collections::BTreeMap;
+
 use segcast_proto::wire::code::Code;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Why a segment that was asked for did not come, other than by a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

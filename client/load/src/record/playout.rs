@@ -1,7 +1,8 @@
 //! What viewers would have seen.
 
-use super::Times;
 use segcast_proto::time::Duration;
+
+use super::Times;
 
 /// Sums over viewings that play at their bit rate.
 #[derive(Clone, Debug, Default)]

@@ -103,8 +103,9 @@ impl Timings {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_proto::time::Duration;
+
+    use super::*;
 
     #[test]
     fn times_add_up_and_clear() {

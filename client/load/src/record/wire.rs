@@ -1,10 +1,11 @@
 //! Datagrams as the generator saw them, and the generator's own health.
 
-use super::Flight;
 use derive_more::AddAssign;
 use segcast_proto::session::client::Largest;
 use segcast_proto::time::Duration;
 use serde::{Deserialize, Serialize};
+
+use super::Flight;
 
 /// Datagrams as the generator saw them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, AddAssign, Serialize, Deserialize)]

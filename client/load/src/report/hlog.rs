@@ -1,14 +1,16 @@
 //! HDR interval log: every second's histograms, one tag for each, for the tools that read such logs.
 
-use crate::collector::ClosedSecond;
-use crate::result::Series;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+
+use crate::collector::ClosedSecond;
+use crate::result::Series;
 
 /// Writes a log, one second after the other. The first error ends it and is told by [`Hlog::finish`]: a full disk must
 /// not end a run.
@@ -82,13 +84,15 @@ impl Hlog {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::example;
+    use std::collections::BTreeMap;
+
     use base64::Engine;
     use hdrhistogram::Histogram;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::example;
 
     #[test]
     fn a_log_reads_back_as_what_was_recorded() {

@@ -15,10 +15,11 @@ pub fn json(result: &LoadResult) -> serde_json::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::example;
     use crate::result::{Judged, ResultError};
-    use serde_json::Value;
 
     fn schema() -> Value {
         serde_json::from_str(SCHEMA_TEXT).expect("the schema is JSON")

@@ -1,12 +1,14 @@
 //! The result as text: what stands on the terminal when a run has ended.
 
-use crate::result::generator::Check;
-use crate::result::{Basis, Latency, LoadResult, Quantity, Series, Span};
-use crate::words::{count, share};
+use std::fmt::Write;
+
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use segcast_config::amount::rounded::{bit_rate, micros, size};
-use std::fmt::Write;
+
+use crate::result::generator::Check;
+use crate::result::{Basis, Latency, LoadResult, Quantity, Series, Span};
+use crate::words::{count, share};
 
 /// Lines for people; the first says the verdict, and whether the figures are void, partial or from one box.
 #[must_use]

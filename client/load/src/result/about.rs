@@ -1,9 +1,10 @@
 //! What a run is, known before it begins, and how it ended.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a run is: whoever starts it says so.
 #[derive(Clone, Debug)]

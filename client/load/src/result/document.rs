@@ -1,11 +1,13 @@
 //! The stored result: one JSON document, from which every report is made.
 
-use super::measured::Measured;
-use super::{Extent, Figures, Fingerprint, Generator, Identity, Objective, Server, not_measured};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::measured::Measured;
+use super::{Extent, Figures, Fingerprint, Generator, Identity, Objective, Server, not_measured};
 
 /// The form of the document. It changes when a reader of the old form would misread the new one.
 pub const SCHEMA: &str = "segcast-load/1";

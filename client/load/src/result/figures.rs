@@ -1,11 +1,13 @@
 //! What was measured, as figures that can be stored and read back.
 
+use std::collections::BTreeMap;
+
+use segcast_proto::wire::code::Code;
+use serde::{Deserialize, Serialize};
+
 use super::quantile::{self, Latency};
 use super::{Basis, Quantity, Series, Sums};
 use crate::record::{self, Failure, Unoffered, Wire};
-use segcast_proto::wire::code::Code;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What became of every segment that was intended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,13 @@
 //! The box that a run was made on, as far as it can be read without privileges.
 
-use super::About;
-use procfs::{CpuInfo, Current, Meminfo};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+
+use procfs::{CpuInfo, Current, Meminfo};
+use serde::{Deserialize, Serialize};
+
+use super::About;
 
 /// The generator's box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Evidence that the generator was not what was measured, and the checks that say when it was.
 
+use serde::{Deserialize, Serialize};
+
 use super::little::{LITTLE_ERROR_MAX, Little};
 use super::quantile::{self, Latency};
 use super::sums::share;
 use super::{About, Clock, End, Extent, Quantity, Series, Sums};
 use crate::record::{Health, Unoffered};
-use serde::{Deserialize, Serialize};
 
 /// A thread that used more of its CPU had no time left to be late in: what it measured is itself.
 pub const CPU_SHARE_MAX: f64 = 0.90;

@@ -2,8 +2,9 @@
 //! how many segments were under way, λ and W come from the histogram of service times. Times that are written down too
 //! late, too early, or for too few segments break it.
 
-use crate::record::{Health, Timings};
 use serde::{Deserialize, Serialize};
+
+use crate::record::{Health, Timings};
 
 /// The two sides may differ by this share, besides what sampling explains: in a closed loop of short segments, with a
 /// core for the generator and its observer, they were found up to 7 % apart, since the observer runs when the generator
@@ -58,9 +59,10 @@ impl Little {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::record::{Class, Flight};
-    use std::time::Duration;
 
     fn little(service: Duration, seconds: f64, variance: f64) -> Little {
         let mut times = Timings::default();

@@ -14,7 +14,6 @@ pub mod quantile;
 mod series;
 mod sums;
 
-pub use crate::server::Server;
 pub use about::{About, End, Extent, Identity, PhaseAbout};
 pub use clock::Clock;
 pub use document::{Judged, LoadResult, ResultError, SCHEMA, Verdict};
@@ -28,3 +27,5 @@ pub use quantile::{Latency, Percentile, Point};
 pub use series::{Basis, Quantity, Series, class_name};
 pub use sums::Sums;
 pub(crate) use sums::share;
+
+pub use crate::server::Server;

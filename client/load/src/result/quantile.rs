@@ -1,9 +1,10 @@
 //! Percentiles that have enough samples behind them, and those that have not.
 
-use super::{Basis, Quantity, Series};
-use crate::record::Class;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+
+use super::{Basis, Quantity, Series};
+use crate::record::Class;
 
 /// The percentiles that every report shows.
 pub const SHOWN: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
@@ -127,9 +128,10 @@ fn spectrum(times: &Histogram<u64>) -> Vec<Point> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::record::Times;
-    use std::time::Duration;
 
     fn up_to(n: u64) -> Times {
         let mut times = Times::default();

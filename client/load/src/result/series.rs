@@ -1,11 +1,13 @@
 //! The names of what is timed: class, quantity, basis. The same in JSON, objectives, interval logs and plots.
 
-use super::Sums;
-use crate::record::{Class, Pair};
-use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::Sums;
+use crate::record::{Class, Pair};
 
 /// What is timed.
 #[derive(

@@ -1,8 +1,9 @@
 //! Intervals added up: over a second, a phase, or a run.
 
-use crate::record::{Health, Interval, Ledger, Playout, Timings, Wire};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use crate::record::{Health, Interval, Ledger, Playout, Timings, Wire};
 
 /// What some intervals amount to.
 #[derive(Clone, Debug, Default)]

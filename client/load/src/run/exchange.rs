@@ -1,12 +1,14 @@
 //! Intervals go to the observer and come back: bounded channels that hold every interval there is, so that sending never
 //! waits and nothing is allocated once they are made.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
 use super::Observer;
 use super::sampler::Sampler;
 use crate::record::Interval;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Intervals that a thread has besides those that it fills: the observer may be so many behind.
 pub(super) const SPARE: usize = 3;

@@ -12,8 +12,9 @@ mod thread;
 mod timers;
 mod viewer;
 
-use crate::plan::{Plan, Request, Viewing};
-use crate::record::Interval;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Scope;
+
 use crossbeam::channel::{Receiver, Sender, bounded};
 use exchange::{Desk, Exchange, SPARE, THREADS_MAX};
 use segcast_client::access::{Access, EdgeAddress};
@@ -26,10 +27,11 @@ use segcast_sysio::error::SysError;
 use segcast_sysio::probe::{self, IoKind};
 use serde::Serialize;
 use setting::Setting;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::Scope;
 use tally::Tally;
 use thread::Thread;
+
+use crate::plan::{Plan, Request, Viewing};
+use crate::record::Interval;
 
 /// From when all threads are ready to when the run begins.
 const COUNTDOWN: Duration = Duration::from_millis(20);

@@ -1,10 +1,12 @@
 //! Looks at how many segments each thread has under way, from the observer's thread and at moments of its own.
 
-use crate::record::{Flight, Watched};
-use segcast_client::connection::now;
-use segcast_proto::time::{Duration, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use segcast_client::connection::now;
+use segcast_proto::time::{Duration, Instant};
+
+use crate::record::{Flight, Watched};
 
 /// Between two looks: 1 to 3 ms, 2 ms in the mean, never in step with a plan's fixed arrivals.
 const GAP_LEAST: Duration = Duration::from_millis(1);

@@ -1,8 +1,9 @@
 //! A segment that is wanted: from its intention to its end.
 
-use crate::record::Class;
 use segcast_proto::ids::SetHandle;
 use segcast_proto::time::Instant;
+
+use crate::record::Class;
 
 /// One segment.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,16 @@
 //! What all viewers of a thread share and never change, but for the count of segments that were checked and their memory.
 
+use std::cell::Cell;
+
+use segcast_client::connection::{ConnectionConfig, ConnectionError, begin};
+use segcast_proto::session::client::ClientSession;
+use segcast_proto::time::Instant;
+
 use super::buffers::Buffers;
 use super::segment::Segment;
 use super::{RunConfig, Subject};
 use crate::plan::{Pace, Plan};
 use crate::record::Class;
-use segcast_client::connection::{ConnectionConfig, ConnectionError, begin};
-use segcast_proto::session::client::ClientSession;
-use segcast_proto::time::Instant;
-use std::cell::Cell;
 
 /// Which segment a viewer wants next.
 #[derive(Clone, Copy, Debug)]

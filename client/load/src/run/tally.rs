@@ -1,11 +1,12 @@
 //! A thread's books: every count goes into the interval of its second and phase. Full intervals go to the observer and
 //! come back empty; when none has come back, a second is simply longer, and nothing waits.
 
-use super::exchange::Exchange;
-use crate::record::{Class, Failure, Interval, Playout, Unoffered, Wire};
 use rustix::time::{ClockId, clock_gettime};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::code::Code;
+
+use super::exchange::Exchange;
+use crate::record::{Class, Failure, Interval, Playout, Unoffered, Wire};
 
 /// How an interval is long.
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,5 +1,12 @@
 //! A viewer whose edge never answers: everything he intends has an end all the same.
 
+use std::collections::BTreeMap;
+
+use segcast_client::access::{Access, EdgeAddress};
+use segcast_keys::grant::Grant;
+use segcast_proto::ids::{SetHandle, SetId};
+use segcast_proto::time::{Duration, Instant};
+
 use super::exchange::Desk;
 use super::setting::Setting;
 use super::tally::Tally;
@@ -7,11 +14,6 @@ use super::viewer::Viewer;
 use super::{Observer, RunConfig, Subject};
 use crate::plan::{Pace, Phase, PhaseKind, Plan, Target, Title, Workload};
 use crate::record::{Interval, Ledger, Unoffered};
-use segcast_client::access::{Access, EdgeAddress};
-use segcast_keys::grant::Grant;
-use segcast_proto::ids::{SetHandle, SetId};
-use segcast_proto::time::{Duration, Instant};
-use std::collections::BTreeMap;
 
 const SECOND: Duration = Duration::from_secs(1);
 

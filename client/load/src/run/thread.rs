@@ -3,6 +3,15 @@
 //! Sessions of one socket are told apart by the receiver index that each datagram begins with. What a turn costs depends
 //! on the viewers that have something to do, not on how many there are.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use segcast_client::connection::{now, socket_towards};
+use segcast_proto::time::{Duration, Instant};
+use segcast_proto::wire::ClearHeader;
+use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
+use segcast_sysio::probe::IoKind;
+
 use super::setting::Setting;
 use super::tally::{End, Tally};
 use super::timers::{Armed, Timers};
@@ -10,13 +19,6 @@ use super::viewer::Viewer;
 use super::{RunConfig, RunError, Share, Subject};
 use crate::plan::Plan;
 use crate::record::{Unoffered, Wire};
-use segcast_client::connection::{now, socket_towards};
-use segcast_proto::time::{Duration, Instant};
-use segcast_proto::wire::ClearHeader;
-use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
-use segcast_sysio::probe::IoKind;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Receive 64 × 64 KiB as a client does; send small datagrams of many sessions in one turn.
 const DRIVER: DriverConfig = DriverConfig {

@@ -1,9 +1,10 @@
 //! When each viewer wants to be looked at again: a heap in which nothing is ever moved or removed. A viewer knows its
 //! earliest entry; one that comes out and is not it has been overtaken and is dropped.
 
-use segcast_proto::time::Instant;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use segcast_proto::time::Instant;
 
 /// The times of all viewers of a thread.
 #[derive(Debug, Default)]

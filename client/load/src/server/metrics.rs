@@ -56,9 +56,10 @@ fn parse(text: &str) -> Counters {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
     use std::net::TcpListener;
+
+    use super::*;
 
     const PAGE: &str = "# HELP segcast_edge_requests_refused Requests refused.\n\
         # TYPE segcast_edge_requests_refused counter\n\

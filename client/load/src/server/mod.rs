@@ -4,11 +4,12 @@
 pub mod metrics;
 mod process;
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use metrics::Counters;
 use process::Process;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// For a reading of the metrics page, seconds.
 const METRICS_TIMEOUT: u64 = 2;

@@ -1,8 +1,9 @@
 //! Whether an objective was met.
 
+use segcast_config::amount::rounded;
+
 use super::{Metric, Share, Slo, Unit};
 use crate::result::{Ledger, Objective, Sums, quantile};
-use segcast_config::amount::rounded;
 
 /// A number and the samples behind it, or why there is none.
 type Found = (Result<f64, String>, u64);
@@ -104,9 +105,10 @@ fn say(value: f64, unit: Unit) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::record::{Interval, Unoffered};
-    use std::time::Duration;
 
     fn judge(text: &str, sums: &Sums) -> Objective {
         text.parse::<Slo>().expect("an objective").judge(sums, &[("steady", sums)])

@@ -20,11 +20,12 @@
 mod judge;
 mod parse;
 
-use crate::record::Class;
-use crate::result::Series;
 use std::fmt;
 
 pub use parse::SloError;
+
+use crate::record::Class;
+use crate::result::Series;
 
 /// One objective.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,12 @@
 //! Reading objectives, with errors that say where and what would be right.
 
-use super::{CLASSES, Metric, Op, SHARES, Slo, Unit};
-use crate::result::{Basis, Quantity, Series, class_name};
-use segcast_config::amount;
 use std::fmt;
 use std::str::FromStr;
+
+use segcast_config::amount;
+
+use super::{CLASSES, Metric, Op, SHARES, Slo, Unit};
+use crate::result::{Basis, Quantity, Series, class_name};
 
 /// What is wrong with an objective.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,9 +211,10 @@ fn number(text: &str, unit: Unit) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::record::Class;
-    use proptest::prelude::*;
 
     fn parse(text: &str) -> Slo {
         text.parse().unwrap_or_else(|error| panic!("{error}"))

@@ -1,9 +1,11 @@
 //! A line per second, for files and pipes: words for people, JSON for programs.
 
+use std::io::{self, Write};
+
+use segcast_config::amount::rounded::{bit_rate, micros};
+
 use super::{Snapshot, Times, View};
 use crate::words::share;
-use segcast_config::amount::rounded::{bit_rate, micros};
-use std::io::{self, Write};
 
 /// Words.
 #[derive(Debug)]

@@ -8,14 +8,14 @@ mod screen;
 mod snapshot;
 mod terminal;
 
+use std::io::{self, IsTerminal, stderr};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
 pub use lines::{JsonLines, PlainLines};
 pub use screen::Screen;
 pub use snapshot::{Snapshot, Times};
 pub use terminal::restore_terminal;
-
-use std::io::{self, IsTerminal, stderr};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 
 /// Snapshots that may wait to be shown.
 const QUEUE: usize = 4;
@@ -126,12 +126,14 @@ impl Drop for Display {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use ratatui::backend::TestBackend;
+
     use super::*;
     use crate::example;
     use crate::recorder::Recorder;
     use crate::result::{Clock, End, Extent, LoadResult};
-    use ratatui::backend::TestBackend;
-    use std::sync::mpsc::{Receiver, channel};
 
     /// The example run through a recorder with this view.
     fn run(display: Display) -> LoadResult {

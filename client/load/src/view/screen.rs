@@ -1,9 +1,8 @@
 //! The screen: how far, how much, how fast, what became of it, and how the generator fares.
 
-use super::terminal::{restore_terminal, take};
-use super::{Snapshot, Times, View};
-use crate::result::generator::CPU_SHARE_MAX;
-use crate::words::{count, share};
+use std::collections::VecDeque;
+use std::io::{self, Stderr, stderr};
+
 use ratatui::Frame;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -11,8 +10,11 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Gauge, Row, Sparkline, Table};
 use segcast_config::amount::rounded::{bit_rate, micros};
-use std::collections::VecDeque;
-use std::io::{self, Stderr, stderr};
+
+use super::terminal::{restore_terminal, take};
+use super::{Snapshot, Times, View};
+use crate::result::generator::CPU_SHARE_MAX;
+use crate::words::{count, share};
 
 /// Seconds of history that are kept: the widest terminal shows no more.
 const HISTORY: usize = 512;
@@ -216,9 +218,10 @@ fn sparkline(
 
 #[cfg(test)]
 mod tests {
+    use ratatui::backend::TestBackend;
+
     use super::*;
     use crate::example;
-    use ratatui::backend::TestBackend;
 
     /// The screen of this size after so many intervals of the example.
     fn screen(width: u16, height: u16, intervals: usize) -> String {

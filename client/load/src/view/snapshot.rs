@@ -1,9 +1,11 @@
 //! What a view sees: one second and all so far, copied out of the collector.
 
+use std::time::Duration;
+
+use serde::Serialize;
+
 use crate::collector::{ClosedSecond, Collector};
 use crate::result::{Basis, Ledger, Quantity, Second, Series, Sums, quantile};
-use serde::Serialize;
-use std::time::Duration;
 
 /// One quantity in one second, response time where there is a choice, all classes, microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

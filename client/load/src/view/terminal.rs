@@ -1,11 +1,12 @@
 //! Taking a terminal and giving it back: at the end, by Ctrl-C, and after a panic.
 
+use std::io::{self, stderr};
+use std::sync::{Mutex, Once, PoisonError};
+
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::io::{self, stderr};
-use std::sync::{Mutex, Once, PoisonError};
 
 /// How the terminal was, while it is taken.
 static TAKEN: Mutex<Option<Termios>> = Mutex::new(None);

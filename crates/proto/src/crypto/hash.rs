@@ -1,7 +1,8 @@
 //! SHA-256, HMAC and HKDF (RFC 5869) as Segcast uses them: fixed sizes, no failure at run time.
 
-use aws_lc_rs::{constant_time, digest, hkdf, hmac};
 use core::fmt;
+
+use aws_lc_rs::{constant_time, digest, hkdf, hmac};
 
 /// The output of SHA-256.
 pub const SHA256_LEN: usize = 32;

@@ -1,8 +1,9 @@
 //! One epoch's key and IV, and the cipher's context, which is built when first needed and can be
 //! dropped at any time: it is large, and idle sessions are many.
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
 use core::fmt;
+
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroize;
 
 use super::Suite;

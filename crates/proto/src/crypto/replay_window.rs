@@ -102,9 +102,11 @@ impl ReplayWindow {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
     use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     const HIGHEST: Verdict = Verdict::Fresh { is_highest: true };
     const LATE: Verdict = Verdict::Fresh { is_highest: false };

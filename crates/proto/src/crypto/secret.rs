@@ -1,6 +1,7 @@
 //! The secret of an epoch and what is derived from it (section 3).
 
 use core::fmt;
+
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Suite;

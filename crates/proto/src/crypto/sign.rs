@@ -1,7 +1,8 @@
 //! Ed25519 signatures of the center (RFC 8032) and the ids of its keys (sections 6 and 13).
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use core::fmt;
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 use super::hash::sha256;
 

@@ -1,15 +1,16 @@
 //! Packet protection against an independent implementation, published vectors, and everything that may
 //! happen to epochs and packets on the way.
 
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes128Gcm, Aes256Gcm, KeyInit};
+use proptest::prelude::*;
+
 use super::packet_key::{NotAuthentic, PacketKey};
 use super::*;
 use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use crate::limits::{EPOCH_PACKETS, EPOCH_PACKETS_HARD, EPOCH_TIME, LEAD_TIME, OVERHEAD};
 use crate::time::{Duration, Instant};
 use crate::wire::{DecodeError, FLAG_END, FrameHeader, PacketType};
-use aes_gcm::aead::{Aead, Payload};
-use aes_gcm::{Aes128Gcm, Aes256Gcm, KeyInit};
-use proptest::prelude::*;
 
 const START: Instant = Instant::from_nanos(1_000_000);
 const FRAME: FrameHeader =

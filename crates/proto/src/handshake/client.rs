@@ -1,6 +1,7 @@
 //! The client's side of the handshake: one HELLO, any number of COOKIEs, one WELCOME.
 
 use core::fmt;
+
 use snow::HandshakeState;
 
 use super::cookie::CookieView;

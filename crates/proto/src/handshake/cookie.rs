@@ -2,6 +2,7 @@
 //! nothing to check it. Shards agree without talking: all derive the secret from one they share.
 
 use core::net::{IpAddr, SocketAddr};
+
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::hello::HelloView;

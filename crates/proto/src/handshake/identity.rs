@@ -1,7 +1,8 @@
 //! X25519 keys of clients and edges, and what is derived from an edge's public key.
 
-use aws_lc_rs::agreement::{PrivateKey, X25519};
 use core::fmt;
+
+use aws_lc_rs::agreement::{PrivateKey, X25519};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::crypto::hash::{HmacKey, sha256};

@@ -2,6 +2,7 @@
 //! may happen on another shard.
 
 use core::fmt;
+
 use snow::HandshakeState;
 
 use super::client::HandshakeError;

@@ -1,13 +1,15 @@
 //! Handshakes that work, and everything an attacker or a bad path may do to them.
 
+use core::net::SocketAddr;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::crypto::{Opener, Sealer, Suite};
 use crate::ids::ReceiverIndex;
 use crate::limits::TOKEN_MAX;
 use crate::time::{Duration, Instant};
 use crate::wire::{Code, DecodeError, FrameHeader, PacketType};
-use core::net::SocketAddr;
-use proptest::prelude::*;
 
 const PARAMS: HelloParams = HelloParams { datagram_max: 8952, room_kib: 4096 };
 const ACCEPTED: WelcomePayload = WelcomePayload {

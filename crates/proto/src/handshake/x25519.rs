@@ -70,9 +70,10 @@ impl Dh for KeyPair {
 #[cfg(not(miri))] // Miri does not run C: aws-lc
 #[cfg(test)]
 mod tests {
-    use super::*;
     use snow::params::DHChoice;
     use snow::resolvers::{CryptoResolver, DefaultResolver};
+
+    use super::*;
 
     fn pairs(private: [u8; KEY]) -> (KeyPair, Box<dyn Dh>) {
         let (mut ours, mut theirs) =

@@ -70,8 +70,9 @@ impl RangeSet {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn merges_neighbours_and_counts_only_new_bytes() {

@@ -1,13 +1,14 @@
 //! Tokens as they should be, and every way in which they should not.
 
+use coset::cbor::value::Value;
+use coset::{CborSerializable, CoseSign1Builder, Header, HeaderBuilder, iana};
+use proptest::prelude::*;
+
 use super::claims::encode_token;
 use super::*;
 use crate::crypto::sign::{SigningKey, key_id};
 use crate::ids::SetId;
 use crate::limits::{TOKEN_MAX, TOKEN_SETS_MAX};
-use coset::cbor::value::Value;
-use coset::{CborSerializable, CoseSign1Builder, Header, HeaderBuilder, iana};
-use proptest::prelude::*;
 
 const NOW: u64 = 1_700_000_000;
 const CLIENT: [u8; 32] = [7; 32];

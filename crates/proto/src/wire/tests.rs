@@ -1,9 +1,10 @@
 //! Round trips of every message, and any bytes into every decoder.
 
-use super::*;
-use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::*;
+use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 
 fn packet_types() -> impl Strategy<Value = PacketType> {
     proptest::sample::select(PacketType::ALL)

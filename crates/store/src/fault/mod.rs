@@ -14,10 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pending::{Inode, Name, Piece, Random, pick_legal};
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::layer::{RealLayer, SyncPoint, WriteFile, WriteLayer};
-use pending::{Inode, Name, Piece, Random, pick_legal};
 
 /// The environment variable with the seed: a store opened without a layer of its own then uses this one.
 pub const SEED_VARIABLE: &str = "SEGCAST_FAULT_SEED";

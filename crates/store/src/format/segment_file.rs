@@ -162,8 +162,9 @@ fn expect(field: &'static str, found: u64, wanted: u64) -> Result<(), FormatErro
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn a_gibibyte_holds_what_the_arithmetic_says() {

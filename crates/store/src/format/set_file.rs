@@ -157,8 +157,9 @@ fn length_field(length: usize) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn sample(pages: Vec<Vec<u8>>) -> SetFile {
         SetFile {

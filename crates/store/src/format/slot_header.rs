@@ -101,8 +101,9 @@ impl SlotHeader {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn header(set: [u8; 16], numbers: [u32; 4], generation: u64) -> SlotHeader {
         let [segment, length, data_checksum, slot] = numbers;

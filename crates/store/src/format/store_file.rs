@@ -58,8 +58,9 @@ impl StoreFile {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn reads_back_what_it_wrote() {

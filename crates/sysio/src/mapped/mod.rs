@@ -31,9 +31,9 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use memmap2::{Mmap, MmapOptions};
+use sigbus::{FaultRecord, Registration};
 
 use crate::error::SysError;
-use sigbus::{FaultRecord, Registration};
 
 /// How a range will be read, for the kernel's read-ahead (madvise(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,13 @@ pub mod rig;
 use std::sync::Arc;
 
 use rand_core::RngCore;
+pub use rig::Rig;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::{EdgeIdentity, HelloError, HelloView, StaticSecret};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::session::server::{Endpoint, EndpointConfig};
 use segcast_proto::time::Instant;
 use segcast_proto::token::{Claims, Keyring, mint};
-
-pub use rig::Rig;
 
 use crate::random::draw;
 use crate::session;

@@ -1,9 +1,10 @@
 //! The edge's configuration: TOML texts, and values as the environment and flags give them.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
 use segcast_config::{ConfigErrors, Configuration, Source};
 use segcast_edge::config::{Config, DEFAULT_TOML};
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// Reads `data` as a file, or as flags and variables of the environment.
 pub fn run(data: &[u8]) {

@@ -1,8 +1,8 @@
 //! HELLO, COOKIE and WELCOME: genuine ones with any content, altered ones, and any bytes.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
-use crate::endpoint::check_hello;
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::hash::{hmac16, sha256};
 use segcast_proto::handshake::{
@@ -13,8 +13,10 @@ use segcast_proto::ids::ReceiverIndex;
 use segcast_proto::limits::{DATAGRAM_BASE, TOKEN_MAX};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::Code;
-use std::net::SocketAddr;
-use std::sync::LazyLock;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
+use crate::endpoint::check_hello;
 
 /// Where mac1 begins, and what it covers ends (docs/protocol, section 5).
 const MAC1: usize = HELLO_LEN - 32;

@@ -1,12 +1,14 @@
 //! What people and files tell the load generator: objectives, stored results.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
+use std::path::Path;
+
 use segcast_load::report;
 use segcast_load::result::LoadResult;
 use segcast_load::slo::Slo;
 use serde_json::{Number, Value};
-use std::path::Path;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// A result as it is stored.
 const EXAMPLE: &str =

@@ -1,7 +1,7 @@
 //! Manifests (roots under a genuine signature, pages that a root names), geometry, and repair by parity.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
+use std::sync::LazyLock;
+
 use segcast_proto::crypto::hash::sha256;
 use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::ids::SetId;
@@ -16,7 +16,9 @@ use segcast_proto::segment::manifest::{
 };
 use segcast_proto::segment::parity::{ParityEncoder, repair};
 use segcast_proto::time::Duration;
-use std::sync::LazyLock;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// Begins what the center signs (docs/protocol, section 13).
 const CONTEXT: &[u8] = b"segcast v1 manifest";

@@ -1,12 +1,13 @@
 //! Two ends that seal and open for each other across key changes, with a network between them that loses, alters,
 //! repeats and reorders.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
 use segcast_proto::crypto::{OpenError, Opener, Sealer, Secret, Suite};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType};
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// Packets that the network remembers.
 const MEMORY: usize = 64;

@@ -1,14 +1,16 @@
 //! Files on disk: those of the segment store, and the journal of a fetch.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
+use std::collections::BTreeSet;
+
 use segcast_client::file::journal::{self, HEADER, Identity, RECORD};
 use segcast_proto::ids::SetId;
 use segcast_store::format::segment_file::Geometry;
 use segcast_store::format::set_file::{SetFile, check_pages};
 use segcast_store::format::slot_header::SlotHeader;
 use segcast_store::format::store_file::{StoreFile, file_bytes_valid};
-use std::collections::BTreeSet;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 const SET: SetId = SetId([7; 16]);
 const FILE: u32 = 9;

@@ -1,11 +1,12 @@
 //! What people and files write: key texts, set ids, grants.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
 use segcast_keys::grant::{Grant, GrantedTitle};
 use segcast_keys::keytext::{self, KeyKind};
 use segcast_proto::ids::SetId;
 use segcast_proto::segment::cipher::TitleKey;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// Reads `data` as a key of every kind, a set id, or a grant.
 pub fn run(data: &[u8]) {

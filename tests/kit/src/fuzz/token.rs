@@ -1,14 +1,16 @@
 //! Access tokens: any bytes, any claims under a genuine signature, genuine tokens that were altered.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
+use std::sync::LazyLock;
+
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
 use segcast_proto::crypto::sign::{SigningKey, key_id};
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::{TOKEN_LEEWAY, TOKEN_MAX, TOKEN_SETS_MAX};
 use segcast_proto::token::{Claims, Keyring, TokenError, mint, verify};
 use segcast_proto::wire::Code;
-use std::sync::LazyLock;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// Bound into every signature (docs/protocol, section 6).
 const EXTERNAL_AAD: &[u8] = b"segcast v1 access token";

@@ -1,7 +1,8 @@
 //! Headers and messages from any bytes, and the sets of ranges that are built from them against simple models.
 
-use super::script::{Script, Steps};
-use super::seed::Seed;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
 use segcast_proto::crypto::{ReplayWindow, Verdict};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::{
@@ -14,8 +15,9 @@ use segcast_proto::wire::{
     ByteRanges, ClearHeader, Close, Code, DecodeError, EncodeError, FrameHeader, PacketType,
     PathProof, Presence, Pulse, PulseReply, Refuse, Report, Request, SequenceRanges, Status,
 };
-use std::collections::BTreeSet;
-use std::fmt::Debug;
+
+use super::script::{Script, Steps};
+use super::seed::Seed;
 
 /// Reads `data` as every message there is, or as steps for a set of ranges, a replay window, or a client's reports.
 pub fn run(data: &[u8]) {

@@ -17,10 +17,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 pub use binary::{example, segcast, segcast_binary};
 pub use edge::Edge;
+use rustix::process::{Pid, Signal, kill_process};
 pub use world::{SEGMENT, Title, World};
 
 /// The longest wait for something that must happen; only a failing test waits so long.

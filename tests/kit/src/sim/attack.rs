@@ -1,13 +1,15 @@
 //! Attackers in the simulation: a client that claims to have received everything, and one on the path who makes
 //! packets of an honest client come from a victim's address.
 
-use super::flight::Flight;
-use crate::session::raw::RawClient;
+use std::net::SocketAddr;
+
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::{Code, PacketType};
-use std::net::SocketAddr;
+
+use super::flight::Flight;
+use crate::session::raw::RawClient;
 
 /// The liar's number among the clients.
 pub(super) const LIAR: u32 = 99;

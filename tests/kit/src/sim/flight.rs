@@ -1,7 +1,8 @@
 //! Packets on their way, in the order of their arrival.
 
-use segcast_proto::time::Instant;
 use std::net::SocketAddr;
+
+use segcast_proto::time::Instant;
 
 /// A packet on its way.
 pub(super) struct Flight {

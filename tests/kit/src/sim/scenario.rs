@@ -1,10 +1,11 @@
 //! What is drawn from a seed: the path, the work, the faults.
 
-use super::link::{LinkConfig, unit};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_proto::limits::{DATAGRAM_BASE, HANDSHAKE_TIME, SEGMENT_UNIT};
 use segcast_proto::time::Duration;
+
+use super::link::{LinkConfig, unit};
 
 /// Datagrams the liar gets at most: the number to skip in the first block of 256 comes by then.
 const LIAR_DATAGRAMS: u64 = 384;

@@ -1,10 +1,11 @@
 //! What happens to DATA datagrams on their way out: exactly so many of a number are dropped, doubled, overtaken and
 //! damaged, at places drawn from a seed, and each is written down.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use serde::Serialize;
-use std::collections::{BTreeSet, VecDeque};
 
 /// How many of the first `datagrams` DATA datagrams meet which fault; all at different places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -167,8 +168,9 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     /// Datagrams of 8 bytes: their number, then a tag.
     fn datagram(number: u64) -> Vec<u8> {

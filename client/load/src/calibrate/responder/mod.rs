@@ -4,18 +4,19 @@
 mod faults;
 mod serve;
 
-pub use faults::{Applied, FaultPlan};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
-use super::title::Title;
+pub use faults::{Applied, FaultPlan};
 use segcast_proto::time::Duration;
 use segcast_sysio::SysError;
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 use serde::Serialize;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+
+use super::title::Title;
 
 /// Wanted in the kernel: 16 000 requests of 128 bytes that wait for the end of a pause.
 const SOCKET_BUFFER_BYTES: usize = 8 << 20;

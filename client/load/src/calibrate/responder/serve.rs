@@ -1,9 +1,9 @@
 //! The responder's loop.
 
-use super::faults::Faults;
-use super::{Behaviour, Deeds};
-use crate::calibrate::title::Title;
-use crate::calibrate::{now, thread_cpu};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::rate::Rate;
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
@@ -14,9 +14,11 @@ use segcast_sysio::SysError;
 use segcast_sysio::clock::unix_seconds;
 use segcast_sysio::driver::{Driver, DriverConfig, FailureKind, Outgoing, Received, ZeroCopy};
 use segcast_sysio::udp::UdpSocket;
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::faults::Faults;
+use super::{Behaviour, Deeds};
+use crate::calibrate::title::Title;
+use crate::calibrate::{now, thread_cpu};
 
 /// The stop flag and the next pause are looked at this often.
 const TURN: Duration = Duration::from_millis(2);

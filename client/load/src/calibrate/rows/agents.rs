@@ -1,6 +1,9 @@
 //! C9: two generators at once offer the same load as one alone, and what they recorded adds up to what the responder did. A
 //! generator that was what limited would offer more by two.
 
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::CalibrateError;
 use super::super::generator::{Measured, OpenLoop};
 use super::super::lab::Lab;
@@ -10,8 +13,6 @@ use super::all_classes;
 use crate::plan::Plan;
 use crate::record::Interval;
 use crate::result::generator::CPU_SHARE_MAX;
-use segcast_proto::time::Duration;
-use serde_json::json;
 
 /// Requests in a second, in all.
 const RATE: f64 = 800.0;

@@ -1,8 +1,9 @@
 //! C1: a clock that stands, runs back or costs a system call makes every time wrong.
 
+use serde_json::json;
+
 use super::super::row::Row;
 use crate::result::Clock;
-use serde_json::json;
 
 /// The most that a read may cost. Segments are timed some eight times each.
 const COST_MAX_NS: f64 = 50.0;

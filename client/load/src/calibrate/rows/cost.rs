@@ -1,11 +1,13 @@
 //! C4: recording must not be what is measured.
 
+use std::hint::black_box;
+
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::now;
 use super::super::row::Row;
 use crate::record::{Class, Interval};
-use segcast_proto::time::Duration;
-use serde_json::json;
-use std::hint::black_box;
 
 /// Segments in a batch.
 const SEGMENTS: u64 = 20_000;

@@ -1,14 +1,15 @@
 //! C6 and C8: exactly what the responder's fault layer did must be what the generator says, in every offload mode and each
 //! in its own class.
 
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::CalibrateError;
 use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
 use super::super::responder::{Behaviour, Deeds, FaultPlan};
 use super::super::row::Row;
 use crate::record::{Ledger, Wire};
-use segcast_proto::time::Duration;
-use serde_json::json;
 
 /// Segments in a second: 19 200 datagrams, 23 MB. A socket buffer of the generator holds more than 100 ms of them.
 const RATE: f64 = 300.0;

@@ -1,13 +1,14 @@
 //! C2: how late requests go out when there is nothing else to do, as nobody answers.
 
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::CalibrateError;
 use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
 use super::super::responder::Behaviour;
 use super::super::row::Row;
 use super::{all_classes, ms, quantile};
-use segcast_proto::time::Duration;
-use serde_json::json;
 
 /// Requests in a second; with so many sessions none has more than 64 of them under way before the end.
 const RATE: f64 = 1000.0;

@@ -1,14 +1,16 @@
 //! C3: the generator's own maximum, against a responder that has nothing else to do.
 
+use std::sync::Arc;
+
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::CalibrateError;
 use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::lab::{BUSY, Lab};
 use super::super::row::Row;
 use super::super::title::Title;
 use super::{all_classes, ms, quantile};
-use segcast_proto::time::Duration;
-use serde_json::json;
-use std::sync::Arc;
 
 /// Sessions of the open loop: so many that one hardly ever wants a segment that it is fetching already.
 const SESSIONS: u32 = 128;

@@ -1,13 +1,14 @@
 //! C5: Little's law where so much is under way that chance explains nothing: sixteen segments at any time, each for some
 //! twenty milliseconds.
 
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::CalibrateError;
 use super::super::generator::ClosedLoop;
 use super::super::lab::Lab;
 use super::super::responder::Behaviour;
 use super::super::row::Row;
-use segcast_proto::time::Duration;
-use serde_json::json;
 
 const SESSIONS: u32 = 4;
 /// Requests under way in each.

@@ -11,11 +11,12 @@ mod repeat;
 mod stall;
 mod whole;
 
+use segcast_proto::time::Duration;
+
 use super::CalibrateError;
 use super::lab::Lab;
 use super::row::Row;
 use crate::record::{Class, ClassTimes, Interval, Times};
-use segcast_proto::time::Duration;
 
 /// A check, or several that share their trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]

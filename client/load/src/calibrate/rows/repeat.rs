@@ -1,13 +1,14 @@
 //! C10: the same twice. Pairs of equal runs, one after the other, say what a difference between two loads has to be before
 //! it means anything.
 
+use segcast_proto::time::Duration;
+use serde_json::{Value, json};
+
 use super::super::CalibrateError;
 use super::super::generator::OpenLoop;
 use super::super::lab::Lab;
 use super::super::row::Row;
 use super::all_classes;
-use segcast_proto::time::Duration;
-use serde_json::{Value, json};
 
 /// Requests in a second, of segments of about 1 MiB: a tenth of what one core can do, so that nothing queues; and each
 /// takes so long that how the threads wake up is a small part of it.
@@ -171,8 +172,9 @@ fn run(lab: &mut Lab<'_>) -> Result<Run, CalibrateError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn run(figure: f64) -> Run {
         Run { intended: 1, complete: 1, figures: [figure; 4] }

@@ -1,6 +1,9 @@
 //! C7: a responder that stands still for a while must show in what viewers would have waited. A closed loop does not
 //! show it: while it waits, it asks for nothing ("coordinated omission").
 
+use segcast_proto::time::Duration;
+use serde_json::{Value, json};
+
 use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::lab::Lab;
 use super::super::responder::{Behaviour, Freeze};
@@ -8,8 +11,6 @@ use super::super::row::Row;
 use super::super::{CalibrateError, FREEZE};
 use super::{all_classes, ms, quantile};
 use crate::record::Times;
-use segcast_proto::time::Duration;
-use serde_json::{Value, json};
 
 /// Requests in a second, open loop.
 const RATE: f64 = 500.0;

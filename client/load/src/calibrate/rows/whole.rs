@@ -1,10 +1,11 @@
 //! C5 and C11: what must hold in every trial, whatever it was for.
 
+use segcast_proto::time::Duration;
+use serde_json::json;
+
 use super::super::lab::{Lab, Ran};
 use super::super::row::Row;
 use crate::result::LITTLE_ERROR_MAX;
-use segcast_proto::time::Duration;
-use serde_json::json;
 
 /// A run may be shorter than planned by this: it ends when nothing more can come.
 const EARLY: Duration = Duration::from_millis(20);

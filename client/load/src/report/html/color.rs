@@ -1,7 +1,8 @@
 //! Colours of plots and bars, one for each meaning, in the light and in the dark.
 
-use plotters::style::RGBColor;
 use std::fmt::Write;
+
+use plotters::style::RGBColor;
 
 /// What a colour means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

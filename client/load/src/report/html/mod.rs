@@ -6,8 +6,9 @@ mod plot;
 mod plots;
 mod tables;
 
-use crate::result::{Extent, LoadResult, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::result::{Extent, LoadResult, Verdict};
 
 /// The whole page.
 #[must_use]

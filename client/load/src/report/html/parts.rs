@@ -1,10 +1,11 @@
 //! Tiles, the ledger's bar, and what run this was.
 
+use maud::{Markup, html};
+use segcast_config::amount::rounded::{bit_rate, micros, size};
+
 use super::color::Role;
 use crate::result::{Basis, LoadResult, Quantity, Series, Span};
 use crate::words::{count, share};
-use maud::{Markup, html};
-use segcast_config::amount::rounded::{bit_rate, micros, size};
 
 /// The figures that one looks for first.
 pub(super) fn tiles(result: &LoadResult) -> Markup {

@@ -1,14 +1,16 @@
 //! Line plots as SVG, drawn twice: for wide windows and for narrow ones, in which text would get too small.
 
-use super::color::Role;
-use crate::words::count;
+use std::ops::Range;
+
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::{
     ChartBuilder, IntoDrawingArea, IntoFont, LineSeries, PathElement, Rectangle, SVGBackend,
 };
 use plotters::style::{Color, TextStyle};
 use segcast_config::amount::rounded::{bit_rate, micros};
-use std::ops::Range;
+
+use super::color::Role;
+use crate::words::count;
 
 /// Pixels of the two drawings.
 const WIDE: (u32, u32) = (540, 270);

@@ -1,10 +1,11 @@
 //! The plots of a result.
 
+use maud::{Markup, PreEscaped, html};
+
 use super::color::Role;
 use super::plot::{Band, Series as Line, Unit, over_time, spectrum};
 use crate::record::Class;
 use crate::result::{Basis, Figures, LoadResult, Quantity, Second, Series, class_name};
-use maud::{Markup, PreEscaped, html};
 
 /// A plot with its title and the meaning of its lines; nothing when there is nothing to draw.
 fn figure(title: &str, keys: &[(Role, &str)], drawn: Option<[String; 2]>) -> Markup {

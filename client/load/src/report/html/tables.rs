@@ -1,10 +1,11 @@
 //! The tables of a result.
 
+use maud::{Markup, html};
+use segcast_config::amount::rounded::{bit_rate, micros, size};
+
 use crate::result::quantile::{Latency, SHOWN};
 use crate::result::{Basis, Figures, LoadResult, Quantity, Series, Server, Span};
 use crate::words::{count, share};
-use maud::{Markup, html};
-use segcast_config::amount::rounded::{bit_rate, micros, size};
 
 fn mark(holds: Option<bool>) -> Markup {
     html! {

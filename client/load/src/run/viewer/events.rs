@@ -1,11 +1,12 @@
 //! What a viewer's session tells, and what follows: segments that came or were refused, sessions that opened or went.
 
+use segcast_proto::session::client::{ClientEvent, ClientStats, Fetched};
+use segcast_proto::time::{Duration, Instant};
+
 use super::{HOLD_LEAST, Link, RETRY_FIRST, RETRY_LAST, Viewer};
 use crate::record::{Failure, Unoffered};
 use crate::run::setting::Setting;
 use crate::run::tally::{Came, End, Tally};
-use segcast_proto::session::client::{ClientEvent, ClientStats, Fetched};
-use segcast_proto::time::{Duration, Instant};
 
 impl Viewer {
     pub(super) fn on_event(

@@ -2,6 +2,10 @@
 
 mod events;
 
+use segcast_proto::ids::{ObjectNumber, SetHandle};
+use segcast_proto::session::client::{ClientSession, ClientStats};
+use segcast_proto::time::{Duration, Instant};
+
 use super::segment::Segment;
 use super::setting::{Setting, Wanted};
 use super::tally::{End, Tally};
@@ -9,9 +13,6 @@ use super::timers::Armed;
 use crate::plan::Viewing;
 use crate::playout::{self, PlayoutConfig};
 use crate::record::{Class, Unoffered, Wire};
-use segcast_proto::ids::{ObjectNumber, SetHandle};
-use segcast_proto::session::client::{ClientSession, ClientStats};
-use segcast_proto::time::{Duration, Instant};
 
 /// The first wait before a refused or lost session is begun again, doubled up to the last, unless the edge names one.
 const RETRY_FIRST: Duration = Duration::from_millis(100);

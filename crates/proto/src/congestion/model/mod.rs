@@ -12,12 +12,6 @@ mod probe_bw;
 mod probe_rtt;
 mod startup;
 
-use super::filters::MaxRate;
-use super::rate_sample::{RateSample, SlowData};
-use super::train_size::{on_a_short_path, train_bytes};
-use crate::limits::{REPORT_DATA_MAX, REPORT_DELAY_MAX, REPORT_DELAY_MIN};
-use crate::rate::Rate;
-use crate::time::{Duration, Instant};
 use aggregation::Aggregation;
 use loss_bound::LossBound;
 use own_loss::OwnLoss;
@@ -25,6 +19,13 @@ use params::{INITIAL_WINDOW, MIN_WINDOW, PACING_MARGIN, scale};
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;
 use startup::FullPipe;
+
+use super::filters::MaxRate;
+use super::rate_sample::{RateSample, SlowData};
+use super::train_size::{on_a_short_path, train_bytes};
+use crate::limits::{REPORT_DATA_MAX, REPORT_DELAY_MAX, REPORT_DELAY_MIN};
+use crate::rate::Rate;
+use crate::time::{Duration, Instant};
 
 /// What the sender is doing to learn about the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! How many DATA packets the bytes were that did not come. A gap in sequence numbers cannot tell: the server leaves
 //! numbers out (section 10), and messages take some.
 
-use crate::limits::SYMBOL;
 use core::ops::Range;
+
+use crate::limits::SYMBOL;
 
 /// Payload sizes of DATA on this path: the one in use and the one before it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,8 +59,9 @@ impl PayloadSizes {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn sizes(noted: &[u32]) -> PayloadSizes {
         let mut sizes = PayloadSizes::default();

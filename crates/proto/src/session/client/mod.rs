@@ -16,24 +16,25 @@ mod stats;
 mod transmit;
 mod transport;
 
+use std::collections::VecDeque;
+
 pub use backoff::Backoff;
 pub use config::{ClientConfig, ClientEvent, FetchError, Fetched};
+use hello::Hello;
+use losses::PayloadSizes;
+use objects::Objects;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
 pub use reports::Reports;
+use rtt::Rtt;
 pub use stats::{ClientStats, Largest};
+use transport::{Message, Transport};
 
 use crate::faults::{Fault, planted};
 use crate::handshake::HandshakeError;
 use crate::ids::{ObjectNumber, SetHandle};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
-use hello::Hello;
-use losses::PayloadSizes;
-use objects::Objects;
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-use rtt::Rtt;
-use std::collections::VecDeque;
-use transport::{Message, Transport};
 
 /// Probe timeouts in a row after which a fresh handshake begins (section 8).
 const TIMEOUTS_UNRESPONSIVE: u32 = 3;

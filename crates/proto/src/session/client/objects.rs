@@ -1,5 +1,8 @@
 //! Reassembly: the objects being fetched, what of them has arrived, what is missing.
 
+use core::ops::Range;
+use std::collections::{BTreeMap, VecDeque};
+
 use super::config::{FetchError, Fetched};
 use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, SetHandle};
@@ -7,8 +10,6 @@ use crate::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, RANGES_MAX, REQUESTS_M
 use crate::session::ranges::RangeSet;
 use crate::time::Instant;
 use crate::wire::ranges::ByteRanges;
-use core::ops::Range;
-use std::collections::{BTreeMap, VecDeque};
 
 /// Names an object in a session: set handle and number.
 pub(super) type Key = (SetHandle, ObjectNumber);

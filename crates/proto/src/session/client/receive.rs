@@ -1,5 +1,7 @@
 //! What each datagram does to the session.
 
+use rand_core::RngCore;
+
 use super::config::ClientEvent;
 use super::hello::HelloRtt;
 use super::requests::{StatusRtt, Waits};
@@ -17,7 +19,6 @@ use crate::wire::pulse::PulseReply;
 use crate::wire::refuse::Refuse;
 use crate::wire::status::Status;
 use crate::wire::{ClearHeader, FLAG_END, FrameHeader};
-use rand_core::RngCore;
 
 /// The ECN field's "congestion experienced" (RFC 3168, section 5).
 const ECN_CE: u8 = 0b11;

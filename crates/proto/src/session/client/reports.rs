@@ -131,8 +131,9 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn ranges_after(sequences: &[u64]) -> Vec<(u64, u64)> {
         let mut reports = Reports::default();

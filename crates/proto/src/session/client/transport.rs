@@ -1,5 +1,7 @@
 //! An open session's keys and counters, from one WELCOME to the next.
 
+use std::collections::VecDeque;
+
 use super::config::ClientConfig;
 use super::reports::Reports;
 use super::requests::Requests;
@@ -8,7 +10,6 @@ use crate::handshake::Welcomed;
 use crate::ids::{ObjectNumber, ReceiverIndex, RequestId, SetHandle};
 use crate::limits::REQUESTS_MAX;
 use crate::time::Instant;
-use std::collections::VecDeque;
 
 /// The client's replay window, packets (section 4).
 const CLIENT_WINDOW: usize = 16_384;

@@ -1,10 +1,11 @@
 //! What an endpoint is told when it starts.
 
+use std::sync::Arc;
+
 use crate::handshake::EdgeIdentity;
 use crate::limits;
 use crate::rate::Rate;
 use crate::time::Duration;
-use std::sync::Arc;
 
 /// Settings of one shard's endpoint.
 #[derive(Clone)]

@@ -1,10 +1,11 @@
 //! What an endpoint tells its caller.
 
+use core::net::SocketAddr;
+
 use crate::handshake::ReceivedHello;
 use crate::ids::{ObjectNumber, ReceiverIndex, SetIndex};
 use crate::time::Instant;
 use crate::wire::code::Code;
-use core::net::SocketAddr;
 
 /// Where a datagram came from or goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -31,12 +31,25 @@ mod session;
 mod source;
 mod upkeep;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
 pub use config::EndpointConfig;
 pub use counters::{ByCode, Counters, Gauges};
+use door::answers::Answers;
+use door::budget::HandshakeBudget;
+use door::clients::ClientCounts;
+use door::flood::HelloLimiter;
+use door::table::Table;
 pub use event::{
     Disposition, DropReason, Handoff, Path, SendFailure, SendTicket, ServerEvent, SessionRecord,
     Transmit,
 };
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+use send::egress::Egress;
+use send::overload::Overload;
+use send::schedule::Schedule;
 pub use source::{Object, SegmentSource};
 
 use crate::crypto::hash;
@@ -46,18 +59,6 @@ use crate::ids::{ObjectNumber, SetIndex};
 use crate::time::Instant;
 use crate::token::Keyring;
 use crate::wire::{ClearHeader, PacketType};
-use door::answers::Answers;
-use door::budget::HandshakeBudget;
-use door::clients::ClientCounts;
-use door::flood::HelloLimiter;
-use door::table::Table;
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-use send::egress::Egress;
-use send::overload::Overload;
-use send::schedule::Schedule;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 /// All sessions of one shard.
 pub struct Endpoint {

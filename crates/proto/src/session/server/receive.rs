@@ -1,5 +1,7 @@
 //! Sealed packets: which session, is it authentic, what does it ask for.
 
+use rand_core::RngCore;
+
 use super::Endpoint;
 use super::door::table::Slot;
 use super::event::{Disposition, DropReason, Path, ServerEvent};
@@ -13,7 +15,6 @@ use crate::ids::ReceiverIndex;
 use crate::time::{Duration, Instant};
 use crate::wire::ClearHeader;
 use crate::wire::code::Code;
-use rand_core::RngCore;
 
 impl Endpoint {
     /// A sealed packet of a type that a server receives.

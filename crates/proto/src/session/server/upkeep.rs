@@ -1,5 +1,7 @@
 //! Time and trouble: timers, idle sessions, drain, objects that become ready or fail, sends that failed.
 
+use rand_core::RngCore;
+
 use super::Endpoint;
 use super::counters;
 use super::event::{SendFailure, SendTicket};
@@ -8,7 +10,6 @@ use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, SetIndex};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
-use rand_core::RngCore;
 
 /// A session that asked for something and then fell silent for this long does not hold up a drain.
 const DRAIN_SILENCE: Duration = Duration::from_secs(3);

@@ -47,8 +47,9 @@ impl RouteTable {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::Ipv4Addr;
+
+    use super::*;
 
     fn ip(number: usize) -> IpAddr {
         Ipv4Addr::from_bits(number as u32).into()

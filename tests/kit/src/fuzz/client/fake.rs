@@ -1,9 +1,7 @@
 //! A server that does what the input says, the client session it talks to, and what that session must keep to.
 
-use super::model::Model;
-use crate::endpoint::check_hello;
-use crate::fuzz::cast::{self, CLIENT_BUFFER, START};
-use crate::fuzz::script::Script;
+use std::collections::BTreeSet;
+
 use segcast_proto::crypto::{OpenError, Opener, Sealer, Suite};
 use segcast_proto::handshake::{CookieJar, ReceivedHello, WelcomePayload};
 use segcast_proto::ids::ReceiverIndex;
@@ -13,7 +11,11 @@ use segcast_proto::time::Instant;
 use segcast_proto::wire::{
     ClearHeader, Close, FrameHeader, PacketType, PathProof, Pulse, Report, Request,
 };
-use std::collections::BTreeSet;
+
+use super::model::Model;
+use crate::endpoint::check_hello;
+use crate::fuzz::cast::{self, CLIENT_BUFFER, START};
+use crate::fuzz::script::Script;
 
 /// The client's receiver index.
 const INDEX: u32 = 0x77;

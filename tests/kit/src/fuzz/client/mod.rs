@@ -5,11 +5,8 @@ mod fake;
 mod model;
 mod seeds;
 
-pub use seeds::seeds;
-
-use super::cast;
-use super::script::Script;
 use fake::Fake;
+pub use seeds::seeds;
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::SEGMENT_MAX;
 use segcast_proto::time::Duration;
@@ -17,6 +14,9 @@ use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{
     Close, Code, FLAG_END, FrameHeader, PacketType, PathProof, Presence, PulseReply, Refuse,
 };
+
+use super::cast;
+use super::script::Script;
 
 /// One step of the input, by its first byte.
 #[derive(Clone, Copy, strum::VariantArray)]

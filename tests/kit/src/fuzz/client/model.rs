@@ -1,10 +1,11 @@
 //! What a client session was asked for and given, kept the simple way.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, SEGMENT_MAX};
 use segcast_proto::session::client::{ClientEvent, ClientSession, FetchError};
 use segcast_proto::wire::{FLAG_END, FrameHeader, Request};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Set handle and number.
 pub(super) type Key = (SetHandle, ObjectNumber);

@@ -3,10 +3,9 @@
 
 mod seeds;
 
-pub use seeds::seeds;
-
 use std::collections::BTreeSet;
 
+pub use seeds::seeds;
 use segcast_proto::crypto::Suite;
 use segcast_proto::ids::{ObjectNumber, SetHandle, SetIndex};
 use segcast_proto::limits::TRAIN_MAX;

@@ -6,7 +6,6 @@ mod viewer;
 mod world;
 
 pub use seeds::seeds;
-
 use segcast_proto::crypto::Opener;
 use segcast_proto::ids::{ObjectNumber, SetHandle, SetIndex};
 use segcast_proto::session::server::SendFailure;
@@ -255,8 +254,9 @@ fn lie(highest: u64, script: &mut Script<'_>) -> Report {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use segcast_proto::session::server::Counters;
+
+    use super::*;
 
     fn after(name: &str) -> Counters {
         let seed = seeds().into_iter().find(|seed| seed.name == name).expect("a seed");

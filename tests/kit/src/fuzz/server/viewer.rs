@@ -1,7 +1,7 @@
 //! One handshake of a client without rules, and what the session that it leads to must keep to.
 
-use crate::fuzz::shelf::bytes_of;
-use crate::session::raw::{RawClient, RawPacket};
+use std::collections::{BTreeMap, BTreeSet};
+
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::limits::REPORT_RANGES_MAX;
 use segcast_proto::time::Instant;
@@ -10,7 +10,9 @@ use segcast_proto::wire::{
     ClearHeader, FLAG_END, FrameHeader, PacketType, PulseReply, Refuse, Report, Request,
     SequenceRanges,
 };
-use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fuzz::shelf::bytes_of;
+use crate::session::raw::{RawClient, RawPacket};
 
 /// A client's end of a session.
 pub(super) struct Viewer {

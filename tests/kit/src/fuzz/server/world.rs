@@ -1,11 +1,5 @@
 //! The shards of an edge, their clients, and the sums that must agree after every step.
 
-use super::viewer::Viewer;
-use crate::fuzz::cast::{self, START, UNIX, address};
-use crate::fuzz::script::Script;
-use crate::fuzz::shelf::{OBJECTS, shelf};
-use crate::session::raw::RawClient;
-use crate::source::MemorySource;
 use segcast_proto::crypto::Suite;
 use segcast_proto::ids::SetIndex;
 use segcast_proto::limits::{DATAGRAM_BASE, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
@@ -15,6 +9,13 @@ use segcast_proto::session::server::{
 };
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::{ClearHeader, Code};
+
+use super::viewer::Viewer;
+use crate::fuzz::cast::{self, START, UNIX, address};
+use crate::fuzz::script::Script;
+use crate::fuzz::shelf::{OBJECTS, shelf};
+use crate::session::raw::RawClient;
+use crate::source::MemorySource;
 
 /// Addresses; the last one is a victim, which never answers anything.
 pub(super) const ADDRESSES: usize = 4;

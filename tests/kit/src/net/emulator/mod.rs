@@ -16,9 +16,8 @@ use std::io;
 pub use end::End;
 pub use flow::Flow;
 pub use pipe::{DirectionConfig, Pipe, Statistics};
-pub use wire::{Loss, Wire};
-
 use relay::Relay;
+pub use wire::{Loss, Wire};
 
 /// Parameters of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]

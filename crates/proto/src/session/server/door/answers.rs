@@ -1,7 +1,8 @@
 //! Small packets that are ready to go: WELCOME, COOKIE, CLOSE. They outlive the state that made them.
 
-use crate::session::server::event::Path;
 use std::collections::VecDeque;
+
+use crate::session::server::event::Path;
 
 /// The largest of them: a CLOSE with a reason, or a WELCOME (24 + 32 + 12 + 16), with room to spare.
 pub(in crate::session::server) const ANSWER_MAX: usize = 192;

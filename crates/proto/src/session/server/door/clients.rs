@@ -1,7 +1,8 @@
 //! How many sessions a client has.
 
-use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
+
+use crate::time::{Duration, Instant};
 
 /// A client that was refused one more session wants it for so long: it comes again at least every 2.5 s.
 const WANTED_FOR: Duration = Duration::from_secs(10);

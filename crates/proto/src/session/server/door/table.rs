@@ -1,10 +1,11 @@
 //! The slots of a shard: pending handshakes and open sessions, by receiver index.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::pending::Pending;
 use crate::limits::PENDING_TIME;
 use crate::session::server::session::state::Session;
 use crate::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
 
 /// One slot.
 pub(in crate::session::server) enum Slot {

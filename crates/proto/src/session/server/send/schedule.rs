@@ -6,10 +6,11 @@
 //! session whose pacing or window holds it back leaves the round and waits in the wheel. Each step is constant
 //! time, a slot stands at most once in each list, and nothing is allocated but when the table of sessions grows.
 
+use std::collections::VecDeque;
+
 use super::wheel::Wheel;
 use crate::limits::TRAIN_MAX;
 use crate::time::{Duration, Instant};
-use std::collections::VecDeque;
 
 /// What a turn grants: at least the largest train, so that every turn sends one.
 const QUANTUM: i32 = TRAIN_MAX as i32;

@@ -1,5 +1,7 @@
 //! One train: whether the rate model allows it, what the most urgent request wants, and what the shard counts of it.
 
+use rand_core::RngCore;
+
 use super::lookahead::look_ahead;
 use super::transmit::{Step, Written};
 use crate::session::server::Endpoint;
@@ -7,7 +9,6 @@ use crate::session::server::event::ServerEvent;
 use crate::session::server::session::data::{Next, Piece};
 use crate::session::server::source::SegmentSource;
 use crate::time::Instant;
-use rand_core::RngCore;
 
 impl Endpoint {
     /// One train of the most urgent request.

@@ -163,9 +163,11 @@ impl Wheel {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     const TICK: u64 = 1 << TICK_SHIFT;
 

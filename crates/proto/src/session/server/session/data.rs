@@ -1,5 +1,7 @@
 //! A session's DATA: what its most urgent request wants next, and one train of it, sealed straight from the source.
 
+use core::ops::Range;
+
 use super::ending::Ending;
 use super::notices::seal_ending;
 use super::requests::Queued;
@@ -12,7 +14,6 @@ use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use crate::wire::{FLAG_END, FrameHeader, PacketType};
-use core::ops::Range;
 
 /// STATUS is repeated this often when nothing is left to send (section 9).
 const STATUS_REPEATS: u8 = 2;

@@ -44,9 +44,10 @@ fn limit(per_second: u32) -> Limit {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rand_chacha::ChaCha20Rng;
     use rand_core::{RngCore, SeedableRng};
+
+    use super::*;
 
     #[test]
     fn a_bucket_refills_at_its_rate() {

@@ -1,11 +1,12 @@
 //! What a session has been asked for: the window of request ids, and the queue of work.
 
+use core::ops::Range;
+
 use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, RequestId, SetHandle, SetIndex};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::time::Instant;
 use crate::wire::FrameHeader;
-use core::ops::Range;
 
 /// Which request ids were received and which are finished: STATUS (section 7.3).
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,12 +1,13 @@
 //! What only a session with something to do needs: boxed, and dropped when the session rests.
 
+use std::collections::VecDeque;
+
 use super::requests::RequestQueue;
 use crate::congestion::Sender;
 use crate::ids::{ObjectNumber, RequestId, SetHandle};
 use crate::session::server::send::overload::Owed;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
-use std::collections::VecDeque;
 
 /// STATUS follows a REQUEST within this (section 9).
 pub(super) const STATUS_DELAY: Duration = Duration::from_millis(1);
