@@ -10,16 +10,12 @@ use crate::modules::Crate;
 type Arrows<'a> = BTreeMap<&'a Path, BTreeMap<&'a Path, &'a str>>;
 
 /// Pairs of files of a crate that reach each other through what they name, one row for each pair
-/// that names the other straight.
-pub(crate) fn of_files(whole: &Crate) -> Vec<String> {
-    rows(&arrows(whole))
-}
-
-/// The same for a crate's rooms: the folders and files right under its root.
-pub(crate) fn of_rooms(whole: &Crate) -> Vec<String> {
-    let root = whole.0[&Vec::new()].file.parent().expect("a file has a folder");
+/// that names the other straight; and the same for its rooms, the folders and files right under its root.
+pub(crate) fn violations(whole: &Crate) -> Vec<String> {
+    let root = whole.0["crate"].file.parent().expect("a file has a folder");
+    let files = arrows(whole);
     let mut rooms = Arrows::new();
-    for (from, targets) in arrows(whole) {
+    for (from, targets) in &files {
         for (to, name) in targets {
             let (from, to) = (room(root, from), room(root, to));
             if from != to && ![from, to].contains(&root) {
@@ -27,7 +23,7 @@ pub(crate) fn of_rooms(whole: &Crate) -> Vec<String> {
             }
         }
     }
-    rows(&rooms)
+    [rows(&files), rows(&rooms)].concat()
 }
 
 /// `root/name` of `root/name/…` and of `root/name.rs`; the root itself for its own file.
@@ -55,7 +51,7 @@ fn arrows(whole: &Crate) -> Arrows<'_> {
                 && target != module.file
                 && !is_room_of(target, &module.file)
             {
-                let name = named.path.last().expect("a path has a name");
+                let name = named.path.rsplit("::").next().unwrap_or_default();
                 arrows.entry(&module.file).or_default().insert(target, name);
             }
         }
@@ -86,16 +82,15 @@ fn reached<'a>(arrows: &Arrows<'a>, from: &'a Path) -> BTreeSet<&'a Path> {
 mod tests {
     use super::*;
 
-    /// A crate of these files in a temporary folder.
-    fn crate_of(files: &[(&str, &str)]) -> Vec<String> {
+    /// What a crate of these files breaks.
+    fn caught(files: &[(&str, &str)]) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, text) in files {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             std::fs::write(path, text).expect("a file");
         }
-        let whole = Crate::read(&folder.path().join("lib.rs"));
-        [of_files(&whole), of_rooms(&whole)].concat()
+        violations(&Crate::read(&folder.path().join("lib.rs")))
     }
 
     #[test]
@@ -104,10 +99,10 @@ mod tests {
         let deep = ("b/deep.rs", "use super::Face; pub struct B(crate::A);");
         let root = ("lib.rs", "mod a; mod b; pub use a::A;");
         let found =
-            crate_of(&[root, ("a.rs", "use crate::b; pub struct A; fn f(b: b::B) {}"), b, deep]);
+            caught(&[root, ("a.rs", "use crate::b; pub struct A; fn f(b: b::B) {}"), b, deep]);
         assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].ends_with("b/deep.rs: B") && found[2].ends_with("/b: B"), "{found:?}");
-        let found = crate_of(&[
+        let found = caught(&[
             root,
             ("a.rs", "pub struct A; #[cfg(test)] mod t { use crate::b::B; }"),
             b,

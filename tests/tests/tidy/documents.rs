@@ -2,11 +2,11 @@
 //!
 //! Their `segcast` and `segcast-bench` commands are parsed by the tests of those programs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
+use cargo_metadata::Package;
 use segcast_kit::documents::{Document, Shown, root};
-use serde_json::Value;
 
 /// Documents that the repository must have, from its root.
 const REQUIRED: [&str; 7] = [
@@ -46,10 +46,10 @@ fn lines_of_documents_are_short() {
 
 #[test]
 fn what_documents_give_to_cargo_exists() {
-    let packages = crate::packages();
+    let known = crate::packages().iter().flat_map(names).collect();
     let all = Document::all();
     let commands = all.iter().flat_map(Document::commands);
-    let found: Vec<_> = commands.filter_map(|command| unknown(&command, &packages)).collect();
+    let found: Vec<_> = commands.filter_map(|command| unknown(&command, &known)).collect();
     crate::assert_none(&found);
 }
 
@@ -103,41 +103,33 @@ fn long_lines(document: &Document) -> Vec<String> {
     found
 }
 
+/// What a `cargo` command may name of a package, each after its option.
+fn names(package: &Package) -> Vec<String> {
+    let targets = package
+        .targets
+        .iter()
+        .flat_map(|target| target.kind.iter().map(move |kind| format!("--{kind} {}", target.name)));
+    let features = package.features.keys().map(|feature| format!("--features {feature}"));
+    targets.chain(features).chain([format!("-p {}", package.name)]).collect()
+}
+
 /// What a `cargo` command names that is not in the workspace.
-fn unknown(command: &Shown, packages: &[Value]) -> Option<String> {
+fn unknown(command: &Shown, known: &BTreeSet<String>) -> Option<String> {
     let mut words = command.words.iter().skip_while(|word| word.contains('=')).map(String::as_str);
     if words.next() != Some("cargo") {
         return None;
     }
     let words: Vec<_> = words.take_while(|word| *word != "--").collect();
-    words.windows(2).find_map(|pair| {
-        let is_there = match pair[0] {
-            "-p" => packages.iter().any(|package| package["name"] == pair[1]),
-            "--test" | "--bench" | "--example" => {
-                has_target(packages, pair[0].trim_start_matches('-'), pair[1])
-            }
-            "--features" => pair[1].split(',').all(|feature| has_feature(packages, feature)),
-            _ => true,
-        };
-        (!is_there).then(|| format!("{}: no {} {}", command.place, pair[0], pair[1]))
-    })
-}
-
-fn has_target(packages: &[Value], kind: &str, name: &str) -> bool {
-    let targets = packages.iter().filter_map(|package| package["targets"].as_array()).flatten();
-    targets.filter(|target| target["name"] == name).any(|target| {
-        target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind))
-    })
-}
-
-fn has_feature(packages: &[Value], name: &str) -> bool {
-    packages.iter().any(|package| package["features"].get(name).is_some())
+    let options = ["-p", "--test", "--bench", "--example", "--features"];
+    let named = words.windows(2).filter(|pair| options.contains(&pair[0]));
+    let mut each = named.flat_map(|pair| pair[1].split(',').map(|n| format!("{} {n}", pair[0])));
+    let unknown = each.find(|named| !known.contains(named))?;
+    Some(format!("{}: no {unknown}", command.place))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn document(text: &str) -> Document {
         Document { path: "docs/a.md".into(), text: text.into() }
@@ -169,17 +161,15 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_workspace_is_caught() {
-        let packages = [
-            json!({"name": "p", "targets": [{"name": "t", "kind": ["test"]}], "features": {"f": []}}),
-        ];
+        let known = BTreeSet::from(["-p p", "--test t", "--features f"].map(str::to_owned));
         let text = "```console\n$ cargo test -p p --test t -- -p x\n$ X=1 cargo test -p q\n\
                     $ cargo bench -p p --bench t\n$ other -p q\n$ cargo run --features f\n\
                     $ cargo run --features f,g\n```\n";
         let commands = document(text).commands();
-        let found: Vec<_> = commands.iter().filter_map(|c| unknown(c, &packages)).collect();
+        let found: Vec<_> = commands.iter().filter_map(|c| unknown(c, &known)).collect();
         assert_eq!(
             found,
-            ["docs/a.md:3: no -p q", "docs/a.md:4: no --bench t", "docs/a.md:7: no --features f,g"]
+            ["docs/a.md:3: no -p q", "docs/a.md:4: no --bench t", "docs/a.md:7: no --features g"]
         );
     }
 }

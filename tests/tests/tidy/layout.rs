@@ -2,35 +2,19 @@
 
 use std::path::Path;
 
-use walkdir::WalkDir;
-
-/// What `tree -d -L 2` prints of a checkout, without its first and last line and what git ignores.
-pub(crate) fn tree(root: &Path) -> String {
-    let ignored = crate::read(&root.join(".gitignore"));
+/// What `tree -d` prints of this many levels of a checkout, without its first and last line and what git ignores.
+pub(crate) fn tree(folder: &Path, levels: usize, before: &str) -> String {
     let mut lines = String::new();
-    let tops = folders(root, &ignored);
-    for (at, top) in tops.iter().enumerate() {
-        let (branch, before) =
-            if at + 1 == tops.len() { ("└── ", "    ") } else { ("├── ", "│   ") };
-        lines += &format!("{branch}{top}\n");
-        let inner = folders(&root.join(top), &ignored);
-        for (at, name) in inner.iter().enumerate() {
-            let branch = if at + 1 == inner.len() { "└── " } else { "├── " };
-            lines += &format!("{before}{branch}{name}\n");
+    let inside = crate::walk(folder, 1).skip(1);
+    let inner: Vec<_> = inside.filter(|entry| entry.file_type().is_dir()).collect();
+    for (at, entry) in inner.iter().enumerate() {
+        let is_last = at + 1 == inner.len();
+        let (branch, below) =
+            if is_last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        lines += &format!("{before}{branch}{}\n", entry.file_name().display());
+        if levels > 1 {
+            lines += &tree(entry.path(), levels - 1, &format!("{before}{below}"));
         }
     }
     lines
-}
-
-/// Names of the folders in one, in order; hidden ones and those that git ignores are left out.
-fn folders(folder: &Path, ignored: &str) -> Vec<String> {
-    let entries = WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
-    entries
-        .into_iter()
-        .map(|entry| entry.expect("the folder can be read"))
-        .filter(|entry| entry.file_type().is_dir())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.'))
-        .filter(|name| !ignored.lines().any(|line| line.rsplit('/').next() == Some(name)))
-        .collect()
 }

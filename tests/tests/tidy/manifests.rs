@@ -1,130 +1,83 @@
 //! Cargo manifests: which crate may depend on which and why, where versions stand, lints taken over.
 
-use serde_json::Value as Json;
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
-/// A package, what of ours it may depend on (its tests may use more), and why so.
+/// A package, what of ours it may depend on (its tests may use more), and why so. Ours go by their
+/// names without `segcast-`, and the binary `segcast` by its folder.
 type Row = (&'static str, &'static [&'static str], &'static str);
 
 /// The floors, from the ground up. To change a row is to change the design: say why in docs/decisions.
 const MAY_DEPEND_ON: [Row; 14] = [
-    ("segcast-proto", &[], "sans-IO: the simulator drives it, other programs embed it"),
-    ("segcast-sysio", &[], "holds all `unsafe` and knows no protocol: it can be proven by itself"),
-    ("segcast-config", &[], "what any program of ours is configured by, whatever it does"),
-    ("segcast-keys", &["segcast-proto"], "key texts are proto's; files are read in one place"),
-    ("segcast-store", &["segcast-proto", "segcast-sysio"], "maps files, knows ids and geometry"),
+    ("proto", &[], "sans-IO: the simulator drives it, other programs embed it"),
+    ("sysio", &[], "holds all `unsafe` and knows no protocol: it can be proven by itself"),
+    ("config", &[], "what any program of ours is configured by, whatever it does"),
+    ("keys", &["proto"], "key texts are proto's; files are read in one place"),
+    ("store", &["proto", "sysio"], "maps files, knows ids and geometry"),
+    ("edge", CRATES, "never the center: an edge goes on while the center is down"),
     (
-        "segcast-edge",
-        &["segcast-proto", "segcast-sysio", "segcast-config", "segcast-keys", "segcast-store"],
-        "never the center: an edge goes on while the center is down",
-    ),
-    (
-        "segcast-center",
-        &["segcast-proto", "segcast-config", "segcast-keys", "segcast-store"],
+        "center",
+        &["proto", "config", "keys", "store"],
         "no sockets of the data path: it is never on it",
     ),
+    ("client", CRATES, "never the edge: it speaks the protocol and nothing else"),
     (
-        "segcast-client",
-        &["segcast-proto", "segcast-sysio", "segcast-config", "segcast-keys", "segcast-store"],
-        "never the edge: it speaks the protocol and nothing else",
-    ),
-    (
-        "segcast-load",
-        &["segcast-proto", "segcast-sysio", "segcast-config", "segcast-keys", "segcast-client"],
+        "load",
+        &["proto", "sysio", "config", "keys", "client"],
         "apart from the client, since viewers need no plots and terminal views",
     ),
-    ("segcast", PRODUCT, "the one binary: arguments only"),
-    ("segcast-lab", &[], "TAP, namespaces, BPF: `unsafe` that never ships"),
-    ("segcast-bench", INSTRUMENTS, "measures the product and its parts"),
-    ("segcast-kit", INSTRUMENTS, "rigs of all tests"),
-    ("segcast-tests", ALL, "tests of several parts together"),
+    ("cli", PRODUCT, "the one binary: arguments only"),
+    ("lab", &[], "TAP, namespaces, BPF: `unsafe` that never ships"),
+    ("bench", INSTRUMENTS, "measures the product and its parts"),
+    ("kit", INSTRUMENTS, "rigs of all tests"),
+    ("tests", ALL, "tests of several parts together"),
 ];
 
+/// All of `crates/`.
+const CRATES: &[&str] = &["proto", "sysio", "config", "keys", "store"];
 const ALL: &[&str] = &[
-    "segcast-proto",
-    "segcast-sysio",
-    "segcast-config",
-    "segcast-keys",
-    "segcast-store",
-    "segcast-edge",
-    "segcast-center",
-    "segcast-client",
-    "segcast-load",
-    "segcast-lab",
-    "segcast-kit",
+    "proto", "sysio", "config", "keys", "store", "edge", "center", "client", "load", "lab", "kit",
 ];
 /// All but the rigs of tests.
 const INSTRUMENTS: &[&str] = ALL.split_last().expect("rows").1;
 /// What may be in the shipped binary.
 const PRODUCT: &[&str] = INSTRUMENTS.split_last().expect("rows").1;
 
-/// Packages that may have `unsafe` code, and their folders.
-pub(crate) const MAY_BE_UNSAFE: [(&str, &str); 2] =
-    [("segcast-sysio", "crates/sysio"), ("segcast-lab", "bench/lab")];
-
 /// A package from outside, the only ones of ours that may use it, and why so.
 const ONLY_IN: [Row; 4] = [
-    ("io-uring", &["segcast-sysio"], "needs `unsafe`"),
-    ("libc", &["segcast-sysio", "segcast-lab"], "needs `unsafe`"),
-    ("memmap2", &["segcast-sysio", "segcast-lab"], "needs `unsafe`"),
+    ("io-uring", &["sysio"], "needs `unsafe`"),
+    ("libc", &["sysio", "lab"], "needs `unsafe`"),
+    ("memmap2", &["sysio", "lab"], "needs `unsafe`"),
     (
         "tokio",
-        &["segcast-center", "segcast-edge", "segcast-bench", "segcast-sysio"],
+        &["center", "edge", "bench", "sysio"],
         "HTTP beside the data path; in bench and sysio, behind features, for what ours is compared with",
     ),
 ];
 
-/// One dependency of one package, as `cargo metadata` tells it.
-pub(crate) struct Dependency<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) is_dev: bool,
-    pub(crate) features: Vec<String>,
-    pub(crate) uses_default_features: bool,
+/// The name in the tables of a package of ours; none for those from outside.
+fn ours(package: &str) -> Option<&str> {
+    if package == "segcast" { Some("cli") } else { package.strip_prefix("segcast-") }
 }
 
-/// The dependencies of a package in the output of `cargo metadata`.
-pub(crate) fn dependencies(package: &Json) -> Vec<Dependency<'_>> {
-    let list = package["dependencies"].as_array().expect("a package lists its dependencies");
-    let read = |entry: &'_ Json| {
-        let features = entry["features"].as_array().expect("features are a list");
-        features.iter().map(|f| f.as_str().expect("a feature is a string").to_owned()).collect()
-    };
-    list.iter()
-        .map(|entry| Dependency {
-            name: entry["name"].as_str().expect("a dependency has a name"),
-            is_dev: entry["kind"] == "dev",
-            features: read(entry),
-            uses_default_features: entry["uses_default_features"] == true,
-        })
-        .collect()
+/// Packages without a row, and rows without a package.
+pub(crate) fn table_violations<'a>(packages: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let packages: BTreeSet<_> = packages.map(|name| ours(name).unwrap_or(name)).collect();
+    let rows = BTreeSet::from(MAY_DEPEND_ON.map(|(row, ..)| row));
+    let found = packages.symmetric_difference(&rows);
+    found.map(|name| format!("{name}: either no package or not in the dependency table")).collect()
 }
 
-/// What the direction of dependencies breaks, for all packages of `cargo metadata`.
-pub(crate) fn direction_violations(packages: &[Json]) -> Vec<String> {
-    let mut found = Vec::new();
-    for package in packages {
-        let name = package["name"].as_str().expect("a package has a name");
-        let Some((_, allowed, why)) = MAY_DEPEND_ON.iter().find(|(row, ..)| *row == name) else {
-            found.push(format!("{name}: not in the dependency table (tests/tests/tidy)"));
-            continue;
-        };
-        for dependency in dependencies(package).iter().filter(|dependency| !dependency.is_dev) {
-            let is_ours = MAY_DEPEND_ON.iter().any(|(row, ..)| *row == dependency.name);
-            if is_ours && !allowed.contains(&dependency.name) {
-                found.push(format!("{name} must not depend on {}: {why}", dependency.name));
-            }
-            let only = ONLY_IN.iter().find(|(outside, ..)| *outside == dependency.name);
-            if let Some((outside, _, why)) = only.filter(|(_, users, _)| !users.contains(&name)) {
-                found.push(format!("{name} must not depend on {outside} directly: {why}"));
-            }
-        }
-    }
-    for (row, ..) in MAY_DEPEND_ON {
-        if !packages.iter().any(|package| package["name"] == row) {
-            found.push(format!("{row}: in the dependency table, not in the workspace"));
-        }
-    }
-    found
+/// Why a package must not depend on another.
+pub(crate) fn direction_violation(package: &str, on: &str) -> Option<String> {
+    let name = ours(package)?;
+    let upward = MAY_DEPEND_ON.iter().find(|(row, allowed, _)| {
+        *row == name && ours(on).is_some_and(|on| !allowed.contains(&on))
+    });
+    let outside = ONLY_IN.iter().find(|(row, users, _)| *row == on && !users.contains(&name));
+    let (.., why) = upward.or(outside)?;
+    Some(format!("{package} must not depend on {on}: {why}"))
 }
 
 /// What a member's `Cargo.toml` breaks: versions stand in the workspace, lints come from there.
@@ -138,36 +91,13 @@ pub(crate) fn manifest_violations(manifest: &str) -> Vec<String> {
     let sections = tables.flatten().filter(|(name, _)| name.ends_with("dependencies"));
     for (name, value) in sections.filter_map(|(_, section)| section.as_table()).flatten() {
         if !is_inherited(value) {
-            found.push(format!(
-                "1: `{name}`: versions stand in the root's [workspace.dependencies]"
-            ));
+            found.push(format!("1: `{name}`: versions stand in the root's manifest"));
         }
     }
     if !manifest.get("lints").is_some_and(is_inherited) {
         found.push("1: must say `[lints]` `workspace = true`".into());
     }
     found
-}
-
-/// Crate roots (library and binaries) that do not forbid `unsafe`, but for those of the two crates that hold it.
-pub(crate) fn unforbidden_roots(packages: &[Json]) -> Vec<String> {
-    let forbids = |package: &&Json| MAY_BE_UNSAFE.iter().all(|(name, _)| package["name"] != *name);
-    let mut found = Vec::new();
-    for root in packages.iter().filter(forbids).flat_map(crate::roots) {
-        let parsed = syn::parse_file(&crate::read(&root)).expect("it parses");
-        if !parsed.attrs.iter().any(forbids_unsafe) {
-            let root = root.display();
-            found.push(format!("{root}: a crate root must say `#![forbid(unsafe_code)]`"));
-        }
-    }
-    found
-}
-
-fn forbids_unsafe(attribute: &syn::Attribute) -> bool {
-    attribute
-        .meta
-        .require_list()
-        .is_ok_and(|list| list.path.is_ident("forbid") && list.tokens.to_string() == "unsafe_code")
 }
 
 /// Features that make the product worse or open it up, for tests and benches alone.
@@ -187,59 +117,41 @@ pub(crate) fn features_for_tests(tree: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn workspace(extra_for: &str, extra: &str, kind: Option<&str>) -> Vec<Json> {
-        let dependency = |name: &str, kind: Option<&str>| json!({"name": name, "kind": kind, "features": [], "uses_default_features": true});
-        let package = |&(name, allowed, _): &Row| {
-            let mut list: Vec<Json> = allowed.iter().map(|a| dependency(a, None)).collect();
-            if name == extra_for {
-                list.push(dependency(extra, kind));
-            }
-            json!({"name": name, "dependencies": list})
-        };
-        MAY_DEPEND_ON.iter().map(package).collect()
-    }
-
-    #[test]
-    fn the_table_itself_has_no_violation() {
-        assert_eq!(direction_violations(&workspace("", "", None)), Vec::<String>::new());
-    }
 
     #[test]
     fn wrong_directions_are_caught() {
-        for (name, extra) in [
+        for (package, on) in [
             ("segcast-proto", "segcast-sysio"),
             ("segcast-sysio", "segcast-proto"),
             ("segcast-edge", "segcast-center"),
+            ("segcast-edge", "segcast"),
             ("segcast-center", "segcast-sysio"),
             ("segcast", "segcast-tests"),
             ("segcast", "segcast-lab"),
-            ("segcast-edge", "segcast-lab"),
-            ("segcast-config", "segcast-proto"),
             ("segcast-edge", "libc"),
             ("segcast-client", "tokio"),
         ] {
-            for kind in [None, Some("build")] {
-                let found = direction_violations(&workspace(name, extra, kind));
-                let expected =
-                    found.len() == 1 && found[0].contains(name) && found[0].contains(extra);
-                assert!(expected, "{name} on {extra}: {found:?}");
-            }
-            let found = direction_violations(&workspace(name, extra, Some("dev")));
-            assert_eq!(found, Vec::<String>::new());
+            let found = direction_violation(package, on).expect(package);
+            assert!(found.contains(&format!("{package} must not depend on {on}")), "{found}");
+        }
+        for (package, on) in [
+            ("segcast-edge", "segcast-store"),
+            ("segcast", "segcast-load"),
+            ("segcast-sysio", "libc"),
+            ("segcast-proto", "store"),
+        ] {
+            assert_eq!(direction_violation(package, on), None);
         }
     }
 
     #[test]
     fn packages_that_come_and_go_are_caught() {
-        let mut packages = workspace("", "", None);
-        packages.push(json!({"name": "segcast-new", "dependencies": []}));
-        assert!(direction_violations(&packages)[0].contains("segcast-new: not in"));
-        packages.remove(0);
-        assert!(direction_violations(&packages)[1].contains("segcast-proto: in the dependency"));
+        let rows = MAY_DEPEND_ON.map(|(row, ..)| format!("segcast-{row}"));
+        let names = || rows.iter().map(String::as_str);
+        assert_eq!(table_violations(names()), Vec::<String>::new());
+        let found = table_violations(names().skip(1).chain(["segcast-new"]));
+        assert!(found[0].contains("new: ") && found[1].contains("proto: "), "{found:?}");
     }
 
     #[test]

@@ -11,10 +11,10 @@ use syn::visit::{self, Visit};
 use syn::{Item, UseTree};
 
 /// A path as it is written, unfolded to its last name.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) line: usize,
-    pub(crate) path: Vec<String>,
+    pub(crate) path: String,
     /// The name under which a `use` brings it in.
     alias: Option<String>,
     /// A `pub use`, which hands it on.
@@ -29,25 +29,25 @@ pub(crate) struct Module {
     pub(crate) named: Vec<Named>,
 }
 
-/// All modules of a crate, by their path from its root.
+/// All modules of a crate, by their paths: `crate`, `crate::a`.
 #[derive(Debug, Default)]
-pub(crate) struct Crate(pub(crate) BTreeMap<Vec<String>, Module>);
+pub(crate) struct Crate(pub(crate) BTreeMap<String, Module>);
 
 impl Crate {
     /// Reads the crate whose root is this file, tests left out.
     pub(crate) fn read(root: &Path) -> Self {
         let mut whole = Self::default();
-        whole.add_file(root, root.parent().expect("a file has a folder"), Vec::new());
+        whole.add_file(root, root.parent().expect("a file has a folder"), "crate".into());
         whole
     }
 
-    fn add_file(&mut self, file: &Path, folder: &Path, place: Vec<String>) {
+    fn add_file(&mut self, file: &Path, folder: &Path, place: String) {
         let text = crate::read(file);
         let parsed = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         self.add(file, folder, place, &parsed.items);
     }
 
-    fn add(&mut self, file: &Path, folder: &Path, place: Vec<String>, items: &[Item]) {
+    fn add(&mut self, file: &Path, folder: &Path, place: String, items: &[Item]) {
         let mut module = Module { file: file.to_owned(), ..Module::default() };
         for item in items.iter().filter(|item| !is_test(item)) {
             module.defines.extend(name_of(item));
@@ -56,7 +56,7 @@ impl Crate {
                 continue;
             };
             let name = inner.ident.to_string();
-            let place = [&place[..], &[name.clone()]].concat();
+            let place = format!("{place}::{name}");
             if let Some((_, items)) = &inner.content {
                 self.add(file, &folder.join(name), place, items);
             } else if let Some(child) = file_of(folder, &name) {
@@ -67,55 +67,30 @@ impl Crate {
     }
 
     /// The file that defines what `path` names in `place`; none for other crates and for modules as such.
-    pub(crate) fn definition(&self, place: &[String], path: &[String]) -> Option<&Path> {
-        self.resolve(place, path, 8)
+    pub(crate) fn definition(&self, place: &str, path: &str) -> Option<&Path> {
+        self.find(place, path, false, 8)
     }
 
-    fn resolve(&self, place: &[String], path: &[String], depth: usize) -> Option<&Path> {
-        let (first, rest) = path.split_first()?;
-        let child = [place, &[first.clone()]].concat();
-        let start = match first.as_str() {
-            "crate" => return self.walk(Vec::new(), rest, depth),
-            "self" => return self.resolve(place, rest, depth),
-            "super" => return self.resolve(place.split_last()?.1, rest, depth),
-            _ if self.0.contains_key(&child) => return self.walk(child, rest, depth),
-            name => name,
-        };
+    /// From outside, a module gives no more than what it defines or hands on.
+    fn find(&self, place: &str, path: &str, is_outside: bool, depth: usize) -> Option<&Path> {
+        let (first, rest) = path.split_once("::").unwrap_or((path, ""));
+        let child = format!("{place}::{first}");
+        match first {
+            "crate" => return self.find("crate", rest, true, depth),
+            "self" => return self.find(place, rest, false, depth),
+            "super" => return self.find(place.rsplit_once("::")?.0, rest, false, depth),
+            _ if self.0.contains_key(&child) => return self.find(&child, rest, true, depth),
+            _ => {}
+        }
         let module = self.0.get(place)?;
-        if module.defines.contains(start) {
-            return Some(&module.file);
-        }
-        let brings = |named: &&Named| named.alias.as_deref() == Some(start);
-        let named = module.named.iter().find(brings)?;
-        self.follow(place, named, rest, depth)
-    }
-
-    /// Goes down from a module that is named: no further than what it defines or hands on.
-    fn walk(&self, place: Vec<String>, path: &[String], depth: usize) -> Option<&Path> {
-        let (first, rest) = path.split_first()?;
-        let child = [&place[..], &[first.clone()]].concat();
-        if self.0.contains_key(&child) {
-            return self.walk(child, rest, depth);
-        }
-        let module = self.0.get(&place)?;
         if module.defines.contains(first) {
             return Some(&module.file);
         }
-        let handed_on = module.named.iter().filter(|named| named.handed_on);
-        handed_on
-            .filter(|n| n.alias.as_deref() == Some(first.as_str()))
-            .find_map(|named| self.follow(&place, named, rest, depth))
-    }
-
-    fn follow(
-        &self,
-        place: &[String],
-        named: &Named,
-        rest: &[String],
-        depth: usize,
-    ) -> Option<&Path> {
-        let path = [&named.path[..], rest].concat();
-        self.resolve(place, &path, depth.checked_sub(1)?)
+        let seen = module.named.iter().filter(|named| named.handed_on || !is_outside);
+        let mut brought = seen.filter(|named| named.alias.as_deref() == Some(first));
+        brought.find_map(|named| {
+            self.find(place, &format!("{}::{rest}", named.path), false, depth.checked_sub(1)?)
+        })
     }
 }
 
@@ -124,7 +99,7 @@ impl Crate {
 pub(crate) fn of_text(text: &str) -> Crate {
     let mut whole = Crate::default();
     let parsed = syn::parse_file(text).expect("it parses");
-    whole.add(Path::new("lib.rs"), Path::new(""), Vec::new(), &parsed.items);
+    whole.add(Path::new("lib.rs"), Path::new(""), "crate".into(), &parsed.items);
     whole
 }
 
@@ -148,7 +123,7 @@ pub(crate) fn is_test(item: &Item) -> bool {
     };
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
+            && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
     })
 }
 
@@ -180,40 +155,33 @@ impl<'ast> Visit<'ast> for Names<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let handed_on = !matches!(item.vis, syn::Visibility::Inherited);
         let line = item.span().start().line;
-        unfold(&item.tree, &mut Vec::new(), &mut |path, alias| {
+        unfold(&item.tree, "", &mut |path, alias| {
             self.0.push(Named { line, path, alias: Some(alias), handed_on });
         });
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let line = path.span().start().line;
-        let path_names: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
-        self.0.push(Named { line, path: path_names, alias: None, handed_on: false });
+        let names: Vec<_> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+        self.0.push(Named { line, path: names.join("::"), alias: None, handed_on: false });
         visit::visit_path(self, path);
     }
 }
 
-fn unfold(tree: &UseTree, before: &mut Vec<String>, give: &mut impl FnMut(Vec<String>, String)) {
+/// Gives each path of a `use` tree, all of which begin with `before`, and the name that it brings in.
+fn unfold(tree: &UseTree, before: &str, give: &mut impl FnMut(String, String)) {
+    let module = before.trim_end_matches("::");
     match tree {
-        UseTree::Path(tree) => {
-            before.push(tree.ident.to_string());
-            unfold(&tree.tree, before, give);
-            before.pop();
-        }
+        UseTree::Path(tree) => unfold(&tree.tree, &format!("{before}{}::", tree.ident), give),
         UseTree::Group(group) => group.items.iter().for_each(|tree| unfold(tree, before, give)),
-        UseTree::Glob(_) => give([&before[..], &["*".into()]].concat(), "*".into()),
-        UseTree::Name(name) if name.ident == "self" => {
-            give(before.clone(), before.last().cloned().unwrap_or_default());
+        UseTree::Glob(_) => give(format!("{before}*"), "*".into()),
+        UseTree::Name(tree) if tree.ident == "self" => {
+            give(module.into(), module.rsplit("::").next().unwrap_or_default().into());
         }
-        UseTree::Name(name) => {
-            let name = name.ident.to_string();
-            give([&before[..], &[name.clone()]].concat(), name);
+        UseTree::Name(tree) => give(format!("{before}{}", tree.ident), tree.ident.to_string()),
+        UseTree::Rename(tree) if tree.ident == "self" => {
+            give(module.into(), tree.rename.to_string());
         }
-        UseTree::Rename(tree) => {
-            let name = tree.ident.to_string();
-            let path =
-                if name == "self" { before.clone() } else { [&before[..], &[name]].concat() };
-            give(path, tree.rename.to_string());
-        }
+        UseTree::Rename(tree) => give(format!("{before}{}", tree.ident), tree.rename.to_string()),
     }
 }

@@ -34,6 +34,12 @@ pub(crate) fn violations(source: &str, may_be_unsafe: bool) -> Vec<String> {
     found
 }
 
+/// What is missing in a crate root that may have no `unsafe`: with it, the compiler refuses any.
+pub(crate) fn root_violation(source: &str) -> Option<String> {
+    let forbids = source.lines().any(|line| line == "#![forbid(unsafe_code)]");
+    (!forbids).then(|| "1: a crate root must say `#![forbid(unsafe_code)]`".into())
+}
+
 /// The first line of code that says `unsafe`, within macros too.
 fn unsafe_line(tokens: TokenStream) -> Option<usize> {
     tokens.into_iter().find_map(|token| match token {
@@ -45,22 +51,16 @@ fn unsafe_line(tokens: TokenStream) -> Option<usize> {
 
 /// Imports stand in three groups: the standard library, other crates, this crate.
 fn unordered_imports(items: &[Item]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut last = 0;
-    for item in items {
-        let Item::Use(item) = item else { continue };
-        // What is handed on stands apart, and so does what only some builds have.
-        if !matches!(item.vis, Visibility::Inherited) || !item.attrs.is_empty() {
-            continue;
-        }
-        let group = group(&item.tree);
-        if group < last {
-            let line = item.span().start().line;
-            found.push(format!("{line}: imports: first std, then other crates, then this crate"));
-        }
-        last = last.max(group);
-    }
-    found
+    // What is handed on stands apart, and so does what only some builds have.
+    let imports = items.iter().filter_map(|item| match item {
+        Item::Use(it) if matches!(it.vis, Visibility::Inherited) && it.attrs.is_empty() => Some(it),
+        _ => None,
+    });
+    let groups: Vec<_> = imports.map(|it| (group(&it.tree), it.span().start().line)).collect();
+    let steps_back = groups.windows(2).filter(|pair| pair[1].0 < pair[0].0);
+    steps_back
+        .map(|pair| format!("{}: imports: first std, then other crates, then ours", pair[1].1))
+        .collect()
 }
 
 fn group(tree: &UseTree) -> u8 {
@@ -104,5 +104,11 @@ mod tests {
         caught("//! What.\nm!(unsafe { g() });\n", "2: `unsafe`");
         caught(&format!("//! What.\n{}", "\n".repeat(FILE_LINES)), "501 lines");
         UNFINISHED.iter().for_each(|word| caught(&format!("//! What.\n// {word} later\n"), word));
+    }
+
+    #[test]
+    fn roots_that_do_not_forbid_unsafe_are_caught() {
+        assert_eq!(root_violation("//! What.\n#![forbid(unsafe_code)]\n"), None);
+        assert!(root_violation("#![deny(unsafe_code)]\n// #![forbid(unsafe_code)]\n").is_some());
     }
 }

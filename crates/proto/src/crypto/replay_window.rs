@@ -102,7 +102,7 @@ impl ReplayWindow {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::BTreeSet;
 
     use proptest::prelude::*;
 
@@ -155,7 +155,7 @@ mod tests {
         ) {
             let bits = words * 64;
             let mut window = ReplayWindow::new(bits);
-            let (mut seen, mut highest) = (HashSet::new(), None::<u64>);
+            let (mut seen, mut highest) = (BTreeSet::new(), None::<u64>);
             for (up, distance) in steps {
                 let base = highest.unwrap_or(0);
                 let sequence = if up { base + distance } else { base.saturating_sub(distance) };

@@ -3,6 +3,10 @@
 //! The figures asserted are those of the product's acceptance, with a margin where the simulation has one: a real
 //! link is noisier. `cargo test -p segcast-proto --test congestion_link -- --nocapture` prints what was found.
 #![allow(missing_docs, unreachable_pub, reason = "a test program")]
+#![expect(
+    clippy::disallowed_macros,
+    reason = "it prints what it found; proto itself has no output"
+)]
 
 mod cubic;
 mod link;
