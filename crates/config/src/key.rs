@@ -43,7 +43,7 @@ pub trait Configuration: Default + Sized + 'static {
     }
 }
 
-/// A key of the configuration `C`. [`key!`](crate::key) makes one from a field's name.
+/// A key of the configuration `C`. [`key!`](crate::key!) makes one from a field's name.
 pub struct Key<C> {
     /// Its name in the file; a flag is `--name` with `-` for `_`, a variable the prefix and `NAME`.
     pub name: &'static str,

@@ -2,7 +2,7 @@
 //! behaves like a link of given rate, delay, queue, loss, bursts, doubling and reordering.
 //!
 //! Every figure of congestion control is measured over it. Namespaces and devices end with the
-//! [`Link`], or with the process: nothing of them is ever seen outside.
+//! `Link`, or with the process: nothing of them is ever seen outside.
 
 mod end;
 mod flow;
