@@ -7,6 +7,7 @@ use segcast_kit::session::raw::EMPTY_FRAME;
 use segcast_proto::crypto::{Sealer, Suite};
 use segcast_proto::handshake::{EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
+use segcast_proto::limits::SYMBOL;
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::status::Status;
@@ -154,6 +155,26 @@ fn lies_about_the_end_take_no_memory_and_give_no_object() {
     fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
     fake.send(PacketType::Data, FLAG_END, EMPTY_FRAME, &[1; 100]);
     assert!(fake.client.poll_event().is_none());
+}
+
+/// What one datagram costs grows with the pieces of its object: a byte here and there must not make a million.
+#[test]
+fn a_byte_at_every_second_offset_makes_no_more_pieces_than_losses_do() {
+    let mut fake = Fake::open(48);
+    fake.fetch(ObjectNumber(0), Some(SEGMENT_BYTES as u32));
+    let frame = |offset| FrameHeader { offset, ..EMPTY_FRAME };
+    for offset in (0..20_000).rev().step_by(2) {
+        fake.send(PacketType::Data, 0, frame(offset), &[7]);
+    }
+    let pieces = (SEGMENT_BYTES / SYMBOL + 1) as u64;
+    let stats = *fake.client.stats();
+    assert_eq!((stats.data_bytes, stats.scattered), (pieces, 10_000 - pieces));
+    // The object is whole all the same when its bytes come; what was refused comes again, as a repair.
+    for offset in (0..SEGMENT_BYTES).step_by(SYMBOL).chain((0..20_000).step_by(SYMBOL)) {
+        fake.send(PacketType::Data, 0, frame(offset as u32), &[7; SYMBOL]);
+    }
+    let event = fake.client.poll_event();
+    assert!(matches!(event, Some(ClientEvent::Object(_))), "{event:?}");
 }
 
 #[test]

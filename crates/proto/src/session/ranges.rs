@@ -1,6 +1,7 @@
 //! A set of byte ranges: what of an object has arrived, and what is missing.
 //!
-//! Ranges are few (losses between them), so a sorted vector beats a tree.
+//! Ranges are few (losses between them), so a sorted vector beats a tree. A new one moves those above it: the bound on
+//! pieces is the bound on what one datagram costs.
 
 use core::ops::Range;
 
@@ -11,10 +12,11 @@ pub struct RangeSet {
 }
 
 impl RangeSet {
-    /// Adds `range`; returns how many of its bytes were new.
-    pub fn insert(&mut self, range: Range<u32>) -> u32 {
+    /// Adds `range`; gives how many of its bytes were new. `None`, and nothing is changed: there are `pieces_max` ranges,
+    /// and it touches none.
+    pub fn insert(&mut self, range: Range<u32>, pieces_max: usize) -> Option<u32> {
         if range.start >= range.end {
-            return 0;
+            return Some(0);
         }
         // The first range that touches or follows the new one; all that touch it are merged into it.
         let first = self.ranges.partition_point(|r| r.end < range.start);
@@ -26,8 +28,11 @@ impl RangeSet {
             merged = merged.start.min(next.start)..merged.end.max(next.end);
             last += 1;
         }
+        if first == last && self.ranges.len() >= pieces_max {
+            return None;
+        }
         self.ranges.splice(first..last, [merged]);
-        (range.end - range.start) - known
+        Some((range.end - range.start) - known)
     }
 
     /// Bytes in the set.
@@ -77,13 +82,24 @@ mod tests {
     #[test]
     fn merges_neighbours_and_counts_only_new_bytes() {
         let mut set = RangeSet::default();
-        assert_eq!(set.insert(10..20), 10);
-        assert_eq!(set.insert(30..40), 10);
-        assert_eq!(set.insert(15..35), 10);
+        assert_eq!(set.insert(10..20, 2), Some(10));
+        assert_eq!(set.insert(30..40, 2), Some(10));
+        assert_eq!(set.insert(15..35, 2), Some(10));
         assert_eq!(set.pieces(), 1);
-        assert_eq!(set.insert(0..10), 10);
+        assert_eq!(set.insert(0..10, 2), Some(10));
         assert!(set.covers(40) && !set.covers(41));
         assert!(set.missing(50).eq(core::iter::once(40..50)));
+    }
+
+    #[test]
+    fn a_piece_too_many_is_refused_and_one_that_closes_a_gap_is_not() {
+        let mut set = RangeSet::default();
+        assert_eq!((set.insert(2..4, 2), set.insert(8..9, 2)), (Some(2), Some(1)));
+        let before = set.clone();
+        assert_eq!(set.insert(6..7, 2), None);
+        assert_eq!(set, before);
+        assert_eq!((set.insert(4..5, 2), set.insert(5..8, 2)), (Some(1), Some(3)));
+        assert_eq!(set.insert(20..21, 2), Some(1));
     }
 
     proptest! {
@@ -94,7 +110,7 @@ mod tests {
             for (start, len) in inserts {
                 let new = (start..start + len).filter(|&i| !bitmap[i as usize]).count();
                 bitmap[start as usize..(start + len) as usize].fill(true);
-                prop_assert_eq!(set.insert(start..start + len), new as u32);
+                prop_assert_eq!(set.insert(start..start + len, usize::MAX), Some(new as u32));
             }
             prop_assert_eq!(set.len(), bitmap.iter().filter(|&&b| b).count() as u64);
             let mut holes = [true; 256];

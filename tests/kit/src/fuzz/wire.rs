@@ -93,7 +93,8 @@ fn range_set(mut script: Script<'_>) {
         let cells = &mut bitmap[start..start + len];
         let new = cells.iter().filter(|cell| !**cell).count();
         cells.fill(true);
-        assert_eq!(set.insert(start as u32..(start + len) as u32), new as u32);
+        let range = start as u32..(start + len) as u32;
+        assert_eq!(set.insert(range, usize::MAX), Some(new as u32));
     }
     assert_eq!(set.len(), bitmap.iter().filter(|cell| **cell).count() as u64);
     assert_eq!(set.end(), bitmap.iter().rposition(|cell| *cell).map_or(0, |at| at as u32 + 1));

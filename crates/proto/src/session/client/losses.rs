@@ -16,8 +16,11 @@ pub(super) struct PayloadSizes {
 
 impl PayloadSizes {
     /// Notes a payload that does not end its object. One that is shorter may only end a range; two alike in a row are a
-    /// smaller size.
+    /// smaller size. Less than a symbol is no size that a path has: by such ones [`Self::mixed`] would count for long.
     pub(super) fn note(&mut self, bytes: u32) {
+        if bytes < SYMBOL as u32 {
+            return;
+        }
         if bytes == self.current {
             self.short = 0;
         } else if bytes > self.current || bytes == self.short {
@@ -77,6 +80,12 @@ mod tests {
         assert_eq!((ended.current, ended.before), (1392, 0));
         let fallen = sizes(&[1392, 1152, 1152]);
         assert_eq!((fallen.current, fallen.before), (1152, 1392));
+    }
+
+    #[test]
+    fn no_path_carries_less_than_a_symbol() {
+        let shrunk = sizes(&[1152, 1152, 2, 2, 1, 1]);
+        assert_eq!((shrunk.current, shrunk.before), (1152, 0));
     }
 
     #[test]

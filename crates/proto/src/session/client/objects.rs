@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::config::{FetchError, Fetched};
 use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, SetHandle};
-use crate::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, RANGES_MAX, REQUESTS_MAX, SEGMENT_MAX};
+use crate::limits::{
+    MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, RANGES_MAX, REQUESTS_MAX, SEGMENT_MAX, SYMBOL,
+};
 use crate::session::ranges::RangeSet;
 use crate::time::Instant;
 use crate::wire::ranges::ByteRanges;
@@ -31,6 +33,8 @@ pub(super) struct Object {
 pub(super) struct Taken {
     pub(super) new: u32,
     pub(super) duplicate: u32,
+    /// It would have left the object in more pieces than any loss does.
+    pub(super) scattered: bool,
     pub(super) complete: Option<Box<Fetched>>,
 }
 
@@ -40,6 +44,12 @@ pub(super) struct Objects {
     objects: BTreeMap<Key, Object>,
     /// Given up last, [`REQUESTS_MAX`] of them: what still comes of these had not come before.
     given_up: VecDeque<Key>,
+}
+
+/// Pieces of an object of `len` bytes: as many as it has datagrams of the least size (section 11), twice what is there when
+/// every second one was lost. Only who sends less than a symbol at a time needs more.
+fn pieces_max(len: usize) -> usize {
+    len / SYMBOL + 1
 }
 
 /// The most bytes an object with this number can have.
@@ -149,6 +159,9 @@ impl Objects {
         let Some(stop) = start.checked_add(size).filter(|&stop| stop <= limit) else {
             return Taken::default();
         };
+        let Some(new) = object.have.insert(offset..stop as u32, pieces_max(limit)) else {
+            return Taken { scattered: true, ..Taken::default() };
+        };
         // Nothing far out is no byte of the object: its length may turn out to be less.
         if size > 0 && object.bytes.len() < stop {
             object.bytes.resize(stop, 0);
@@ -161,8 +174,7 @@ impl Objects {
             object.len = Some((stop as u32).max(object.have.end()));
         }
         object.first_byte.get_or_insert(now);
-        let new = object.have.insert(offset..stop as u32);
-        let mut taken = Taken { new, duplicate: size as u32 - new, complete: None };
+        let mut taken = Taken { new, duplicate: size as u32 - new, ..Taken::default() };
         if object.len.is_some_and(|len| object.have.covers(len)) {
             taken.complete = self.finish(now, key);
         }

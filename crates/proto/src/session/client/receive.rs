@@ -184,6 +184,7 @@ impl ClientSession {
         let taken = self.objects.take(now, &key, frame.offset, payload, end);
         self.stats.data_bytes += u64::from(taken.new);
         self.stats.duplicate_bytes += u64::from(taken.duplicate);
+        self.stats.scattered += u64::from(taken.scattered);
         if !end {
             self.sizes.note(payload.len() as u32);
         }

@@ -48,6 +48,8 @@ pub struct ClientStats {
     /// Datagrams dropped for another reason: malformed, for another session, of no known epoch, older than the window
     /// against replay.
     pub stray: u64,
+    /// DATA not taken, because it would leave its object in more pieces than losses ever do.
+    pub scattered: u64,
     /// Probe timeouts.
     pub timeouts: u64,
     /// Handshakes begun.

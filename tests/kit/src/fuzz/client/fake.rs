@@ -149,10 +149,11 @@ impl Fake {
         self.history.push((keys, datagram.clone()));
         let (altered, ecn) = (script.patch(&mut datagram), script.byte() % 4);
         let was_open = self.session.is_open();
+        let scattered = self.session.stats().scattered;
         if self.hand(datagram, ecn) {
             assert!(was_open && !altered, "an altered packet, or one without a session, was taken");
             assert!(self.keys[keys].taken.insert(sequence), "number {sequence} taken twice");
-            if packet_type == PacketType::Data {
+            if packet_type == PacketType::Data && self.session.stats().scattered == scattered {
                 self.model.data(&frame, payload, flags);
             }
             if packet_type == PacketType::Refuse {
