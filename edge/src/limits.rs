@@ -121,10 +121,16 @@ pub const RESIDENT_BYTES: u64 = RESIDENT_OBJECTS as u64 * 24;
 pub const RECORDS: usize = 4096;
 /// How often the side thread looks for records.
 pub const RECORDS_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a request to the admin address may take.
+/// How long a request to the admin address may take to come, its whole head.
+pub const ADMIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the request and its answer may take together.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections to the admin address at once.
+/// Connections to the admin address at once; one more displaces the oldest.
 pub const ADMIN_CONNECTIONS: usize = 64;
+/// Of these, of one IP address: a peer displaces its own first.
+pub const ADMIN_CONNECTIONS_PER_PEER: usize = 16;
+/// The largest head of a request, and what is buffered of each connection.
+pub const ADMIN_BUFFER: usize = 16 << 10;
 
 /// Reports of shards, signals and orders that wait for the thread that runs the server: a shard sends three in
 /// its life, people send few signals.

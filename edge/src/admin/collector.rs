@@ -2,18 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use segcast_proto::session::server::{ByCode, DropReason};
 
+use super::listener::Ended;
 use crate::board::Board;
 use crate::metric::{CodeMetric, METRICS, dropped_at};
 
 /// Shows a [`Board`] to Prometheus.
 #[derive(Debug)]
-pub(super) struct BoardCollector(pub(super) Arc<Board>);
+pub(super) struct BoardCollector {
+    pub(super) board: Arc<Board>,
+    pub(super) ended: Arc<Ended>,
+}
 
 impl Collector for BoardCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
@@ -21,7 +26,7 @@ impl Collector for BoardCollector {
             let Some(first) = rows.first() else { continue };
             let mut family = encoder.encode_descriptor(first.name, first.help, None, first.kind)?;
             for row in rows {
-                let value = self.0.sum(row.metric as usize);
+                let value = self.board.sum(row.metric as usize);
                 match row.label {
                     Some(label) => one(family.encode_family(&[label])?, row.kind, value)?,
                     None => put(&mut family, row.kind, value)?,
@@ -30,19 +35,20 @@ impl Collector for BoardCollector {
         }
         self.dropped(&mut encoder)?;
         self.by_code(&mut encoder)?;
+        self.ended(&mut encoder)?;
         let help = "Page faults in which a shard waited for a disk";
         let faults = encoder.encode_descriptor("major_faults", help, None, MetricType::Counter)?;
-        one(faults, MetricType::Counter, self.0.major_faults())?;
-        if let Some(io) = self.0.io() {
+        one(faults, MetricType::Counter, self.board.major_faults())?;
+        if let Some(io) = self.board.io() {
             let help = "1 for the driver that moves the datagrams";
             let mut family =
                 encoder.encode_descriptor("io_driver", help, None, MetricType::Gauge)?;
             one(family.encode_family(&[("driver", io)])?, MetricType::Gauge, 1)?;
         }
-        state(&mut encoder, "shards", "Serving threads", self.0.shards() as u64)?;
-        let ready = u64::from(self.0.not_ready().is_none());
+        state(&mut encoder, "shards", "Serving threads", self.board.shards() as u64)?;
+        let ready = u64::from(self.board.not_ready().is_none());
         state(&mut encoder, "ready", "1 when new clients are welcome", ready)?;
-        state(&mut encoder, "draining", "1 while draining", u64::from(self.0.draining()))
+        state(&mut encoder, "draining", "1 while draining", u64::from(self.board.draining()))
     }
 }
 
@@ -52,9 +58,21 @@ impl BoardCollector {
         let mut family =
             encoder.encode_descriptor("dropped_datagrams", help, None, MetricType::Counter)?;
         for (number, reason) in DropReason::ALL.iter().enumerate() {
-            let value = self.0.sum(dropped_at(number));
+            let value = self.board.sum(dropped_at(number));
             let label = [("reason", reason.label())];
             one(family.encode_family(&label)?, MetricType::Counter, value)?;
+        }
+        Ok(())
+    }
+
+    fn ended(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Connections to the admin address ended before their answer was";
+        let name = "admin_connections_ended";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let Ended { displaced, timed_out } = &*self.ended;
+        for (cause, count) in [("displaced", displaced), ("timed_out", timed_out)] {
+            let count = count.load(Ordering::Relaxed);
+            one(family.encode_family(&[("cause", cause)])?, MetricType::Counter, count)?;
         }
         Ok(())
     }
@@ -64,7 +82,7 @@ impl BoardCollector {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (place, code) in metric.range().zip(ByCode::codes()) {
                 let label = [("code", code.name())];
-                one(family.encode_family(&label)?, MetricType::Counter, self.0.sum(place))?;
+                one(family.encode_family(&label)?, MetricType::Counter, self.board.sum(place))?;
             }
         }
         Ok(())

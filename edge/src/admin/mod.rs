@@ -16,7 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use collector::BoardCollector;
-use listener::BoundedListener;
+use listener::Ended;
 use prometheus_client::registry::Registry;
 
 use crate::board::Board;
@@ -80,12 +80,10 @@ impl Drop for Side {
 
 async fn run(board: Arc<Board>, listener: Option<tokio::net::TcpListener>, stop: Arc<AtomicBool>) {
     if let Some(listener) = listener {
-        let router = router(Arc::clone(&board));
-        let listener = BoundedListener::new(listener);
-        tokio::spawn(async move {
-            // Never returns an error; it ends with its runtime.
-            let _ = axum::serve(listener, router).await;
-        });
+        let ended = Arc::default();
+        let router = router(Arc::clone(&board), Arc::clone(&ended));
+        // It ends with its runtime.
+        tokio::spawn(listener::serve(listener, router, ended));
     }
     let mut interval = tokio::time::interval(limits::RECORDS_INTERVAL);
     while !stop.load(Ordering::Acquire) {
@@ -110,9 +108,9 @@ struct Shared {
     board: Arc<Board>,
 }
 
-fn router(board: Arc<Board>) -> Router {
+fn router(board: Arc<Board>, ended: Arc<Ended>) -> Router {
     let mut registry = Registry::with_prefix("segcast_edge");
-    registry.register_collector(Box::new(BoardCollector(Arc::clone(&board))));
+    registry.register_collector(Box::new(BoardCollector { board: Arc::clone(&board), ended }));
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
@@ -147,66 +145,4 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-
-    use super::*;
-
-    fn get(address: SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).expect("connect");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
-            .expect("send");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answer");
-        answer
-    }
-
-    fn start(shards: usize) -> (Arc<Board>, Side, SocketAddr) {
-        let board = Arc::new(Board::new(shards));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let side = Side::start(Arc::clone(&board), Some(listener)).expect("start");
-        let address = side.address().expect("address");
-        (board, side, address)
-    }
-
-    #[test]
-    fn readiness_and_health_follow_the_board() {
-        let (board, _side, address) = start(1);
-        assert!(get(address, "/readyz").starts_with("HTTP/1.1 503"));
-        board.set_ready(0);
-        board.set_store_open();
-        assert!(get(address, "/readyz").starts_with("HTTP/1.1 200"));
-        assert!(get(address, "/healthz").starts_with("HTTP/1.1 200"));
-        board.set_failed();
-        assert!(get(address, "/healthz").starts_with("HTTP/1.1 503"));
-        assert!(get(address, "/").starts_with("HTTP/1.1 404"));
-    }
-
-    #[test]
-    fn metrics_show_the_sum_of_all_shards() {
-        let (board, _side, address) = start(2);
-        let mut now = [0; crate::metric::VALUES];
-        now[crate::metric::Metric::MailStray as usize] = 3;
-        for shard in 0..2 {
-            board.publish(shard, &now, &mut [0; crate::metric::VALUES]);
-        }
-        let text = get(address, "/metrics");
-        assert!(text.contains("\nsegcast_edge_mail_total{kind=\"stray\"} 6\n"), "{text}");
-        assert!(text.contains("\nsegcast_edge_mail_total{kind=\"handoff\"} 0\n"), "{text}");
-        assert!(text.contains("\nsegcast_edge_shards 2\n"), "{text}");
-        assert!(text.contains("\nsegcast_edge_major_faults_total "), "{text}");
-        assert!(text.ends_with("# EOF\n"), "{text}");
-    }
-
-    #[test]
-    fn a_connection_beyond_the_limit_waits_and_is_then_served() {
-        let (_board, _side, address) = start(1);
-        let idle: Vec<_> = (0..limits::ADMIN_CONNECTIONS + 1)
-            .map(|_| TcpStream::connect(address).expect("connect"))
-            .collect();
-        let waiting = std::thread::spawn(move || get(address, "/healthz"));
-        drop(idle);
-        assert!(waiting.join().expect("thread").starts_with("HTTP/1.1 200"));
-    }
-}
+mod tests;

@@ -1,0 +1,88 @@
+//! The admin port over real connections.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::*;
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connect");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
+        .expect("send");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answer");
+    answer
+}
+
+fn start(shards: usize) -> (Arc<Board>, Side, SocketAddr) {
+    let board = Arc::new(Board::new(shards));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let side = Side::start(Arc::clone(&board), Some(listener)).expect("start");
+    let address = side.address().expect("address");
+    (board, side, address)
+}
+
+#[test]
+fn readiness_and_health_follow_the_board() {
+    let (board, _side, address) = start(1);
+    assert!(get(address, "/readyz").starts_with("HTTP/1.1 503"));
+    board.set_ready(0);
+    board.set_store_open();
+    assert!(get(address, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(get(address, "/healthz").starts_with("HTTP/1.1 200"));
+    board.set_failed();
+    assert!(get(address, "/healthz").starts_with("HTTP/1.1 503"));
+    assert!(get(address, "/").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn metrics_show_the_sum_of_all_shards() {
+    let (board, _side, address) = start(2);
+    let mut now = [0; crate::metric::VALUES];
+    now[crate::metric::Metric::MailStray as usize] = 3;
+    for shard in 0..2 {
+        board.publish(shard, &now, &mut [0; crate::metric::VALUES]);
+    }
+    let text = get(address, "/metrics");
+    assert!(text.contains("\nsegcast_edge_mail_total{kind=\"stray\"} 6\n"), "{text}");
+    assert!(text.contains("\nsegcast_edge_mail_total{kind=\"handoff\"} 0\n"), "{text}");
+    assert!(text.contains("\nsegcast_edge_shards 2\n"), "{text}");
+    assert!(text.contains("\nsegcast_edge_major_faults_total "), "{text}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+fn half_a_request(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("connect");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: edge\r\n").expect("send");
+    stream
+}
+
+/// Connections that were ended for either reason.
+fn ended(address: SocketAddr) -> u64 {
+    let name = "segcast_edge_admin_connections_ended_total{";
+    let text = get(address, "/metrics");
+    let values = text.lines().filter(|line| line.starts_with(name));
+    values.map(|line| line.rsplit(' ').next().expect("value").parse::<u64>().expect("number")).sum()
+}
+
+#[test]
+fn half_sent_requests_keep_no_health_check_waiting() {
+    let (_board, _side, address) = start(1);
+    let mut half = Vec::new();
+    for _ in 0..8 {
+        half.extend((0..50).map(|_| half_a_request(address)));
+        assert!(get(address, "/healthz").starts_with("HTTP/1.1 200"));
+    }
+    let stay = limits::ADMIN_CONNECTIONS_PER_PEER as u64;
+    assert!(ended(address) >= half.len() as u64 - stay);
+}
+
+#[test]
+fn a_request_that_does_not_come_ends_its_connection() {
+    let (_board, _side, address) = start(1);
+    let mut answer = Vec::new();
+    half_a_request(address).read_to_end(&mut answer).expect("the end");
+    assert_eq!((answer.len(), ended(address)), (0, 1));
+}
