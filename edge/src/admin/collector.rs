@@ -1,5 +1,6 @@
 //! The board as Prometheus sees it: every row of the table of metrics, and the state of the process.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,97 +10,97 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use segcast_proto::session::server::{ByCode, DropReason};
 
+use super::format::Format;
 use super::listener::Ended;
 use crate::board::Board;
 use crate::metric::{CodeMetric, METRICS, dropped_at};
+
+/// A sample: what tells it from others of its family, and its value.
+type Sample<'a> = (Option<(&'a str, &'a str)>, u64);
 
 /// Shows a [`Board`] to Prometheus.
 #[derive(Debug)]
 pub(super) struct BoardCollector {
     pub(super) board: Arc<Board>,
     pub(super) ended: Arc<Ended>,
+    pub(super) format: Format,
 }
 
 impl Collector for BoardCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for rows in METRICS.chunk_by(|a, b| a.name == b.name) {
             let Some(first) = rows.first() else { continue };
-            let mut family = encoder.encode_descriptor(first.name, first.help, None, first.kind)?;
-            for row in rows {
-                let value = self.board.sum(row.metric as usize);
-                match row.label {
-                    Some(label) => one(family.encode_family(&[label])?, row.kind, value)?,
-                    None => put(&mut family, row.kind, value)?,
-                }
-            }
+            let samples = rows.iter().map(|row| (row.label, self.board.sum(row.metric as usize)));
+            self.family(&mut encoder, (first.kind, first.name, first.help), samples)?;
         }
-        self.dropped(&mut encoder)?;
-        self.by_code(&mut encoder)?;
-        self.ended(&mut encoder)?;
+        self.counted_by_label(&mut encoder)?;
         let help = "Page faults in which a shard waited for a disk";
-        let faults = encoder.encode_descriptor("major_faults", help, None, MetricType::Counter)?;
-        one(faults, MetricType::Counter, self.board.major_faults())?;
+        let faults = [(None, self.board.major_faults())];
+        self.family(&mut encoder, (MetricType::Counter, "major_faults", help), faults)?;
         if let Some(io) = self.board.io() {
             let help = "1 for the driver that moves the datagrams";
-            let mut family =
-                encoder.encode_descriptor("io_driver", help, None, MetricType::Gauge)?;
-            one(family.encode_family(&[("driver", io)])?, MetricType::Gauge, 1)?;
+            let driver = [(Some(("driver", io)), 1)];
+            self.family(&mut encoder, (MetricType::Gauge, "io_driver", help), driver)?;
         }
-        state(&mut encoder, "shards", "Serving threads", self.board.shards() as u64)?;
-        let ready = u64::from(self.board.not_ready().is_none());
-        state(&mut encoder, "ready", "1 when new clients are welcome", ready)?;
-        state(&mut encoder, "draining", "1 while draining", u64::from(self.board.draining()))
+        let ready = self.board.not_ready().is_none();
+        for (name, help, value) in [
+            ("shards", "Serving threads", self.board.shards() as u64),
+            ("ready", "1 when new clients are welcome", u64::from(ready)),
+            ("draining", "1 while draining", u64::from(self.board.draining())),
+        ] {
+            self.family(&mut encoder, (MetricType::Gauge, name, help), [(None, value)])?;
+        }
+        Ok(())
     }
 }
 
 impl BoardCollector {
-    fn dropped(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn counted_by_label(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let dropped = DropReason::ALL.iter().enumerate().map(|(number, reason)| {
+            (Some(("reason", reason.label())), self.board.sum(dropped_at(number)))
+        });
         let help = "Datagrams dropped by the protocol";
-        let mut family =
-            encoder.encode_descriptor("dropped_datagrams", help, None, MetricType::Counter)?;
-        for (number, reason) in DropReason::ALL.iter().enumerate() {
-            let value = self.board.sum(dropped_at(number));
-            let label = [("reason", reason.label())];
-            one(family.encode_family(&label)?, MetricType::Counter, value)?;
-        }
-        Ok(())
-    }
-
-    fn ended(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Connections to the admin address ended before their answer was";
-        let name = "admin_connections_ended";
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        let Ended { displaced, timed_out } = &*self.ended;
-        for (cause, count) in [("displaced", displaced), ("timed_out", timed_out)] {
-            let count = count.load(Ordering::Relaxed);
-            one(family.encode_family(&[("cause", cause)])?, MetricType::Counter, count)?;
-        }
-        Ok(())
-    }
-
-    fn by_code(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.family(encoder, (MetricType::Counter, "dropped_datagrams", help), dropped)?;
         for (metric, name, help) in CodeMetric::ALL {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (place, code) in metric.range().zip(ByCode::codes()) {
-                let label = [("code", code.name())];
-                one(family.encode_family(&label)?, MetricType::Counter, self.board.sum(place))?;
+            let by_code = metric.range().zip(ByCode::codes());
+            let samples =
+                by_code.map(|(place, code)| (Some(("code", code.name())), self.board.sum(place)));
+            self.family(encoder, (MetricType::Counter, name, help), samples)?;
+        }
+        let ended = [
+            (Some(("cause", "displaced")), self.ended.displaced.load(Ordering::Relaxed)),
+            (Some(("cause", "timed_out")), self.ended.timed_out.load(Ordering::Relaxed)),
+        ];
+        let help = "Connections to the admin address ended before their answer was";
+        self.family(encoder, (MetricType::Counter, "admin_connections_ended", help), ended)
+    }
+
+    /// One family: kind, name without suffix, help, and its samples.
+    fn family<'a>(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        (kind, name, help): (MetricType, &str, &str),
+        samples: impl IntoIterator<Item = Sample<'a>>,
+    ) -> fmt::Result {
+        // OpenMetrics names a counter's family without the suffix of its samples; in the older text both are one name.
+        let text = self.format == Format::Text;
+        let suffixed = text && matches!(kind, MetricType::Counter);
+        let name = if suffixed { Cow::from(format!("{name}_total")) } else { Cow::from(name) };
+        let kind_of_samples = if suffixed { MetricType::Gauge } else { kind };
+        let mut family = encoder.encode_descriptor(&name, help, None, kind)?;
+        for (label, value) in samples {
+            match label {
+                Some(label) => put(&mut family.encode_family(&[label])?, kind_of_samples, value)?,
+                None => put(&mut family, kind_of_samples, value)?,
             }
         }
         Ok(())
     }
-}
-
-fn state(e: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    one(e.encode_descriptor(name, help, None, MetricType::Gauge)?, MetricType::Gauge, value)
-}
-
-fn one(mut encoder: MetricEncoder<'_>, kind: MetricType, value: u64) -> fmt::Result {
-    put(&mut encoder, kind, value)
 }
 
 fn put(encoder: &mut MetricEncoder<'_>, kind: MetricType, value: u64) -> fmt::Result {
     match kind {
         MetricType::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&value, None),
-        _ => encoder.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX)),
+        _ => encoder.encode_gauge(&value),
     }
 }

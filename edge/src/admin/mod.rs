@@ -3,20 +3,25 @@
 //! It shares nothing with the shards but the [`Board`]; when it is slow or dead, they do not notice.
 
 mod collector;
+mod format;
 mod listener;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use collector::BoardCollector;
+use format::Format;
 use listener::Ended;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::board::Board;
@@ -104,29 +109,42 @@ fn write_records(board: &Board) {
 /// What the HTTP handlers share.
 #[derive(Debug)]
 struct Shared {
-    registry: Registry,
+    text: Registry,
+    open_metrics: Registry,
     board: Arc<Board>,
 }
 
 fn router(board: Arc<Board>, ended: Arc<Ended>) -> Router {
-    let mut registry = Registry::with_prefix("segcast_edge");
-    registry.register_collector(Box::new(BoardCollector { board: Arc::clone(&board), ended }));
+    let started = Gauge::<f64, AtomicU64>::default();
+    started.set(UNIX_EPOCH.elapsed().map_or(0.0, |time| time.as_secs_f64()));
+    let registry = |format| {
+        let mut registry = Registry::default();
+        let help = "When this edge began, seconds since 1970";
+        registry.register("process_start_time_seconds", help, started.clone());
+        let (board, ended) = (Arc::clone(&board), Arc::clone(&ended));
+        let collector = Box::new(BoardCollector { board, ended, format });
+        registry.sub_registry_with_prefix("segcast_edge").register_collector(collector);
+        registry
+    };
+    let (text, open_metrics) = (registry(Format::Text), registry(Format::OpenMetrics));
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Arc::new(Shared { registry, board }))
+        .with_state(Arc::new(Shared { text, open_metrics, board }))
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let mut text = String::new();
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
-        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text),
-        Err(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, kind)], String::new())
-        }
-    }
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    let mut page = String::new();
+    let encoded = match format {
+        // Its last line, `# EOF`, is a comment there.
+        Format::Text => encode(&mut page, &shared.text),
+        Format::OpenMetrics => encode(&mut page, &shared.open_metrics),
+    };
+    let status = encoded.map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| StatusCode::OK);
+    (status, [(header::CONTENT_TYPE, format.content_type())], page)
 }
 
 async fn healthz(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {

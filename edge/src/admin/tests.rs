@@ -1,5 +1,7 @@
 //! The admin port over real connections.
 
+mod lint;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -7,10 +9,13 @@ use std::time::Duration;
 use super::*;
 
 fn get(address: SocketAddr, path: &str) -> String {
+    get_as(address, path, "*/*")
+}
+
+fn get_as(address: SocketAddr, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connect");
     stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
-        .expect("send");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: edge\r\nAccept: {accept}\r\n\r\n").expect("send");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answer");
     answer
@@ -50,7 +55,35 @@ fn metrics_show_the_sum_of_all_shards() {
     assert!(text.contains("\nsegcast_edge_mail_total{kind=\"handoff\"} 0\n"), "{text}");
     assert!(text.contains("\nsegcast_edge_shards 2\n"), "{text}");
     assert!(text.contains("\nsegcast_edge_major_faults_total "), "{text}");
-    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+fn metrics_as(address: SocketAddr, accept: &str) -> (String, String) {
+    let answer = get_as(address, "/metrics", accept);
+    let (head, page) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.to_ascii_lowercase(), page.to_owned())
+}
+
+#[test]
+fn a_scraper_gets_the_format_that_it_prefers() {
+    let (_board, _side, address) = start(1);
+    let (head, page) = metrics_as(address, "text/plain;version=0.0.4");
+    assert!(head.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    assert!(
+        page.contains("\n# TYPE segcast_edge_turns_total counter\nsegcast_edge_turns_total 0\n")
+    );
+    let (head, page) = metrics_as(address, "application/openmetrics-text, text/plain;q=0.5");
+    assert!(head.contains("\r\ncontent-type: application/openmetrics-text; version=1.0.0;"));
+    assert!(page.contains("\n# TYPE segcast_edge_turns counter\nsegcast_edge_turns_total 0\n"));
+    assert!(page.ends_with("# EOF\n"), "{page}");
+}
+
+#[test]
+fn prometheus_finds_nothing_to_say_about_the_names() {
+    let (board, _side, address) = start(1);
+    board.set_io("ring");
+    let (_, page) = metrics_as(address, "text/plain;version=0.0.4");
+    assert_eq!(lint::findings(&page), Vec::<String>::new());
+    assert!(page.contains("\nprocess_start_time_seconds 1"), "{page}");
 }
 
 fn half_a_request(address: SocketAddr) -> TcpStream {
