@@ -17,7 +17,6 @@ use segcast_load::run::RunError;
 use segcast_load::server::ServerError;
 use segcast_load::slo::SloError;
 use segcast_load::view::ViewError;
-use segcast_proto::wire::code::Code;
 use segcast_store::StoreError;
 
 /// A command was ended by a signal, and has said so itself.
@@ -146,9 +145,7 @@ fn fetch(error: &FetchError) -> Consequence {
         FetchError::Connection(_) => network(),
         FetchError::Edges(_) => Consequence::plain(ExitCode::Usage),
         FetchError::Refused(edges) => {
-            let first = edges.first().map_or(Code::Ok, |(_, code)| *code);
-            let code = if first.refuses_token() { ExitCode::NotAllowed } else { ExitCode::Network };
-            Consequence::new(code, first.advice())
+            edges.first().map_or(network(), |(_, reason)| undelivered(*reason))
         }
         FetchError::NoProgress { .. } => Consequence::new(
             ExitCode::Network,
@@ -164,16 +161,23 @@ fn fetch(error: &FetchError) -> Consequence {
             ExitCode::NotAllowed,
             "get a grant from the center that packed this set",
         ),
-        FetchError::NoEdgeLeft { last: Reason::Code(code), .. } => {
-            Consequence::new(ExitCode::Network, code.advice())
+        FetchError::NoEdgeLeft { last, .. } => undelivered(*last),
+        FetchError::Thread(_) => Consequence::plain(ExitCode::Failure),
+        FetchError::Stopped { .. } => Consequence::plain(ExitCode::Interrupted),
+    }
+}
+
+fn undelivered(reason: Reason) -> Consequence {
+    match reason {
+        Reason::Code(code) if code.refuses_token() => {
+            Consequence::new(ExitCode::NotAllowed, code.advice())
         }
-        FetchError::NoEdgeLeft { last: Reason::WrongBytes, .. } => Consequence::new(
+        Reason::Code(code) => Consequence::new(ExitCode::Network, code.advice()),
+        Reason::WrongBytes => Consequence::new(
             ExitCode::WrongBytes,
             "use another edge: the store of this one holds something else than the center signed; \
              what was right is kept",
         ),
-        FetchError::Thread(_) => Consequence::plain(ExitCode::Failure),
-        FetchError::Stopped { .. } => Consequence::plain(ExitCode::Interrupted),
     }
 }
 
@@ -218,11 +222,12 @@ fn file(error: &FileError) -> Consequence {
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use segcast_proto::wire::code::Code;
 
     use super::*;
 
     fn refused(code: Code) -> anyhow::Error {
-        FetchError::Refused(vec![(([127, 0, 0, 1], 1).into(), code)]).into()
+        FetchError::Refused(vec![(([127, 0, 0, 1], 1).into(), Reason::Code(code))]).into()
     }
 
     #[test]

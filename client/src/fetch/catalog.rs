@@ -104,7 +104,7 @@ fn collect(
                 Err(reason) => {
                     let edge = address(edges.connections(), arrived.edge);
                     tracing::warn!(%edge, page = arrived.number, %reason, "manifest not accepted");
-                    pipeline.on_wrong(arrived.number)?;
+                    pipeline.on_wrong(edges, arrived.number)?;
                 }
             }
         }

@@ -6,7 +6,7 @@ use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::code::Code;
 use segcast_proto::wire::pulse::PulseReply;
 
-use super::error::FetchError;
+use super::error::{FetchError, Reason};
 use crate::access::fresh_seed;
 use crate::connection::{Connections, now};
 
@@ -24,7 +24,7 @@ enum State {
     /// Begins again at this time, after this.
     Waiting(Instant, String),
     /// Never again.
-    Refused(Code),
+    Refused(Reason),
 }
 
 struct Edge {
@@ -135,8 +135,8 @@ impl Edges {
     }
 
     /// Gives an edge up for a reason that its session does not know.
-    pub(super) fn give_up(&mut self, index: usize, code: Code) {
-        self.edges[index].state = State::Refused(code);
+    pub(super) fn give_up(&mut self, index: usize, reason: Reason) {
+        self.edges[index].state = State::Refused(reason);
         self.connections.session(index).close();
     }
 
@@ -180,7 +180,7 @@ impl Edges {
     fn judge(&self) -> Result<(), FetchError> {
         let refused: Vec<_> = (0..self.edges.len())
             .filter_map(|index| match self.edges[index].state {
-                State::Refused(code) => Some((self.connections.edge(index).address, code)),
+                State::Refused(reason) => Some((self.connections.edge(index).address, reason)),
                 _ => None,
             })
             .collect();
@@ -210,7 +210,7 @@ impl Edge {
             self.violations += 1;
         }
         if code.refuses_token() || self.violations >= VIOLATIONS_MAX {
-            self.state = State::Refused(code);
+            self.state = State::Refused(Reason::Code(code));
             return EdgeEvent::GivenUp;
         }
         self.wait(retry_after, why)
@@ -230,7 +230,7 @@ impl std::fmt::Display for State {
             Self::Open => f.write_str("connected, but sends nothing"),
             Self::Unresponsive => f.write_str("stopped answering"),
             Self::Waiting(_, why) => f.write_str(why),
-            Self::Refused(code) => write!(f, "refused: {code}"),
+            Self::Refused(reason) => write!(f, "given up: {reason}"),
         }
     }
 }

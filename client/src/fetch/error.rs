@@ -25,8 +25,8 @@ pub enum FetchError {
     #[error("{0} edges given: 1 to {EDGES_MAX} are possible")]
     Edges(usize),
     /// Every edge refused, for good.
-    #[error("every edge refused: {}", list(.0))]
-    Refused(Vec<(SocketAddr, Code)>),
+    #[error("no edge is left: {}", list(.0))]
+    Refused(Vec<(SocketAddr, Reason)>),
     /// Nothing came for as long as the caller wanted to wait.
     #[error("no progress for {} s: {}", .patience.as_secs(), states(.edges))]
     NoProgress {
@@ -70,19 +70,19 @@ pub enum FetchError {
     },
 }
 
-/// Why an edge did not deliver an object.
+/// Why an edge did not deliver an object, or is asked for nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// It said so.
     #[error("{0}")]
     Code(Code),
     /// Its bytes were not what the signed manifest says.
-    #[error("the bytes of every edge that answered differ from the signed manifest")]
+    #[error("the bytes that came are not those of the signed manifest")]
     WrongBytes,
 }
 
-fn list(refusals: &[(SocketAddr, Code)]) -> String {
-    let each = refusals.iter().map(|(edge, code)| format!("{edge}: {code}"));
+fn list(refusals: &[(SocketAddr, Reason)]) -> String {
+    let each = refusals.iter().map(|(edge, reason)| format!("{edge}: {reason}"));
     each.collect::<Vec<_>>().join("; ")
 }
 

@@ -43,7 +43,8 @@ impl Meter {
         self.rate
     }
 
-    /// The session has received `total` bytes so far. `busy`: it still waits for some. Idle time says nothing about speed.
+    /// The session has received `total` bytes so far, less those that were found wrong meanwhile. `busy`: it still waits for
+    /// some. Idle time says nothing about speed.
     pub fn observe(&mut self, now: Instant, total: u64, busy: bool) {
         if !busy && now.saturating_since(self.sampled) > STALE {
             self.rate = None;
@@ -106,6 +107,18 @@ mod tests {
         meter.observe(at(10_000), 1_000_000, true);
         meter.observe(at(10_100), 2_000_000, true);
         assert_eq!(meter.rate(), Some(10_000_000));
+    }
+
+    /// 5 MB every 50 ms, and each found wrong 50 ms later.
+    #[test]
+    fn bytes_that_were_wrong_are_no_speed() {
+        let mut meter = Meter::default();
+        meter.observe(at(0), 0, true);
+        for step in 1..=40 {
+            let (came, wrong) = (step * 5_000_000, (step - 1) * 5_000_000);
+            meter.observe(at(step * 50), came - wrong, true);
+        }
+        assert!(meter.rate().unwrap() < 10_000, "{:?}", meter.rate());
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl Pipeline {
         let at = now();
         for index in 0..edges.connections().len() {
             let busy = self.schedule.outstanding(index) > 0;
-            let total = edges.connections().stats(index).data_bytes;
+            let received = edges.connections().stats(index).data_bytes;
+            let total = received.saturating_sub(self.schedule.wrong_bytes(index));
             let rtt = edges.connections().rtt(index);
             let meter = self.schedule.meter(index);
             meter.observe(at, total, busy);
@@ -149,9 +150,14 @@ impl Pipeline {
     }
 
     /// The bytes of `number` were wrong: another edge is asked.
-    pub(super) fn on_wrong(&mut self, number: u32) -> Result<Option<usize>, FetchError> {
+    pub(super) fn on_wrong(&mut self, edges: &mut Edges, number: u32) -> Result<(), FetchError> {
         let (edge, another) = self.schedule.wrong(number);
-        if another { Ok(edge) } else { Err(self.no_edge_left(number, Reason::WrongBytes)) }
+        if let Some(index) = edge.filter(|edge| self.schedule.is_banned(*edge)) {
+            let edge = edges.connections().edge(index).address;
+            tracing::warn!(%edge, "wrong bytes again and again: it is asked for nothing more");
+            edges.give_up(index, Reason::WrongBytes);
+        }
+        if another { Ok(()) } else { Err(self.no_edge_left(number, Reason::WrongBytes)) }
     }
 
     /// `index` does not answer. Where others can help, they get what it owes; else its session goes on trying.
@@ -184,7 +190,7 @@ impl Pipeline {
         let another = self.schedule.refused(number, index);
         if code == Code::UnknownSet {
             self.schedule.ban(index);
-            edges.give_up(index, code);
+            edges.give_up(index, Reason::Code(code));
         }
         if another { Ok(()) } else { Err(self.no_edge_left(number, Reason::Code(code))) }
     }

@@ -19,6 +19,9 @@ const HORIZON: Duration = Duration::from_millis(50);
 const OVERDUE_FACTOR: u32 = 4;
 /// …but never before this.
 const OVERDUE_FLOOR: Duration = Duration::from_secs(1);
+/// Wrong segments after which an edge is asked for nothing more, as long as another is left. One may be a bit that its disk
+/// lost; several are a store that is no good, or an edge that lies.
+const WRONG_MAX: u32 = 3;
 /// Segments to be asked for again that are looked at for each request.
 const CANDIDATES: usize = 64;
 /// Segments in memory at once, whatever the window in bytes: enough for every edge's 64 requests.
@@ -53,6 +56,8 @@ struct Edge {
     open: bool,
     /// Never asked again.
     banned: bool,
+    /// Segments that it sent and that were wrong.
+    wrong: u32,
     outstanding: u32,
     requests_max: u32,
     hold_until: Instant,
@@ -157,6 +162,18 @@ impl Schedule {
         &mut self.edges[edge].meter
     }
 
+    /// Bytes that `edge` sent and that were wrong: they say nothing about its speed.
+    #[must_use]
+    pub fn wrong_bytes(&self, edge: usize) -> u64 {
+        u64::from(self.edges[edge].wrong) * self.segment_bytes
+    }
+
+    /// Whether `edge` is not asked for anything again.
+    #[must_use]
+    pub fn is_banned(&self, edge: usize) -> bool {
+        self.edges[edge].banned
+    }
+
     /// Requests outstanding at `edge`.
     #[must_use]
     pub fn outstanding(&self, edge: usize) -> u32 {
@@ -232,9 +249,17 @@ impl Schedule {
     }
 
     /// The bytes of `segment` were not what the manifest says: which edge sent them, and whether
-    /// another one is left to ask.
+    /// another one is left to ask. Who sends wrong ones again and again is banned.
     pub fn wrong(&mut self, segment: u32) -> (Option<usize>, bool) {
         let edge = self.checking.remove(&segment);
+        if let Some(edge) = edge {
+            self.edges[edge].wrong += 1;
+            let others = self.edges.iter().enumerate().filter(|(index, _)| *index != edge);
+            let any_left = others.into_iter().any(|(_, other)| !other.banned);
+            if self.edges[edge].wrong >= WRONG_MAX && any_left {
+                self.ban(edge);
+            }
+        }
         (edge, self.exclude(segment, edge))
     }
 

@@ -207,7 +207,7 @@ impl Segments {
                     let edge = edges.connections().edge(index).address;
                     tracing::warn!(%edge, segment, "wrong bytes: not written, another edge is asked");
                 }
-                self.pipeline.on_wrong(segment)?;
+                self.pipeline.on_wrong(edges, segment)?;
             }
             Outcome::Rechecked { segment, good } => {
                 self.rechecking -= 1;

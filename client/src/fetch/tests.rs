@@ -79,6 +79,21 @@ fn wrong_bytes_are_never_written_and_another_edge_has_the_right_ones() {
 }
 
 #[test]
+fn an_edge_whose_every_segment_is_wrong_is_asked_for_few() {
+    let packed = testing::title(300 * SEGMENT as u64, true);
+    let place = place();
+    let faults = Faults { all_wrong: true, ..Faults::default() };
+    let (liar, honest) = (Edge::start(packed.clone(), faults, LOOPBACK), good(&packed));
+    let config = slow(8);
+    let edges = [liar.address(), honest.address()];
+    let fetch = Fetch::start(&edges, access(), None, place.output.clone(), config).unwrap();
+    let report = fetch.run(&mut |_| (), &AtomicBool::new(false)).unwrap();
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+    // Three that ban it, and what of the window was being checked then.
+    assert!(report.edges[0].wrong <= 3 + 8, "{report:?}");
+}
+
+#[test]
 fn a_damaged_segment_comes_from_another_edge() {
     let packed = testing::title(6 * SEGMENT as u64, true);
     let place = place();

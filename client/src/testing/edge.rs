@@ -33,6 +33,8 @@ const EDGE_SECRET: [u8; 32] = [0x22; 32];
 pub(crate) struct Faults {
     /// One bit of this segment is flipped.
     pub(crate) wrong: Option<u32>,
+    /// Every segment is the last one's bytes.
+    pub(crate) all_wrong: bool,
     /// This segment cannot be read.
     pub(crate) damaged: Option<u32>,
     /// It does not have the set.
@@ -71,7 +73,8 @@ impl SegmentSource for Source {
         if self.faults.wrong == Some(object.0) {
             return Object::Ready(&self.wrong);
         }
-        let segment = self.packed.stored.get(object.0 as usize);
+        let last = self.packed.stored.last().filter(|_| self.faults.all_wrong);
+        let segment = last.or(self.packed.stored.get(object.0 as usize));
         segment.map_or(Object::PastEnd, |segment| Object::Ready(segment))
     }
 }

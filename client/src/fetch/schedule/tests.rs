@@ -111,6 +111,43 @@ fn wrong_bytes_send_the_segment_to_another_edge_and_never_count() {
     assert_eq!(schedule.ask(at(0)), None);
 }
 
+/// Gives what is asked for: edge 0 wrong bytes, the others right ones. How much was asked of edge 0?
+fn beside_a_liar(edges: usize, speeds: &[u64]) -> usize {
+    let mut schedule = open(1000, edges);
+    for (edge, bytes) in speeds.iter().enumerate() {
+        speed(&mut schedule, edge, *bytes, 1);
+    }
+    let mut lies = 0;
+    while let Some(ask) = schedule.ask(at(0)) {
+        if ask.edge == 0 {
+            lies += 1;
+            assert!(schedule.arrived(ask.segment, 0));
+            assert_eq!(schedule.wrong(ask.segment), (Some(0), true));
+        } else {
+            deliver(&mut schedule, ask);
+        }
+    }
+    assert!(schedule.is_complete());
+    lies
+}
+
+#[test]
+fn an_edge_that_sends_wrong_bytes_again_and_again_is_banned_however_fast_it_is() {
+    assert_eq!(beside_a_liar(2, &[1000 << 20, 10 << 20]), 3);
+}
+
+#[test]
+fn the_last_edge_is_never_banned_for_wrong_bytes() {
+    let mut schedule = open(9, 2);
+    schedule.ban(1);
+    for _ in 0..9 {
+        let ask = schedule.ask(at(0)).unwrap();
+        assert!(schedule.arrived(ask.segment, 0));
+        assert_eq!(schedule.wrong(ask.segment), (Some(0), false));
+    }
+    assert!(schedule.any_edge_left());
+}
+
 #[test]
 fn a_refused_segment_goes_elsewhere_and_the_edge_keeps_the_others() {
     let mut schedule = open(2, 2);
