@@ -55,7 +55,7 @@ pub(crate) struct GetArgs {
     /// Do not read back what an earlier fetch left
     #[arg(long)]
     trust_part: bool,
-    /// Give up when nothing has come for this long
+    /// Give up when less than 1 KiB a second has come for this long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = amount::read_duration)]
     patience: Duration,
     /// Segments in memory at once

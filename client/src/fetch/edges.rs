@@ -7,6 +7,7 @@ use segcast_proto::wire::code::Code;
 use segcast_proto::wire::pulse::PulseReply;
 
 use super::error::{FetchError, Reason};
+use super::patience::{Patience, RATE_LEAST};
 use crate::access::fresh_seed;
 use crate::connection::{Connections, now};
 
@@ -34,7 +35,6 @@ struct Edge {
     /// Of requests.
     requests: Backoff,
     violations: u32,
-    data_bytes: u64,
 }
 
 /// What a fetch needs to know of its edges.
@@ -60,8 +60,7 @@ pub(super) enum EdgeEvent {
 pub(super) struct Edges {
     connections: Connections,
     edges: Vec<Edge>,
-    patience: Duration,
-    progress: Instant,
+    patience: Patience,
 }
 
 impl Edges {
@@ -71,10 +70,9 @@ impl Edges {
             sessions: Backoff::default(),
             requests: Backoff::default(),
             violations: 0,
-            data_bytes: 0,
         };
         let edges = (0..connections.len()).map(|_| edge()).collect();
-        Self { connections, edges, patience, progress: now() }
+        Self { connections, edges, patience: Patience::new(now(), patience) }
     }
 
     pub(super) fn connections(&mut self) -> &mut Connections {
@@ -92,7 +90,7 @@ impl Edges {
 
     /// Something was achieved: patience begins anew.
     pub(super) fn note_progress(&mut self) {
-        self.progress = now();
+        self.patience.renew();
     }
 
     /// One turn of the sessions; what happened is added to `events`.
@@ -119,13 +117,8 @@ impl Edges {
                 events.push((index, event));
             }
         }
-        for index in 0..self.edges.len() {
-            let bytes = self.connections.stats(index).data_bytes;
-            if bytes > self.edges[index].data_bytes {
-                self.edges[index].data_bytes = bytes;
-                self.progress = now();
-            }
-        }
+        let come = (0..self.edges.len()).map(|index| self.connections.stats(index).data_bytes);
+        self.patience.turn(now(), come.sum());
         self.judge()
     }
 
@@ -165,6 +158,8 @@ impl Edges {
                 Some(edge.ended(code, Duration::ZERO, format!("{code} {reason}")))
             }
             ClientEvent::Object(fetched) => {
+                // However short it is.
+                self.patience.renew();
                 edge.sessions.served();
                 edge.requests.served();
                 Some(EdgeEvent::Object(fetched))
@@ -187,12 +182,18 @@ impl Edges {
         if refused.len() == self.edges.len() {
             return Err(FetchError::Refused(refused));
         }
-        if now().saturating_since(self.progress) > self.patience {
-            let state = |index: usize| {
-                (self.connections.edge(index).address, self.edges[index].state.to_string())
-            };
-            let edges = (0..self.edges.len()).map(state).collect();
-            return Err(FetchError::NoProgress { patience: self.patience, edges });
+        if self.patience.is_over() {
+            let edges = (0..self.edges.len()).map(|index| {
+                let state = match &self.edges[index].state {
+                    State::Open if self.patience.came() > 0 => {
+                        format!("connected, but sends less than {RATE_LEAST} bytes a second")
+                    }
+                    state => state.to_string(),
+                };
+                (self.connections.edge(index).address, state)
+            });
+            let (edges, patience) = (edges.collect(), self.patience.waited());
+            return Err(FetchError::NoProgress { patience, edges });
         }
         Ok(())
     }

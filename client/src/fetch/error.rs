@@ -27,7 +27,7 @@ pub enum FetchError {
     /// Every edge refused, for good.
     #[error("no edge is left: {}", list(.0))]
     Refused(Vec<(SocketAddr, Reason)>),
-    /// Nothing came for as long as the caller wanted to wait.
+    /// Nothing worth the wait came for as long as the caller wanted to wait.
     #[error("no progress for {} s: {}", .patience.as_secs(), states(.edges))]
     NoProgress {
         /// How long.

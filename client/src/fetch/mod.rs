@@ -9,6 +9,7 @@ mod edges;
 mod error;
 /// How fast an edge is.
 pub mod meter;
+mod patience;
 mod pipeline;
 mod report;
 /// What is asked of whom.
@@ -47,7 +48,7 @@ pub struct FetchConfig {
     pub connection: ConnectionConfig,
     /// Segments in memory at once, bytes; two segments at least.
     pub window_bytes: u64,
-    /// Gives up when nothing has come for this long.
+    /// Gives up when less than 1 KiB a second has come for this long, of time in which the process ran.
     pub patience: Duration,
     /// Believes the journal of an earlier fetch without reading its segments back.
     pub trust_part: bool,

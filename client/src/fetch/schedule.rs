@@ -17,7 +17,7 @@ pub const EDGES_MAX: usize = 64;
 const HORIZON: Duration = Duration::from_millis(50);
 /// A segment is asked of another edge after this many times the time it was expected to take…
 const OVERDUE_FACTOR: u32 = 4;
-/// …but never before this.
+/// …or when another would have it here so many times sooner than this one, but never before this.
 const OVERDUE_FLOOR: Duration = Duration::from_secs(1);
 /// Wrong segments after which an edge is asked for nothing more, as long as another is left. One may be a bit that its disk
 /// lost; several are a store that is no good, or an edge that lies.
@@ -280,17 +280,14 @@ impl Schedule {
         self.hold(edge, until);
     }
 
-    /// Takes back requests that have taken far longer than expected, where another edge could serve them.
+    /// Takes back requests that have taken far longer than expected, or would, where another edge could serve them.
     pub fn take_overdue(&mut self, now: Instant) -> Vec<Ask> {
         let overdue: Vec<Ask> = self
             .flying
             .iter()
-            .filter(|(_, f)| now.saturating_since(f.since) > patience(f.expected))
+            .filter(|(_, f)| now.saturating_since(f.since) > OVERDUE_FLOOR)
+            .filter(|(segment, flight)| self.is_overdue(**segment, flight, now))
             .map(|(s, f)| Ask { segment: *s, edge: f.edge, expected: f.expected })
-            .filter(|ask| {
-                let mask = self.excluded.get(&ask.segment).copied().unwrap_or(0);
-                self.best_edge(mask | 1 << ask.edge, now).is_some()
-            })
             .collect();
         for ask in &overdue {
             self.land(ask.segment);
@@ -298,6 +295,18 @@ impl Schedule {
             *self.avoided.entry(ask.segment).or_insert(0) |= 1 << ask.edge;
         }
         overdue
+    }
+
+    /// Whether `segment` is better asked of another edge, if there is one: it should have been here long ago, or that one
+    /// would have it far sooner. It may have been away when this one was asked.
+    fn is_overdue(&self, segment: u32, flight: &Flight, now: Instant) -> bool {
+        let mask = self.excluded.get(&segment).copied().unwrap_or(0);
+        let best = self.best_edge(mask | 1 << flight.edge, now);
+        let passed = now.saturating_since(flight.since);
+        let left = flight.expected.saturating_sub(passed);
+        best.is_some_and(|(elsewhere, _)| {
+            passed > patience(flight.expected) || left > elsewhere * OVERDUE_FACTOR
+        })
     }
 
     fn land(&mut self, segment: u32) {

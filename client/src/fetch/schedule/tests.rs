@@ -197,6 +197,31 @@ fn an_overdue_segment_moves_only_when_another_edge_can_serve_it() {
     assert_eq!(two.ask(at(60_000)).map(|again| again.edge), Some(1 - ask.edge));
 }
 
+/// At a byte a second it would take ten days, and four times that to be overdue.
+#[test]
+fn a_segment_of_an_edge_that_trickles_moves_when_a_better_one_is_back() {
+    let mut schedule = open(1, 2);
+    speed(&mut schedule, 0, 1, 1);
+    speed(&mut schedule, 1, 10 << 20, 1);
+    schedule.lost(1);
+    let ask = schedule.ask(at(0)).unwrap();
+    assert_eq!((ask.edge, schedule.take_overdue(at(60_000)).len()), (0, 0), "better than nobody");
+    schedule.opened(1, 64);
+    assert_eq!(schedule.take_overdue(at(1000)), []);
+    assert_eq!(schedule.take_overdue(at(1001)), [ask]);
+    assert_eq!(schedule.ask(at(1001)).map(|again| again.edge), Some(1));
+}
+
+#[test]
+fn a_slower_edge_keeps_what_it_has_begun() {
+    let mut schedule = open(1000, 2);
+    speed(&mut schedule, 0, 500 << 10, 1);
+    speed(&mut schedule, 1, 200 << 10, 1);
+    let asks: Vec<Ask> = std::iter::from_fn(|| schedule.ask(at(0))).collect();
+    assert!(asks.iter().any(|ask| ask.edge == 1), "{asks:?}");
+    assert_eq!(schedule.take_overdue(at(1001)), []);
+}
+
 #[test]
 fn what_the_part_file_holds_is_not_asked_for_unless_it_fails_the_check() {
     let mut schedule = open(3, 1);
