@@ -6,6 +6,7 @@ mod failure;
 mod flags;
 mod interrupt;
 mod logging;
+mod notify;
 mod terminal;
 mod words;
 

@@ -1,26 +1,47 @@
 //! `segcast edge` as a supervisor sees it: readiness, exit codes, drain; and grants of every kind.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Stdio;
 
 use segcast_kit::process::{
-    PATIENCE, SEGMENT, World, fail, interrupt, json, kill, segcast, succeed,
+    Edge, PATIENCE, Running, SEGMENT, World, fail, interrupt, json, kill, segcast, succeed,
 };
 
 #[test]
 fn systemd_is_told_of_readiness_and_of_the_end() {
     let world = World::new();
     world.pack(SEGMENT);
-    let socket = UnixDatagram::bind(world.path("notify")).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut edge = world
-        .edge_command("store", "127.0.0.1:0", "auto")
-        .env("NOTIFY_SOCKET", world.path("notify"))
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let by_path = UnixDatagram::bind(world.path("notify")).unwrap();
+    told_of_readiness_and_of_the_end(&world, world.path("notify").as_os_str(), &by_path);
+    // unix(7): no file, but a name in a space of its own.
+    let name = format!("segcast-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let by_name = UnixDatagram::bind_addr(&address).unwrap();
+    told_of_readiness_and_of_the_end(&world, format!("@{name}").as_ref(), &by_name);
+}
+
+#[test]
+fn an_empty_name_of_a_supervisor_is_none() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
+    let log = world.path("log");
+    command.env("NOTIFY_SOCKET", "").stderr(fs::File::create(&log).unwrap());
+    let mut edge = Edge::serve(&mut command).unwrap();
+    interrupt(&edge.child);
+    assert_eq!(edge.child.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(&log).unwrap(), "", "nothing to warn of");
+}
+
+fn told_of_readiness_and_of_the_end(world: &World, name: &OsStr, socket: &UnixDatagram) {
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
+    command.env("NOTIFY_SOCKET", name).stdout(Stdio::null());
+    let mut edge = Running::start(&mut command).expect("it starts");
     let next = || {
         let mut told = [0; 256];
         let len = socket.recv(&mut told).expect("systemd is told");
@@ -29,7 +50,7 @@ fn systemd_is_told_of_readiness_and_of_the_end() {
     assert!(next().contains("READY=1"));
     interrupt(&edge);
     assert!(next().contains("STOPPING=1"));
-    assert_eq!(edge.wait().unwrap().code(), Some(0));
+    assert_eq!(edge.wait().expect("it ends").code(), Some(0));
 }
 
 /// The kernel gives the port of a killed edge back a moment after the process is gone.

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use sd_notify::NotifyState;
 use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Config, LogFormat, LogLevel};
 use segcast_edge::{Server, Supervisor};
+use segcast_sysio::clock;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::flags::Flags;
+use crate::notify::notify;
 
 /// Arguments of `segcast edge`.
 #[derive(Args, Debug)]
@@ -165,17 +166,15 @@ struct Systemd {
     announced: AtomicBool,
 }
 
-impl Systemd {
-    fn notify(states: &[NotifyState<'_>]) {
-        if let Err(error) = sd_notify::notify(states) {
-            tracing::warn!(%error, "systemd could not be told");
-        }
+fn tell(message: &str) {
+    if let Err(error) = notify(message) {
+        tracing::warn!(%error, "systemd could not be told");
     }
 }
 
 impl Supervisor for Systemd {
     fn ready(&self, server: &Server) {
-        Self::notify(&[NotifyState::Ready]);
+        tell("READY=1\n");
         if self.announced.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -185,14 +184,12 @@ impl Supervisor for Systemd {
     }
 
     fn reloading(&self) {
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => Self::notify(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::warn!(%error, "systemd could not be told"),
-        }
+        let now = clock::monotonic_nanoseconds() / 1000;
+        tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}\n"));
     }
 
     fn stopping(&self) {
-        Self::notify(&[NotifyState::Stopping]);
+        tell("STOPPING=1\n");
     }
 
     fn log_level(&self, level: LogLevel) {
