@@ -40,7 +40,7 @@ fn an_empty_name_of_a_supervisor_is_none() {
 fn told_of_readiness_and_of_the_end(world: &World, name: &OsStr, socket: &UnixDatagram) {
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
-    command.env("NOTIFY_SOCKET", name).stdout(Stdio::null());
+    command.args(["--drain-timeout", "100s"]).env("NOTIFY_SOCKET", name).stdout(Stdio::null());
     let mut edge = Running::start(&mut command).expect("it starts");
     let next = || {
         let mut told = [0; 256];
@@ -49,7 +49,11 @@ fn told_of_readiness_and_of_the_end(world: &World, name: &OsStr, socket: &UnixDa
     };
     assert!(next().contains("READY=1"));
     interrupt(&edge);
-    assert!(next().contains("STOPPING=1"));
+    let stopping = next();
+    assert!(stopping.contains("STOPPING=1"));
+    let extended = stopping.lines().find_map(|line| line.strip_prefix("EXTEND_TIMEOUT_USEC="));
+    let extended: u64 = extended.expect("longer than the unit says").parse().expect("a number");
+    assert!(extended > 100_000_000, "{extended} µs");
     assert_eq!(edge.wait().expect("it ends").code(), Some(0));
 }
 

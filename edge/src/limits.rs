@@ -36,6 +36,9 @@ pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// The longest wait of a drain; a supervisor kills long before.
 pub const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
+/// After that, how long closing the sessions that are left may take: 2^20 of one shard at 51 200 a second, and what leaves.
+pub const CUT_TIMEOUT: Duration = Duration::from_secs(25);
+
 /// One train in a send buffer, on whole pages so that a zero-copy send has few fragments.
 pub const SEND_BUFFER_BYTES: usize = 64 << 10;
 const _: () = assert!(SEND_BUFFER_BYTES >= TRAIN_MAX);

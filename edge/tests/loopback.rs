@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segcast_config::{RateCap, Size};
+use segcast_config::{ExitCode, RateCap, Size};
 use segcast_edge::config::{Config, Cookie, Io, Sets};
 use segcast_edge::{Server, StartError};
 use segcast_kit::metrics::get;
@@ -125,6 +125,34 @@ fn sessions_beyond_the_limits_are_refused_with_the_reason() {
     assert_eq!(open(4).err(), Some(Code::Busy));
     sessions.iter_mut().for_each(Client::finish);
     end(server);
+}
+
+#[test]
+fn a_drain_that_takes_too_long_says_so_to_the_sessions_that_are_left() {
+    let world = World::new();
+    let config = Config {
+        // A segment takes a second and more.
+        egress_max: RateCap::BitsPerSecond(1_000_000),
+        egress_queue: Duration::from_secs(60),
+        drain_timeout: Duration::from_millis(100),
+        ..world.config(Io::Auto)
+    };
+    let server = Server::start(config).expect("start");
+    let mut client = world.client(&world.center, &server, server.local_addresses()[0], 1);
+    (0..4).for_each(|number| client.fetch(ObjectNumber(number), Some(SEGMENT)));
+    client.take(1, |_, _| {});
+    let ending = std::thread::spawn(|| {
+        server.drain();
+        server.join()
+    });
+    let last = loop {
+        match client.event() {
+            ClientEvent::Object(_) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(last, ClientEvent::Closed { code: Code::Draining, .. }), "{last:?}");
+    assert_eq!(ending.join().expect("no panic"), ExitCode::Success);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The process of an edge: its signals, of which only one test sends any, and its exit statuses.
 
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use segcast_config::{Configuration, ExitCode, Source};
@@ -35,7 +36,8 @@ impl Supervisor for Listener {
         self.told(Told::Reloading);
     }
 
-    fn stopping(&self) {
+    fn stopping(&self, within: Duration) {
+        assert!(within > Duration::from_secs(20), "drain_timeout, and the time to cut");
         self.told(Told::Stopping);
     }
 

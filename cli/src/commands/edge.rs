@@ -5,6 +5,7 @@
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 use segcast_center::keys::KeyDir;
@@ -19,6 +20,9 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::flags::Flags;
 use crate::notify::notify;
+
+/// What ending threads and unmapping the store may take at the end of a drain.
+const STOP_RESERVE: Duration = Duration::from_secs(5);
 
 /// Arguments of `segcast edge`.
 #[derive(Args, Debug)]
@@ -188,8 +192,10 @@ impl Supervisor for Systemd {
         tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}\n"));
     }
 
-    fn stopping(&self) {
-        tell("STOPPING=1\n");
+    fn stopping(&self, within: Duration) {
+        // So that the unit's TimeoutStopSec need not know of drain_timeout.
+        let within = (within + STOP_RESERVE).as_micros();
+        tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={within}\n"));
     }
 
     fn log_level(&self, level: LogLevel) {

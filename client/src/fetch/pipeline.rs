@@ -203,5 +203,8 @@ impl Pipeline {
 /// Whether an edge that refuses a request with `code` may serve it later. A code that is not known is treated like BUSY
 /// (docs/protocol, section 14).
 fn is_for_now(code: Code) -> bool {
-    matches!(code, Code::TooManyRequests | Code::Busy | Code::Overloaded | Code::Unknown(_))
+    matches!(
+        code,
+        Code::TooManyRequests | Code::Busy | Code::Overloaded | Code::Draining | Code::Unknown(_)
+    )
 }

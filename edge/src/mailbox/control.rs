@@ -19,8 +19,10 @@ pub(crate) enum Control {
         /// What of it is served.
         sets: Arc<Sets>,
     },
-    /// Refuse new sessions, finish and close the others.
+    /// Refuse new sessions and requests, finish and close the others.
     Drain,
+    /// Close the sessions that are left.
+    Cut,
     /// Leave the loop. Only when all shards are told at once: a socket is never closed alone.
     Stop,
 }

@@ -54,7 +54,7 @@ pub struct Server {
 pub struct Handle(Sender<Report>);
 
 impl Handle {
-    /// Refuses new sessions, finishes and closes the others; [`Server::join`] then returns.
+    /// Refuses new sessions and requests, finishes and closes the others; [`Server::join`] then returns.
     pub fn drain(&self) {
         // When nobody listens the server has ended already.
         let _ = self.0.send(Report::DrainWanted);

@@ -6,6 +6,7 @@ use segcast_config::amount::show_duration;
 use segcast_config::{ExitCode, Source};
 
 use super::{Alone, Server, StartError, Supervisor, run};
+use crate::limits;
 use crate::mailbox::{Control, Report};
 
 impl Server {
@@ -22,6 +23,7 @@ impl Server {
     ) -> ExitCode {
         let mut drained = 0;
         let mut end: Option<Instant> = None;
+        let mut cut = false;
         let exit = loop {
             match self.next_report(end) {
                 Ok(Report::Drained) => {
@@ -50,8 +52,14 @@ impl Server {
                     }
                 }
                 Ok(Report::Serving) => {}
+                Err(()) if !cut => {
+                    tracing::warn!("drain_timeout is over: the sessions that are left are closed");
+                    self.tell(&Control::Cut);
+                    cut = true;
+                    end = Some(Instant::now() + limits::CUT_TIMEOUT);
+                }
                 Err(()) => {
-                    tracing::warn!("drain_timeout is over: the sessions that are left are cut off");
+                    tracing::error!("the sessions that are left cannot be closed");
                     break ExitCode::Failure;
                 }
             }
@@ -69,7 +77,7 @@ impl Server {
     fn begin_drain(&self, supervisor: &dyn Supervisor) -> Instant {
         let timeout: Duration = self.config.drain_timeout;
         tracing::info!(timeout = show_duration(timeout), "draining");
-        supervisor.stopping();
+        supervisor.stopping(timeout + limits::CUT_TIMEOUT);
         self.board.set_draining();
         self.tell(&Control::Drain);
         Instant::now() + timeout

@@ -1,5 +1,7 @@
 //! Who started the edge, and wants to know how it goes: systemd, by way of the command line.
 
+use std::time::Duration;
+
 use super::Server;
 use crate::config::LogLevel;
 
@@ -13,8 +15,10 @@ pub trait Supervisor {
     /// The configuration is being read again.
     fn reloading(&self) {}
 
-    /// A drain has begun.
-    fn stopping(&self) {}
+    /// A drain has begun; the process ends `within` this time, if all goes well.
+    fn stopping(&self, within: Duration) {
+        let _ = within;
+    }
 
     /// The level of the log shall change.
     fn log_level(&self, level: LogLevel) {

@@ -161,6 +161,7 @@ impl Core {
                 self.draining = true;
                 self.endpoint.drain(self.now);
             }
+            Control::Cut => self.endpoint.cut(self.now),
             Control::Stop => self.stopping = true,
         }
     }

@@ -1,6 +1,7 @@
 //! Hostile input to the protocol's state machines: each test asserts what was counted and that everything else goes on.
 
 mod client;
+mod drain;
 mod handshake;
 mod sessions;
 mod shares;

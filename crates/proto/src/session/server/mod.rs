@@ -82,6 +82,8 @@ pub struct Endpoint {
     overload: Overload,
     upkeep: upkeep::Upkeep,
     draining: bool,
+    /// The time of the drain is over.
+    cut: bool,
     counters: Counters,
     rng: ChaCha20Rng,
 }
@@ -115,6 +117,7 @@ impl Endpoint {
             overload: Overload::new(config.egress_queue, config.requests_max, config.egress_max),
             upkeep: upkeep::Upkeep::new(now),
             draining: false,
+            cut: false,
             counters: Counters::default(),
             rng,
             config,

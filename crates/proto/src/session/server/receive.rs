@@ -55,6 +55,7 @@ impl Endpoint {
             now,
             unix_time,
             requests_per_second: self.config.requests_per_second,
+            draining: self.draining,
             counters: &mut self.counters,
             overload: &mut self.overload,
         };

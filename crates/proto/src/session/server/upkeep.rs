@@ -68,12 +68,12 @@ impl Endpoint {
             let slot = self.upkeep.at % slots.max(1);
             self.upkeep.at = slot + 1;
             let idle_timeout = self.config.idle_timeout;
-            let draining = self.draining;
+            let (draining, cut) = (self.draining, self.cut);
             let Some(session) = self.table.session_mut(slot) else { continue };
             let silent = session.silence(now);
             if silent >= idle_timeout {
                 self.close_session(now, slot, Code::Idle.into());
-            } else if draining && (session.is_served() || silent >= DRAIN_SILENCE) {
+            } else if cut || draining && (session.is_served(now) || silent >= DRAIN_SILENCE) {
                 self.close_session(now, slot, Code::Draining.into());
             } else if silent >= DOUBT_AFTER && self.clients.wants_more(session.client(), now) {
                 self.doubt(now, slot);
@@ -99,10 +99,17 @@ impl Endpoint {
         }
     }
 
-    /// Refuses new sessions, finishes what was asked for, then closes each session with DRAINING.
+    /// Refuses new sessions and new requests, finishes what was asked for, repairs too, then closes each session with
+    /// DRAINING.
     pub fn drain(&mut self, now: Instant) {
         self.draining = true;
         self.upkeep.next = now;
+    }
+
+    /// Ends a drain that takes too long: closes the sessions that are left with DRAINING, 51 200 a second.
+    pub fn cut(&mut self, now: Instant) {
+        self.cut = true;
+        self.drain(now);
     }
 
     /// An object that was asked for by `NeedObject` is resident now.

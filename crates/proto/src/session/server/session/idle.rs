@@ -66,6 +66,11 @@ impl Session {
 }
 
 impl Work {
+    /// Whether nothing is asked for, and nothing was for so long.
+    pub(super) fn is_quiet_for(&self, now: Instant, time: Duration) -> bool {
+        self.is_quiet() && now.saturating_since(self.used) >= time
+    }
+
     fn is_quiet(&self) -> bool {
         let asked = self.queue.is_empty() && self.refusals.is_empty() && self.pulses.is_empty();
         asked && self.status.due.is_none()

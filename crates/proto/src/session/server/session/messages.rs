@@ -35,6 +35,7 @@ pub(in crate::session::server) struct Context<'a> {
     pub(in crate::session::server) now: Instant,
     pub(in crate::session::server) unix_time: u64,
     pub(in crate::session::server) requests_per_second: u32,
+    pub(in crate::session::server) draining: bool,
     pub(in crate::session::server) counters: &'a mut Counters,
     pub(in crate::session::server) overload: &'a mut Overload,
 }
@@ -123,7 +124,7 @@ impl Session {
         &mut self,
         opened: &Opened<'_>,
         source: &S,
-        context: Context<'_>,
+        mut context: Context<'_>,
     ) -> Result<(), Ending> {
         let now = context.now;
         let pace = self.bucket.take(context.requests_per_second, now);
@@ -147,7 +148,7 @@ impl Session {
         context.counters.requests += 1;
         let taken = match pace {
             Pace::TooFast(wait) => Err(Refused { code: Code::TooManyRequests, retry_after: wait }),
-            _ => self.enqueue(now, opened, source, context.overload),
+            _ => self.enqueue(opened, source, &mut context),
         };
         if let Err(refused) = taken {
             context.counters.requests_refused.add(refused.code);
@@ -161,14 +162,15 @@ impl Session {
         Ok(())
     }
 
-    /// Takes a request into the queue, if the shard can serve it in time.
+    /// Takes a request into the queue, if the shard can serve it in time, and does not drain: then only what was begun
+    /// is finished.
     fn enqueue<S: SegmentSource>(
         &mut self,
-        now: Instant,
         opened: &Opened<'_>,
         source: &S,
-        overload: &mut Overload,
+        context: &mut Context<'_>,
     ) -> Result<(), Refused> {
+        let now = context.now;
         let frame = &opened.frame;
         let request = Request::decode(opened.payload).map_err(|_| Code::BadRequest)?;
         let set = self.sets.get(frame.set_handle).ok_or(Code::UnknownSet)?;
@@ -181,7 +183,11 @@ impl Session {
         let deadline = Duration::from_millis(u64::from(request.deadline_ms));
         let repair = request.flags & FLAG_REPAIR != 0;
         let candidate = self.candidate(&request, len, deadline);
-        overload
+        if context.draining && !candidate.repair {
+            return Err(Code::Draining.into());
+        }
+        context
+            .overload
             .admit(now, candidate)
             .map_err(|retry_after| Refused { code: Code::Overloaded, retry_after })?;
         let queued = Queued::new(frame, set, now + deadline, repair);

@@ -24,6 +24,11 @@ use crate::session::server::send::overload::{Overload, Owed};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 
+/// A client asks for what was lost within two round trips and its probe timer; three are waited for, within these bounds,
+/// before a session counts as served.
+const REPAIR_MIN: Duration = Duration::from_millis(50);
+const REPAIR_MAX: Duration = Duration::from_secs(1);
+
 /// One open session.
 pub(in crate::session::server) struct Session {
     index: ReceiverIndex,
@@ -151,9 +156,10 @@ impl Session {
         &mut self.opener
     }
 
-    /// Whether no request is left.
-    pub(in crate::session::server) fn is_served(&self) -> bool {
-        self.work.as_ref().is_none_or(|work| work.queue.is_empty())
+    /// Whether nothing is left to be done for it: no request, and none to be expected for a repair of what was sent last.
+    pub(in crate::session::server) fn is_served(&self, now: Instant) -> bool {
+        let repair = (3 * self.rtt_or_default()).clamp(REPAIR_MIN, REPAIR_MAX);
+        self.work.as_ref().is_none_or(|work| work.is_quiet_for(now, repair))
     }
 
     /// Counts datagrams that were written for it.
