@@ -207,6 +207,14 @@ fn access(error: &AccessError) -> Consequence {
 fn file(error: &FileError) -> Consequence {
     let advice = match error {
         FileError::Exists { .. } => "choose another --out, or replace it with --force",
+        FileError::Irregular { .. } => {
+            "choose another --out: nothing is there that a title could replace"
+        }
+        FileError::NameTooLong { .. } => "choose an --out with a shorter name",
+        FileError::TooLarge { .. } => {
+            "raise the limit on file sizes (ulimit -f), or choose an --out where files may be larger; \
+             what has come is kept, the same command goes on from there"
+        }
         FileError::InUse { .. } => "wait for the other fetch, or choose another --out",
         FileError::PartWithoutJournal { .. } | FileError::Journal { .. } => {
             "move it away, choose another --out, or discard it with --force"

@@ -83,6 +83,7 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
         ..FetchConfig::default()
     };
     let fetch = Fetch::start(&edges, access, args.set, args.out.clone(), config)?;
+    let part = fetch.part_path();
     let mut meter = Meter::new("fetched", args.json);
     let result = fetch.run(&mut |progress| show(&mut meter, progress), interrupt.flag());
     meter.clear();
@@ -91,8 +92,8 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
         Ok(report) => print!("{}", summary(&report, &args.out)),
         Err(FetchError::Stopped { have, segments }) => {
             eprintln!(
-                "stopped: {have} of {segments} segments are kept in {}.part; the same command goes on from there",
-                args.out.display()
+                "stopped: {have} of {segments} segments are kept in {}; the same command goes on from there",
+                part.display()
             );
             return Err(Interrupted(interrupt.exit_code()).into());
         }

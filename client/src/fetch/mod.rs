@@ -39,7 +39,7 @@ use title::Title;
 
 use crate::access::{Access, EdgeAddress};
 use crate::connection::{ConnectionConfig, Connections, now};
-use crate::file::{Identity, PartFile};
+use crate::file::{Identity, PartFile, output};
 
 /// Settings of a fetch.
 #[derive(Clone, Debug)]
@@ -100,11 +100,17 @@ impl Fetch {
         }
         let (handle, title) = access.title(set)?;
         let set = title.set;
-        PartFile::check_name(&output, config.replace)?;
+        let output = output::resolve(&output, config.replace)?;
         let begun = now();
         let connections = Connections::open(edges, access.clone(), config.connection.clone())?;
         let edges = Edges::new(connections, config.patience);
         Ok(Self { edges, access, set, handle, output, config, begun })
+    }
+
+    /// Where the bytes lie until the title is complete.
+    #[must_use]
+    pub fn part_path(&self) -> PathBuf {
+        PartFile::path_of(&self.output)
     }
 
     /// Fetches until the file has its name. `progress` is called a few times a second; `stop`, once set,

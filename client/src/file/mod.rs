@@ -2,12 +2,17 @@
 //!
 //! Order of writes: data, `fdatasync`, journal record, `fdatasync`. So what the journal names was
 //! on the disk before, whatever the machine did in between, and a killed fetch goes on from there.
-//! The part file is locked while in use, and an existing `NAME` is never replaced unasked.
+//! The part file is locked while in use, and an existing `NAME` is never replaced unasked. Whatever is no regular file is
+//! neither written nor replaced, and of links beside `NAME` none is followed.
 
 /// Which segments are there.
 pub mod bitmap;
 /// The journal's bytes.
 pub mod journal;
+/// Opening what may be a trap.
+mod open;
+/// Where a title may be put.
+pub mod output;
 /// The part file.
 pub mod part;
 /// Renaming without replacing.
@@ -20,6 +25,13 @@ pub use bitmap::Bitmap;
 pub use journal::{Identity, JournalError};
 pub use part::PartFile;
 
+/// What is added to the output's name for its part file …
+const PART: &str = ".part";
+/// … for the journal …
+const JOURNAL: &str = ".part.journal";
+/// … and once more while a new journal is written.
+const NEW: &str = ".new";
+
 /// What can go wrong with the output file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -28,6 +40,32 @@ pub enum FileError {
     Exists {
         /// The output.
         path: PathBuf,
+    },
+    /// Something that is no file of one name: a title is not put into a device, and no trap is stepped into.
+    #[error("{} is {what}: a title is put into regular files only", path.display())]
+    Irregular {
+        /// Where.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// The file system has no room for the names of the part file and its journal.
+    #[error("{}: a name of {length} bytes: at most {most} leave room for the part file's journal", path.display())]
+    NameTooLong {
+        /// The output.
+        path: PathBuf,
+        /// Bytes of its name.
+        length: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A limit on the size of files: the process's (`RLIMIT_FSIZE`) or the file system's.
+    #[error("{} cannot grow any further ({source})", path.display())]
+    TooLarge {
+        /// What was being written.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
     },
     /// Another process is fetching to the same name.
     #[error("{} is in use by another process", path.display())]
@@ -72,12 +110,13 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// Sorts an error of `operation` on `path`: a full disk, quota or file size limit is [`FileError::Full`].
+    /// Sorts an error of `operation` on `path`: a full disk or quota is [`FileError::Full`].
     pub(crate) fn system(operation: &'static str, path: &Path, source: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let path = path.to_owned();
         match source.kind() {
-            StorageFull | QuotaExceeded | FileTooLarge => Self::Full { path, source },
+            StorageFull | QuotaExceeded => Self::Full { path, source },
+            FileTooLarge => Self::TooLarge { path, source },
             _ => Self::System { operation, path, source },
         }
     }

@@ -1,12 +1,12 @@
 //! The part file: verified segments go in at their places, a journal says which are there for good.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::journal::{self, HEADER, Identity};
-use super::{Bitmap, FileError, place, with_suffix};
+use super::{Bitmap, FileError, JOURNAL, NEW, PART, open, output, place, with_suffix};
 
 /// A journal holds a record for each segment and those repeated after a resume; a longer one is damaged.
 const JOURNAL_BYTES_MAX: u64 = 1 << 31;
@@ -26,24 +26,16 @@ pub struct PartFile {
 }
 
 impl PartFile {
-    /// Says early, before anything is fetched, whether `name` may be written.
-    ///
-    /// # Errors
-    /// [`FileError::Exists`] unless `replace`.
-    pub fn check_name(name: &Path, replace: bool) -> Result<(), FileError> {
-        if !replace && name.symlink_metadata().is_ok() {
-            return Err(FileError::Exists { path: name.to_owned() });
-        }
-        if name.is_dir() {
-            let source = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(FileError::system("write", name, source));
-        }
-        Ok(())
+    /// Where the bytes of `name` lie until the file is complete.
+    #[must_use]
+    pub fn path_of(name: &Path) -> PathBuf {
+        with_suffix(name, PART)
     }
 
     /// Begins or continues `NAME.part`. The map says which segments its journal names.
     ///
-    /// `replace` allows to replace an existing `NAME`, and to discard a part file that cannot be continued.
+    /// `replace` allows to replace an existing `NAME`, whose mode stays and whose links are followed, and to discard a part
+    /// file that cannot be continued.
     ///
     /// # Errors
     /// When the name is taken, the part file is in use or not ours, or the system refuses.
@@ -52,11 +44,16 @@ impl PartFile {
         identity: Identity,
         replace: bool,
     ) -> Result<(Self, Bitmap), FileError> {
-        Self::check_name(name, replace)?;
-        let part = with_suffix(name, ".part");
-        let journal_path = with_suffix(name, ".part.journal");
+        let name = output::resolve(name, replace)?;
+        let part = Self::path_of(&name);
+        let journal_path = with_suffix(&name, JOURNAL);
         let had_part = part.symlink_metadata().is_ok();
         let file = open_part(&part)?;
+        if let Some(replaced) = output::existing(&name)? {
+            let mode = Permissions::from_mode(replaced.permissions().mode() & 0o777);
+            file.set_permissions(mode)
+                .map_err(|e| FileError::system("set the mode of", &part, e))?;
+        }
         let map = match claimed(&part, &journal_path, had_part, &identity) {
             Err(FileError::Journal { .. } | FileError::PartWithoutJournal { .. }) if replace => {
                 Bitmap::new(identity.segments)
@@ -65,7 +62,6 @@ impl PartFile {
         };
         let journal = write_journal(&journal_path, &identity, &map)?;
         file.set_len(identity.length).map_err(|e| FileError::system("resize", &part, e))?;
-        let name = name.to_owned();
         let unsynced = Vec::new();
         let this = Self { name, part, journal_path, identity, replace, file, journal, unsynced };
         Ok((this, map))
@@ -142,6 +138,7 @@ impl PartFile {
     pub fn finish(mut self) -> Result<(), FileError> {
         self.sync()?;
         self.file.sync_all().map_err(|e| FileError::system("sync", &self.part, e))?;
+        output::existing(&self.name)?;
         place::rename(&self.part, &self.name, self.replace)?;
         fs::remove_file(&self.journal_path)
             .map_err(|e| FileError::system("remove", &self.journal_path, e))
@@ -150,13 +147,8 @@ impl PartFile {
 
 /// Opens or makes the part file and locks it, so that two fetches never write one file.
 fn open_part(part: &Path) -> Result<File, FileError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(part)
-        .map_err(|e| FileError::system("open", part, e))?;
+    let mut options = OpenOptions::new();
+    let file = open::regular(part, options.read(true).write(true).create(true).truncate(false))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(FileError::InUse { path: part.to_owned() }),
@@ -171,9 +163,9 @@ fn claimed(
     had_part: bool,
     identity: &Identity,
 ) -> Result<Bitmap, FileError> {
-    let file = match File::open(path) {
+    let file = match open::regular(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+        Err(FileError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let empty = !had_part || part.metadata().is_ok_and(|m| m.len() == 0);
             if empty {
                 return Ok(Bitmap::new(identity.segments));
@@ -183,7 +175,7 @@ fn claimed(
                 journal: path.to_owned(),
             });
         }
-        Err(e) => return Err(FileError::system("open", path, e)),
+        Err(error) => return Err(error),
     };
     if !had_part {
         // The data is gone: whatever this journal names, nothing of it is there.
@@ -199,11 +191,11 @@ fn claimed(
 
 /// Writes a journal of what `map` holds, and puts it in the old one's place in one step.
 fn write_journal(path: &Path, identity: &Identity, map: &Bitmap) -> Result<File, FileError> {
-    let fresh = with_suffix(path, ".new");
+    let fresh = with_suffix(path, NEW);
     let mut bytes = Vec::with_capacity(HEADER + map.count() as usize * journal::RECORD);
     bytes.extend(identity.encode());
     map.iter().for_each(|segment| bytes.extend(identity.record(segment)));
-    let mut file = File::create(&fresh).map_err(|e| FileError::system("create", &fresh, e))?;
+    let mut file = open::fresh(&fresh)?;
     file.write_all(&bytes)
         .and_then(|()| file.sync_all())
         .map_err(|e| FileError::system("write", &fresh, e))?;
@@ -290,6 +282,53 @@ mod tests {
         assert_eq!(fs::read(&name).unwrap(), b"mine");
         part.finish().unwrap();
         assert_eq!(fs::metadata(&name).unwrap().len(), identity().length);
+    }
+
+    #[test]
+    fn the_mode_of_what_is_replaced_stays_from_the_first_byte_on() {
+        let (_folder, name) = folder();
+        fs::write(&name, "mine").unwrap();
+        fs::set_permissions(&name, Permissions::from_mode(0o640)).unwrap();
+        let (part, _) = PartFile::open(&name, identity(), true).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(part.part_path()), 0o640);
+        part.finish().unwrap();
+        assert_eq!(mode(&name), 0o640);
+    }
+
+    /// What others may have put where a fetch writes, and what must not happen to their targets.
+    #[test]
+    fn no_planted_link_is_written_through() {
+        for suffix in [PART, JOURNAL, ".part.journal.new"] {
+            for hard in [false, true] {
+                let (folder, name) = folder();
+                let victim = folder.path().join("victim");
+                fs::write(&victim, "precious").unwrap();
+                let planted = with_suffix(&name, suffix);
+                if hard {
+                    fs::hard_link(&victim, &planted).unwrap();
+                } else {
+                    std::os::unix::fs::symlink(&victim, &planted).unwrap();
+                }
+                match PartFile::open(&name, identity(), true) {
+                    Ok(_) => assert_eq!(suffix, ".part.journal.new", "it is made anew"),
+                    Err(error) => assert!(matches!(error, FileError::Irregular { .. }), "{error}"),
+                }
+                assert_eq!(fs::read(&victim).unwrap(), b"precious", "{suffix}, hard: {hard}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_planted_fifo_is_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        for suffix in [PART, JOURNAL] {
+            let (_folder, name) = folder();
+            let mode = Mode::from_raw_mode(0o600);
+            mknodat(CWD, with_suffix(&name, suffix), FileType::Fifo, mode, 0).unwrap();
+            let refused = PartFile::open(&name, identity(), true).unwrap_err();
+            assert!(matches!(refused, FileError::Irregular { what: "a FIFO", .. }), "{refused}");
+        }
     }
 
     #[test]
