@@ -5,6 +5,8 @@
 //! process's exit code means ([`ExitCode`]) is here, the same for all of them.
 #![forbid(unsafe_code)]
 
+/// IP addresses with their ports and interfaces.
+pub mod address;
 /// Durations, sizes and rates as people write them.
 pub mod amount;
 /// Bounds that values keep, with errors that name both ends.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
+use crate::address;
 use crate::amount::{self, Problem};
 
 /// A value as it was given.
@@ -195,8 +196,8 @@ impl Field for SocketAddr {
     fn read(value: &Value) -> Result<Self, Problem> {
         let right = "an address and a port, such as \"192.0.2.1:4870\" or \"[2001:db8::1]:4870\"";
         let text = value.text("an address", "192.0.2.1:4870")?;
-        if let Ok(address) = text.parse::<Self>() {
-            return Ok(address);
+        if let Some(read) = address::read(text, None) {
+            return read;
         }
         if text.parse::<IpAddr>().is_ok() {
             return Err(Problem(format!("the port is missing: {right}")));
@@ -268,6 +269,15 @@ mod tests {
         let list = Vec::<SocketAddr>::read(&untyped("127.0.0.1:1, [::1]:2")).expect("list");
         assert_eq!(list.len(), 2);
         assert!(bool::read(&Value::Text("true".to_owned())).is_err());
+    }
+
+    #[test]
+    fn an_address_keeps_its_interface_and_is_what_it_is() {
+        let shown = |text| SocketAddr::read(&untyped(text)).map(|address| address.show());
+        assert_eq!(shown("[fe80::1%lo]:4870"), Ok("\"[fe80::1%1]:4870\"".to_owned()));
+        assert_eq!(shown("[::ffff:127.0.0.1]:4870"), Ok("\"127.0.0.1:4870\"".to_owned()));
+        let problem = shown("[fe80::1]:4870").expect_err("of which interface?");
+        assert!(problem.to_string().contains("needs its interface"), "{problem}");
     }
 
     #[test]
