@@ -3,6 +3,7 @@
 
 pub(crate) mod control;
 pub(crate) mod kernel_abi;
+pub mod sounding;
 pub mod steering;
 
 use std::io;

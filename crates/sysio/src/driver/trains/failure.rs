@@ -18,6 +18,15 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// The errno.
+    pub fn errno(self) -> i32 {
+        match self {
+            FailureKind::TooLarge => libc::EMSGSIZE,
+            FailureKind::NoBuffers => libc::ENOBUFS,
+            FailureKind::Other(errno) => errno,
+        }
+    }
+
     pub(crate) fn of(errno: i32) -> FailureKind {
         match errno {
             libc::EMSGSIZE => FailureKind::TooLarge,
