@@ -7,7 +7,7 @@ use segcast_client::connection::ConnectionError;
 use segcast_client::fetch::title::TitleError;
 use segcast_client::fetch::{FetchError, Reason};
 use segcast_client::file::FileError;
-use segcast_config::ExitCode;
+use segcast_config::{ExitCode, Problem};
 use segcast_keys::file::KeyFileError;
 use segcast_keys::keytext::KeyTextError;
 use segcast_load::calibrate::CalibrateError;
@@ -18,6 +18,8 @@ use segcast_load::server::ServerError;
 use segcast_load::slo::SloError;
 use segcast_load::view::ViewError;
 use segcast_store::StoreError;
+
+use crate::commands::edges::Unresolved;
 
 /// A command was ended by a signal, and has said so itself.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,8 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             })
             .or_else(|| cause.downcast_ref().map(calibrating))
             .or_else(|| cause.downcast_ref::<ConnectionError>().map(|_| network()))
+            .or_else(|| cause.downcast_ref::<Unresolved>().map(|_| network()))
+            .or_else(|| cause.downcast_ref::<Problem>().map(|_| usage()))
             .or_else(|| cause.downcast_ref::<StoreError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))

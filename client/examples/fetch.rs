@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What may be fetched, with which keys, and whose signature to believe.
     let access = Access::new(file::read_grant(Path::new(grant))?, None)?;
 
-    // With several edges each segment would come from the one that is fastest. The manifest is checked with the center's
+    // An edge may have several addresses. With several edges each segment would come from the one that is fastest. The manifest is checked with the center's
     // key, each segment with the manifest, and nothing else is ever written.
-    let fetch = Fetch::start(&[edge], access, None, file.into(), FetchConfig::default())?;
+    let fetch = Fetch::start(&[vec![edge]], access, None, file.into(), FetchConfig::default())?;
     let mut show = |progress: &Progress| {
         eprint!("\r{} of {} bytes", progress.come, progress.total);
     };

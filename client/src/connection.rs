@@ -85,12 +85,14 @@ struct Peer {
     timer: Instant,
     /// It is in `Connections::touched`.
     touched: bool,
+    /// Why the kernel did not send its last datagram that was not, as an errno.
+    not_sent: Option<i32>,
 }
 
 impl Peer {
     fn new(edge: EdgeAddress, session: ClientSession, before: ClientStats) -> Self {
         let timer = session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
-        Self { edge, session, before, timer, touched: false }
+        Self { edge, session, before, timer, touched: false, not_sent: None }
     }
 }
 
@@ -182,6 +184,12 @@ impl Connections {
         all
     }
 
+    /// Why the kernel did not send the last datagram of session `index` that it refused, as an errno.
+    #[must_use]
+    pub fn not_sent(&self, index: usize) -> Option<i32> {
+        self.peers[index].not_sent
+    }
+
     /// Ends a [`Connections::turn`] from another thread.
     #[must_use]
     pub fn waker(&self) -> Waker {
@@ -197,7 +205,8 @@ impl Connections {
         let peer = &mut self.peers[index];
         let rtt = peer.session.rtt();
         let session = begin(&peer.edge, own_index(index), &self.access, &self.config, rtt)?;
-        *peer = Peer { touched: peer.touched, ..Peer::new(peer.edge, session, before) };
+        let (touched, not_sent) = (peer.touched, peer.not_sent);
+        *peer = Peer { touched, not_sent, ..Peer::new(peer.edge, session, before) };
         self.touch(index);
         Ok(())
     }
@@ -228,6 +237,10 @@ impl Connections {
         while let Some(failure) = self.driver.take_failure() {
             // A lost request is repeated by its timer; the reason may help to find why nothing comes.
             tracing::debug!(?failure, "a datagram was not sent");
+            let peer = usize::try_from(failure.ticket).ok();
+            if let Some(peer) = peer.and_then(|index| self.peers.get_mut(index)) {
+                peer.not_sent = Some(failure.kind.errno());
+            }
         }
         // What had come when the turn began has been taken in. Whether something came since is not known: a timer that
         // became due since then waits for the next turn, so that nobody misses what only lies in his socket.
@@ -273,7 +286,8 @@ impl Connections {
                 let Some(mut buffer) = self.driver.send_buffer() else { return false };
                 let Some(len) = peer.session.poll_transmit(at, &mut buffer) else { break };
                 let to = peer.edge.address;
-                self.driver.send(Outgoing::datagram(buffer, len, socket, to));
+                let datagram = Outgoing::datagram(buffer, len, socket, to);
+                self.driver.send(Outgoing { ticket: index as u64, ..datagram });
             }
             peer.timer = peer.session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
             peer.touched = false;

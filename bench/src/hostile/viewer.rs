@@ -92,7 +92,7 @@ fn transfer(
     progress: &Progress,
 ) -> anyhow::Result<()> {
     let config = ConnectionConfig::default();
-    let manifest = fetch::manifest(edge, access, None, config.clone(), &progress.stop)?;
+    let (manifest, _) = fetch::manifest(&[edge], access, None, config.clone(), &progress.stop)?;
     let connections = Connections::open(&vec![edge; sessions], access.clone(), config)?;
     let segments = manifest.root().geometry().segments();
     // Each begins elsewhere.

@@ -75,7 +75,7 @@ impl Product {
             ..ConnectionConfig::default()
         };
         let stop = AtomicBool::new(false);
-        let manifest = fetch::manifest(edge, &self.access, None, config.clone(), &stop)?;
+        let (manifest, _) = fetch::manifest(&[edge], &self.access, None, config.clone(), &stop)?;
         let edges = vec![edge; job.connections];
         let connections = Connections::open(&edges, self.access.clone(), config)?;
         let orders = (0..job.connections).map(|index| job.order(index)).collect();

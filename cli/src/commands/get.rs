@@ -1,12 +1,10 @@
 //! `segcast get`: fetches a title into a file.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
-use segcast_client::access::{Access, EdgeAddress};
+use segcast_client::access::Access;
 use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
 use segcast_config::ExitCode;
@@ -15,20 +13,17 @@ use segcast_keys::file;
 use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
 
+use super::edges::edges;
 use super::io::IoArg;
-use super::keys::public_key;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
 use crate::terminal::Meter;
 
-/// Where edges listen unless told otherwise.
-const PORT: u16 = 4870;
-
 /// Arguments of `segcast get`.
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
-    /// Edges: host, host:port or IPv6 in brackets with a port. With several, each segment comes from the one that is fastest
+    /// Edges: host, host:port or IPv6 in brackets with a port; a host is tried at all its addresses. With several edges, each segment comes from the one that is fastest
     #[arg(required = true, value_name = "ADDR")]
     edges: Vec<String>,
     /// Public key of the edge, or the file that holds it; once for all edges, or once for each in order
@@ -109,30 +104,6 @@ pub(crate) fn read_access(grant: &Path, client_key: Option<&Path>) -> anyhow::Re
     Ok(Access::new(grant, secret)?)
 }
 
-/// Addresses with their keys: one key for all, or one for each.
-pub(crate) fn edges(addresses: &[String], keys: &[String]) -> anyhow::Result<Vec<EdgeAddress>> {
-    anyhow::ensure!(
-        keys.len() == 1 || keys.len() == addresses.len(),
-        "{} edges and {} keys: give --edge-key once for all, or once for each edge",
-        addresses.len(),
-        keys.len()
-    );
-    let keys = keys.iter().map(|key| public_key(KeyKind::EdgePublic, key));
-    let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    let pairs = addresses.iter().zip(keys.iter().cycle());
-    pairs.map(|(a, key)| Ok(EdgeAddress { address: resolve(a)?, public_key: *key })).collect()
-}
-
-/// The first address of `text`: HOST, HOST:PORT, IPv6 in brackets or bare.
-fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse() {
-        return Ok(SocketAddr::new(ip, PORT));
-    }
-    let with_port = if text.contains(':') { text.to_owned() } else { format!("{text}:{PORT}") };
-    let mut found = with_port.to_socket_addrs().with_context(|| format!("edge {text}"))?;
-    found.next().with_context(|| format!("edge {text}: the name has no address"))
-}
-
 fn show(meter: &mut Meter, progress: &Progress) {
     let note = match (progress.phase, progress.edges_open, progress.rechecking) {
         (Phase::Connecting, ..) => "connecting".to_owned(),
@@ -167,34 +138,4 @@ fn summary(report: &Report, out: &Path) -> String {
         text += &format!("  {}: {} segments, {} wrong\n", edge.address, edge.segments, edge.wrong);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn edges_are_addressed_in_every_usual_way() {
-        let port = |text: &str| resolve(text).unwrap().to_string();
-        assert_eq!(port("127.0.0.1"), "127.0.0.1:4870");
-        assert_eq!(port("127.0.0.1:9"), "127.0.0.1:9");
-        assert_eq!(port("::1"), "[::1]:4870");
-        assert_eq!(port("[::1]"), "[::1]:4870");
-        assert_eq!(port("[::1]:9"), "[::1]:9");
-        assert!(resolve("127.0.0.1:port").is_err());
-    }
-
-    #[test]
-    fn one_key_serves_all_edges_or_each_has_its_own() {
-        let key = |byte: u8| {
-            let text = segcast_keys::keytext::format(KeyKind::EdgePublic, &[byte; 32]);
-            text.trim_end().to_owned()
-        };
-        let two = ["127.0.0.1".to_owned(), "127.0.0.2".to_owned()];
-        let found = edges(&two, &[key(1)]).unwrap();
-        assert!(found.iter().all(|edge| edge.public_key == [1; 32]));
-        let found = edges(&two, &[key(1), key(2)]).unwrap();
-        assert_eq!(found[1].public_key, [2; 32]);
-        assert!(edges(&two, &[key(1), key(2), key(3)]).is_err());
-    }
 }

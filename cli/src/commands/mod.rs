@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod edge;
+pub(crate) mod edges;
 pub(crate) mod get;
 pub(crate) mod io;
 pub(crate) mod key;

@@ -1,4 +1,7 @@
 //! The sessions of one fetch, kept alive: reconnects what was lost, gives up what refuses for good.
+//!
+//! An edge whose name has several addresses is tried at each, one after the other in short steps (RFC 8305, section 5); the
+//! first that answers is used, and the others stand by until it falls silent.
 
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::{Backoff, ClientEvent, Fetched};
@@ -8,13 +11,17 @@ use segcast_proto::wire::pulse::PulseReply;
 
 use super::error::{FetchError, Reason};
 use super::patience::{Patience, RATE_LEAST};
+use super::silence::Silence;
 use crate::access::fresh_seed;
 use crate::connection::{Connections, now};
 
 /// Sessions closed for breaking the protocol before the edge is given up: a bug is on one side, and it stays.
 const VIOLATIONS_MAX: u32 = 3;
 
-/// How it stands with one edge.
+/// Between attempts at two addresses of one name (RFC 8305, section 8: "Connection Attempt Delay").
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// How it stands with one address of an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// The first handshake.
@@ -24,6 +31,8 @@ enum State {
     Unresponsive,
     /// Begins again at this time, after this.
     Waiting(Instant, String),
+    /// Another address of the same edge is used.
+    StandBy,
     /// Never again.
     Refused(Reason),
 }
@@ -35,6 +44,9 @@ struct Edge {
     /// Of requests.
     requests: Backoff,
     violations: u32,
+    /// The first address of the same edge.
+    first: usize,
+    silence: Silence,
 }
 
 /// What a fetch needs to know of its edges.
@@ -64,15 +76,26 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    pub(super) fn new(connections: Connections, patience: Duration) -> Self {
-        let edge = || Edge {
-            state: State::Connecting,
-            sessions: Backoff::default(),
-            requests: Backoff::default(),
-            violations: 0,
-        };
-        let edges = (0..connections.len()).map(|_| edge()).collect();
-        Self { connections, edges, patience: Patience::new(now(), patience) }
+    /// `addresses`: how many of the connections each edge has, in their order.
+    pub(super) fn new(
+        connections: Connections,
+        addresses: impl IntoIterator<Item = usize>,
+        patience: Duration,
+    ) -> Self {
+        let mut edges = Vec::with_capacity(connections.len());
+        for count in addresses {
+            let first = edges.len();
+            edges.extend((0..count).map(|_| Edge::new(first)));
+        }
+        assert_eq!(edges.len(), connections.len(), "each connection is of an edge");
+        let mut this = Self { connections, edges, patience: Patience::new(now(), patience) };
+        for index in 0..this.edges.len() {
+            if this.edges[index].first != index {
+                this.stand_by(index);
+            }
+        }
+        (0..this.edges.len()).for_each(|index| this.try_others(index));
+        this
     }
 
     pub(super) fn connections(&mut self) -> &mut Connections {
@@ -86,6 +109,52 @@ impl Edges {
 
     pub(super) fn is_open(&self, index: usize) -> bool {
         self.edges[index].state == State::Open
+    }
+
+    /// Whether something came from this address; where an edge has none such, whether it is its first.
+    pub(super) fn is_used(&self, index: usize) -> bool {
+        let came = |index: usize| self.connections.stats(index).data_bytes > 0;
+        let first = self.edges[index].first;
+        came(index) || index == first && !self.siblings(index).any(came)
+    }
+
+    /// The other addresses of the same edge.
+    fn siblings(&self, index: usize) -> impl Iterator<Item = usize> + use<> {
+        let first = self.edges[index].first;
+        let count = self.edges[first..].iter().take_while(|edge| edge.first == first).count();
+        (first..first + count).filter(move |other| *other != index)
+    }
+
+    /// `index` is not needed: another address of its edge is used.
+    fn stand_by(&mut self, index: usize) {
+        self.edges[index].state = State::StandBy;
+        self.connections.session(index).close();
+    }
+
+    /// `index` does not answer, or not yet: its edge may at another address.
+    fn try_others(&mut self, index: usize) {
+        let mut at = now();
+        for other in self.siblings(index) {
+            at += STAGGER;
+            if self.edges[other].state == State::StandBy {
+                self.edges[other].state = State::Waiting(at, "does not answer".into());
+            }
+        }
+    }
+
+    /// `index` is open: whatever its edge's other addresses would bring, one session is enough.
+    fn opened(&mut self, index: usize, events: &mut Vec<(usize, EdgeEvent)>) {
+        if self.siblings(index).any(|other| self.is_open(other)) {
+            return self.stand_by(index);
+        }
+        self.edges[index].state = State::Open;
+        for other in self.siblings(index) {
+            if !matches!(self.edges[other].state, State::Refused(_)) {
+                self.stand_by(other);
+                events.push((other, EdgeEvent::Lost));
+            }
+        }
+        events.push((index, EdgeEvent::Opened));
     }
 
     /// Something was achieved: patience begins anew.
@@ -113,13 +182,28 @@ impl Edges {
         }
         self.connections.turn(wait)?;
         while let Some((index, event)) = self.connections.poll_event() {
-            if let Some(event) = self.translate(index, event) {
+            if matches!(event, ClientEvent::Open) {
+                self.opened(index, events);
+            } else if let Some(event) = self.translate(index, event) {
+                if matches!(event, EdgeEvent::Silent | EdgeEvent::Lost | EdgeEvent::GivenUp) {
+                    self.try_others(index);
+                }
                 events.push((index, event));
             }
         }
         let come = (0..self.edges.len()).map(|index| self.connections.stats(index).data_bytes);
         self.patience.turn(now(), come.sum());
+        self.listen_to_silence(self.patience.waited());
         self.judge()
+    }
+
+    /// Asks the network about those who do not answer while nothing comes from anybody.
+    fn listen_to_silence(&mut self, waited: Duration) {
+        for (index, edge) in self.edges.iter_mut().enumerate() {
+            if matches!(edge.state, State::Connecting | State::Unresponsive | State::Waiting(..)) {
+                edge.silence.lasts(self.connections.edge(index), waited);
+            }
+        }
     }
 
     /// The edge refused a request; gives when it may be asked again, by its own word or later.
@@ -136,14 +220,11 @@ impl Edges {
     fn translate(&mut self, index: usize, event: ClientEvent) -> Option<EdgeEvent> {
         let address = self.connections.edge(index).address;
         let edge = &mut self.edges[index];
-        if matches!(edge.state, State::Refused(_)) {
+        if matches!(edge.state, State::Refused(_) | State::StandBy) {
             return None;
         }
         match event {
-            ClientEvent::Open => {
-                edge.state = State::Open;
-                Some(EdgeEvent::Opened)
-            }
+            ClientEvent::Open => Some(EdgeEvent::Opened),
             ClientEvent::Unresponsive => {
                 tracing::debug!(edge = %address, "no answer, connecting again");
                 edge.state = State::Unresponsive;
@@ -172,7 +253,7 @@ impl Edges {
     }
 
     /// Ends the fetch when no edge is left, or none got anywhere for too long.
-    fn judge(&self) -> Result<(), FetchError> {
+    fn judge(&mut self) -> Result<(), FetchError> {
         let refused: Vec<_> = (0..self.edges.len())
             .filter_map(|index| match self.edges[index].state {
                 State::Refused(reason) => Some((self.connections.edge(index).address, reason)),
@@ -183,23 +264,45 @@ impl Edges {
             return Err(FetchError::Refused(refused));
         }
         if self.patience.is_over() {
-            let edges = (0..self.edges.len()).map(|index| {
-                let state = match &self.edges[index].state {
-                    State::Open if self.patience.came() > 0 => {
-                        format!("connected, but sends less than {RATE_LEAST} bytes a second")
-                    }
-                    state => state.to_string(),
-                };
-                (self.connections.edge(index).address, state)
-            });
+            // With a short patience nobody was asked yet: the answer of this machine comes at once.
+            self.listen_to_silence(Duration::MAX);
+            self.listen_to_silence(Duration::MAX);
+            let edges = (0..self.edges.len()).filter(|i| self.edges[*i].state != State::StandBy);
+            let edges = edges.map(|i| (self.connections.edge(i).address, self.standing(i)));
             let (edges, patience) = (edges.collect(), self.patience.waited());
             return Err(FetchError::NoProgress { patience, edges });
         }
         Ok(())
     }
+
+    /// How it stands with an address that brings nothing, for people.
+    fn standing(&self, index: usize) -> String {
+        let edge = &self.edges[index];
+        match &edge.state {
+            State::Open if self.patience.came() > 0 => {
+                format!("connected, but sends less than {RATE_LEAST} bytes a second")
+            }
+            State::Connecting | State::Unresponsive | State::Waiting(..) => {
+                let why = edge.silence.why(self.connections.not_sent(index));
+                why.map_or(edge.state.to_string(), |why| format!("{} ({why})", edge.state))
+            }
+            state => state.to_string(),
+        }
+    }
 }
 
 impl Edge {
+    fn new(first: usize) -> Self {
+        Self {
+            state: State::Connecting,
+            sessions: Backoff::default(),
+            requests: Backoff::default(),
+            violations: 0,
+            first,
+            silence: Silence::default(),
+        }
+    }
+
     fn wait(&mut self, at_least: Duration, why: String) -> EdgeEvent {
         self.state = State::Waiting(self.sessions.refused(now(), at_least, random()), why);
         EdgeEvent::Lost
@@ -231,6 +334,7 @@ impl std::fmt::Display for State {
             Self::Open => f.write_str("connected, but sends nothing"),
             Self::Unresponsive => f.write_str("stopped answering"),
             Self::Waiting(_, why) => f.write_str(why),
+            Self::StandBy => f.write_str("not used"),
             Self::Refused(reason) => write!(f, "given up: {reason}"),
         }
     }

@@ -22,7 +22,7 @@ pub enum FetchError {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     /// No edges, or more than the schedule can tell apart.
-    #[error("{0} edges given: 1 to {EDGES_MAX} are possible")]
+    #[error("{0} addresses of edges given: 1 to {EDGES_MAX} are possible")]
     Edges(usize),
     /// Every edge refused, for good.
     #[error("no edge is left: {}", list(.0))]

@@ -15,6 +15,7 @@ mod report;
 /// What is asked of whom.
 pub mod schedule;
 mod segments;
+mod silence;
 mod times;
 /// A title's manifest and key.
 pub mod title;
@@ -83,27 +84,28 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// Checks what can be checked without the network, and begins sessions with all `edges`.
-    /// `set`: which title, where the grant names several.
+    /// Checks what can be checked without the network, and begins sessions with all `edges`, each given by the addresses of
+    /// its name, the preferred one first. `set`: which title, where the grant names several.
     ///
     /// # Errors
     /// [`FetchError::Access`], [`FetchError::File`], [`FetchError::Edges`], [`FetchError::Connection`].
     pub fn start(
-        edges: &[EdgeAddress],
+        edges: &[Vec<EdgeAddress>],
         access: Access,
         set: Option<SetId>,
         output: PathBuf,
         config: FetchConfig,
     ) -> Result<Self, FetchError> {
-        if !(1..=EDGES_MAX).contains(&edges.len()) {
-            return Err(FetchError::Edges(edges.len()));
+        let addresses = edges.concat();
+        if !(1..=EDGES_MAX).contains(&addresses.len()) {
+            return Err(FetchError::Edges(addresses.len()));
         }
         let (handle, title) = access.title(set)?;
         let set = title.set;
         let output = output::resolve(&output, config.replace)?;
         let begun = now();
-        let connections = Connections::open(edges, access.clone(), config.connection.clone())?;
-        let edges = Edges::new(connections, config.patience);
+        let connections = Connections::open(&addresses, access.clone(), config.connection.clone())?;
+        let edges = Edges::new(connections, edges.iter().map(Vec::len), config.patience);
         Ok(Self { edges, access, set, handle, output, config, begun })
     }
 
@@ -166,21 +168,21 @@ impl Fetch {
 }
 
 /// Fetches the manifest of `set`, or of the only title of `access`, from one edge, checked with the center's key; for those
-/// who want segments without a file.
+/// who want segments without a file. Gives also which of the edge's addresses answered.
 ///
 /// # Errors
 /// [`FetchError`].
 pub fn manifest(
-    edge: EdgeAddress,
+    edge: &[EdgeAddress],
     access: &Access,
     set: Option<SetId>,
     connection: ConnectionConfig,
     stop: &AtomicBool,
-) -> Result<Manifest, FetchError> {
+) -> Result<(Manifest, EdgeAddress), FetchError> {
     let config = FetchConfig::default();
     let (handle, title) = access.title(set)?;
-    let connections = Connections::open(&[edge], access.clone(), connection)?;
-    let mut edges = Edges::new(connections, config.patience);
+    let connections = Connections::open(edge, access.clone(), connection)?;
+    let mut edges = Edges::new(connections, [edge.len()], config.patience);
     let wanted = Wanted {
         set: title.set,
         handle,
@@ -189,9 +191,10 @@ pub fn manifest(
         window_bytes: config.window_bytes,
     };
     let found = catalog::fetch_manifest(&mut edges, &wanted, &|| stop.load(Ordering::Relaxed));
+    let answered = (0..edge.len()).find(|index| edges.is_open(*index)).unwrap_or(0);
     edges.connections().close();
     let (manifest, _) = found?.ok_or(FetchError::Stopped { have: 0, segments: 0 })?;
-    Ok(manifest)
+    Ok((manifest, edge[answered]))
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Segments {
     /// Among several edges: asks each for its load, so that the choice is not by the past alone.
     fn pulse(&mut self, edges: &mut Edges) {
         let at = now();
-        if edges.connections().len() < 2 || at < self.pulse_at {
+        if edges.open() < 2 || at < self.pulse_at {
             return;
         }
         self.pulse_at = at + PULSE_EVERY;
@@ -251,6 +251,9 @@ impl Segments {
         for (index, share) in self.shares.iter().enumerate() {
             let stats = edges.connections().stats(index);
             all += stats;
+            if !edges.is_used(index) {
+                continue;
+            }
             shares.push(EdgeShare {
                 address: edges.connections().edge(index).address,
                 segments: share.segments,

@@ -15,7 +15,7 @@ fn good(packed: &Packed) -> Edge {
 }
 
 fn fetch(edges: &[&Edge], output: &Path) -> Result<Report, FetchError> {
-    let edges: Vec<EdgeAddress> = edges.iter().map(|edge| edge.address()).collect();
+    let edges: Vec<_> = edges.iter().map(|edge| vec![edge.address()]).collect();
     let config = FetchConfig::default();
     let fetch = Fetch::start(&edges, access(), None, output.to_owned(), config)?;
     fetch.run(&mut |_| (), &AtomicBool::new(false))
@@ -85,7 +85,7 @@ fn an_edge_whose_every_segment_is_wrong_is_asked_for_few() {
     let faults = Faults { all_wrong: true, ..Faults::default() };
     let (liar, honest) = (Edge::start(packed.clone(), faults, LOOPBACK), good(&packed));
     let config = slow(8);
-    let edges = [liar.address(), honest.address()];
+    let edges = [vec![liar.address()], vec![honest.address()]];
     let fetch = Fetch::start(&edges, access(), None, place.output.clone(), config).unwrap();
     let report = fetch.run(&mut |_| (), &AtomicBool::new(false)).unwrap();
     assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
@@ -125,7 +125,8 @@ fn an_edge_that_crashes_and_comes_back_costs_only_time() {
     let edge = good(&packed);
     let target = edge.address();
     let config = slow(4);
-    let fetch = Fetch::start(&[target], access(), None, place.output.clone(), config).unwrap();
+    let fetch =
+        Fetch::start(&[vec![target]], access(), None, place.output.clone(), config).unwrap();
     let mut running = Some(edge);
     let mut restarts = 0;
     let mut progress = |at: &Progress| {
@@ -148,7 +149,7 @@ fn a_stopped_fetch_goes_on_from_what_it_had() {
     let (edge, place) = (good(&packed), place());
     let config = slow(2);
     let stop = AtomicBool::new(false);
-    let begun = Fetch::start(&[edge.address()], access(), None, place.output.clone(), config);
+    let begun = Fetch::start(&[vec![edge.address()]], access(), None, place.output.clone(), config);
     let stopped = begun.unwrap().run(
         &mut |at| {
             if at.bytes > 0 {
@@ -188,10 +189,42 @@ fn silence_ends_the_fetch_when_patience_does() {
     nobody.public_key[0] ^= 1;
     let place = place();
     let config = FetchConfig { patience: Duration::from_millis(300), ..FetchConfig::default() };
-    let fetch = Fetch::start(&[nobody], access(), None, place.output.clone(), config).unwrap();
+    let fetch =
+        Fetch::start(&[vec![nobody]], access(), None, place.output.clone(), config).unwrap();
     let silent = fetch.run(&mut |_| (), &AtomicBool::new(false)).unwrap_err();
     assert!(matches!(silent, FetchError::NoProgress { .. }), "{silent}");
     assert!(silent.to_string().contains("does not answer"), "{silent}");
+}
+
+/// As of a name with `::1` first, and an edge that listens on 127.0.0.1.
+#[test]
+fn all_addresses_of_a_name_are_tried_and_one_session_is_enough() {
+    let packed = testing::title(40 * SEGMENT as u64, true);
+    let place = place();
+    let edge = good(&packed);
+    let at = |address: &str| EdgeAddress { address: address.parse().unwrap(), ..edge.address() };
+    // Nobody answers at the first, and what answers at the third is the edge again.
+    let addresses = vec![at("[::1]:9"), edge.address(), edge.address()];
+    let config = slow(4);
+    let fetch = Fetch::start(&[addresses], access(), None, place.output.clone(), config).unwrap();
+    let mut open = 0;
+    let report = fetch.run(&mut |at| open = open.max(at.edges_open), &AtomicBool::new(false));
+    let report = report.unwrap();
+    assert_eq!((open, report.edges.len()), (1, 1), "{report:?}");
+    assert_eq!(report.edges[0].address, edge.address().address);
+    assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+#[test]
+fn what_the_kernel_says_of_a_silent_edge_is_told() {
+    let packed = testing::title(SEGMENT as u64, true);
+    let gone = good(&packed).address();
+    let place = place();
+    let config = FetchConfig { patience: Duration::from_millis(300), ..FetchConfig::default() };
+    let edges = [vec![gone]];
+    let fetch = Fetch::start(&edges, access(), None, place.output.clone(), config).unwrap();
+    let silent = fetch.run(&mut |_| (), &AtomicBool::new(false)).unwrap_err().to_string();
+    assert!(silent.contains("refused") && silent.contains("is the port right?"), "{silent}");
 }
 
 #[test]
@@ -200,7 +233,7 @@ fn two_edges_share_the_work_and_one_that_dies_is_replaced() {
     let place = place();
     let (one, two) = (good(&packed), good(&packed));
     let mut dying = Some(one);
-    let edges = [dying.as_ref().unwrap().address(), two.address()];
+    let edges = [vec![dying.as_ref().unwrap().address()], vec![two.address()]];
     let config = slow(8);
     let fetch = Fetch::start(&edges, access(), None, place.output.clone(), config).unwrap();
     let mut progress = |at: &Progress| {

@@ -185,7 +185,7 @@ impl Demo<'_> {
         self.check()?;
         let output = self.folder.join("fetched");
         let config = FetchConfig { connection: self.connection(), ..FetchConfig::default() };
-        let fetch = Fetch::start(&[edge], access.clone(), None, output.clone(), config)?;
+        let fetch = Fetch::start(&[vec![edge]], access.clone(), None, output.clone(), config)?;
         let mut meter = Meter::new("   fetched", self.args.json);
         let report = fetch.run(&mut |at| meter.show(at.come, at.total, ""), self.interrupt.flag());
         meter.clear();
@@ -217,7 +217,7 @@ impl Demo<'_> {
         let (sessions, seconds) = (self.args.sessions, self.args.seconds);
         self.say(&format!("6  {sessions} sessions fetch for {seconds} s, every segment verified"));
         let stop = self.interrupt.flag();
-        let manifest = fetch::manifest(target, &access, None, self.connection(), stop)?;
+        let (manifest, _) = fetch::manifest(&[target], &access, None, self.connection(), stop)?;
         let measurement = Measurement {
             edge: target,
             access,

@@ -19,7 +19,7 @@ use segcast_load::plan::{Plan, Target, Title};
 use segcast_load::run::{self, Subject};
 use segcast_proto::segment::manifest::Manifest;
 
-use crate::commands::get::edges;
+use crate::commands::edges::edges;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::{logging, words};
@@ -39,10 +39,10 @@ fn load(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let seed = args.manner.seed.map_or_else(draw_seed, Ok)?;
     let workload = args.workload(seed);
     workload.check()?;
-    let edge = edges(args.edge.as_slice(), args.edge_key.as_slice())?[0];
+    let addresses = edges(args.edge.as_slice(), args.edge_key.as_slice())?.concat();
     let rights = Rights::new(&args.rights, &workload)?;
     let config = args.run_config();
-    let Some(manifests) = manifests(edge, &rights, args, &interrupt)? else {
+    let Some((manifests, edge)) = manifests(addresses, &rights, args, &interrupt)? else {
         return Err(Interrupted(interrupt.exit_code()).into());
     };
     let handles = rights.titles.iter().zip(&manifests);
@@ -72,26 +72,30 @@ fn line(plan: &Plan) -> String {
     )
 }
 
-/// The manifests of all titles, checked with the center's key; none when a signal came first.
+/// The manifests of all titles, checked with the center's key, and which of the edge's addresses answered; none when a
+/// signal came first.
 fn manifests(
-    edge: EdgeAddress,
+    mut edge: Vec<EdgeAddress>,
     rights: &Rights,
     args: &LoadArgs,
     interrupt: &Interrupt,
-) -> anyhow::Result<Option<Vec<Manifest>>> {
+) -> anyhow::Result<Option<(Vec<Manifest>, EdgeAddress)>> {
     let config = args.run_config();
     let connection =
         ConnectionConfig { io: config.io, gro: config.gro, ..ConnectionConfig::default() };
     let mut manifests = Vec::new();
     for (_, set) in &rights.titles {
         let flag = interrupt.flag();
-        match fetch::manifest(edge, &rights.access[0], Some(*set), connection.clone(), flag) {
-            Ok(manifest) => manifests.push(manifest),
+        match fetch::manifest(&edge, &rights.access[0], Some(*set), connection.clone(), flag) {
+            Ok((manifest, answered)) => {
+                manifests.push(manifest);
+                edge = vec![answered];
+            }
             Err(fetch::FetchError::Stopped { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Some(manifests))
+    Ok(Some((manifests, edge[0])))
 }
 
 fn draw_seed() -> anyhow::Result<u64> {
