@@ -78,6 +78,20 @@ fn other_versions_and_directions_are_dropped() {
     assert_eq!(rig.server.sessions(), 1);
 }
 
+#[test]
+fn a_pulse_that_is_smaller_than_its_answer_gets_none() {
+    let mut rig = Rig::new(27, |_| {});
+    let mut client = rig.open(1);
+    for bytes in 0..16 {
+        let pulse = client.seal(rig.now, PacketType::Pulse, EMPTY_FRAME, &[0; 16][..bytes]);
+        assert!(matches!(rig.hand(address(1), &pulse), Disposition::Done), "{bytes} bytes");
+        assert!(rig.drain().is_empty(), "an answer to {bytes} bytes");
+    }
+    let pulse = client.pulse(rig.now);
+    rig.hand(address(1), &pulse);
+    assert_eq!(rig.hear(&mut client)[0].packet_type, PacketType::PulseReply);
+}
+
 /// What a request is refused with.
 fn refusal(rig: &mut Rig, client: &mut RawClient, id: u32, handle: u32, object: u32) -> Code {
     let request = client.request(rig.now, id, handle, ObjectNumber(object));

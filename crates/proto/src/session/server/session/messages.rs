@@ -23,6 +23,7 @@ use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
+use crate::wire::pulse::Pulse;
 use crate::wire::report::Report;
 use crate::wire::request::{FLAG_REPAIR, Request};
 use crate::wire::{FrameHeader, PacketType};
@@ -95,7 +96,7 @@ impl Session {
         match packet_type {
             PacketType::Request => return self.on_request(opened, source, context),
             PacketType::Report => return self.on_report(opened, context),
-            PacketType::Pulse => self.on_pulse(now, &opened.frame),
+            PacketType::Pulse => self.on_pulse(now, &opened.frame, opened.payload),
             PacketType::PathResponse => self.on_path_response(path, opened.payload, context),
             PacketType::Cancel => self.on_cancel(now, opened.frame.request()),
             PacketType::Close => return Err(on_close(opened.payload)),
@@ -261,8 +262,11 @@ impl Session {
         Ok(())
     }
 
-    /// PULSE: queues its answer.
-    fn on_pulse(&mut self, now: Instant, frame: &FrameHeader) {
+    /// PULSE: queues its answer, unless that would be larger.
+    fn on_pulse(&mut self, now: Instant, frame: &FrameHeader, payload: &[u8]) {
+        if Pulse::decode(payload).is_err() {
+            return;
+        }
         let asked = PulseAsked {
             handle: frame.set_handle,
             object: frame.object,
