@@ -176,6 +176,7 @@ pub(super) fn endpoint(
         sessions_per_client: config.sessions_per_client,
         idle_timeout: config.idle_timeout,
         datagram_max: usize::try_from(config.datagram_max.0).unwrap_or(usize::MAX),
+        receive_max: limits::RECEIVE_BUFFER_BYTES as u16,
         egress_max: match config.egress_max {
             RateCap::Unlimited => None,
             RateCap::BitsPerSecond(bits) => {

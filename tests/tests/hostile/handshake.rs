@@ -8,8 +8,8 @@ use segcast_kit::endpoint::rig::{MS, Rig, address};
 use segcast_kit::endpoint::{UNIX, check_hello};
 use segcast_kit::session::raw::RawClient;
 use segcast_proto::crypto::sign::SigningKey;
-use segcast_proto::handshake::Defer;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::handshake::{Defer, WelcomePayload};
+use segcast_proto::ids::{ObjectNumber, ReceiverIndex};
 use segcast_proto::limits::{TOKEN_MAX, TRAIN_MAX};
 use segcast_proto::session::client::{ClientEvent, ClientSession};
 use segcast_proto::session::server::{Disposition, DropReason};
@@ -227,6 +227,31 @@ fn a_client_learns_what_is_wrong_with_its_token() {
     let config = rig.config_with(secret, vec![0; TOKEN_MAX + 1]);
     let session = segcast_proto::session::client::ClientSession::new(config, [1; 32], rig.now);
     assert!(session.is_err());
+}
+
+#[test]
+fn a_refusal_says_nothing_but_its_code_and_when_to_come_again() {
+    let (shard, shards) = (1, 2);
+    let mut rig = Rig::new(14, |config| (config.shard, config.shards) = (shard, shards));
+    let refused = (0..).find_map(|number| {
+        let (_, secret) = rig.claims(number);
+        let config = rig.config_with(secret, Vec::new());
+        // Every other client lives on the other shard.
+        rig.shake(config, address(number)).welcome.map(|welcome| (welcome, number))
+    });
+    let (welcome, number) = refused.expect("one of this shard");
+    assert_eq!(welcome, WelcomePayload::refusal(Code::TokenInvalid, 0));
+    let (_, secret) = rig.claims(number);
+    let config = rig.config_with(secret, Vec::new());
+    assert_eq!(rig.shake(config, address(number)).server, ReceiverIndex(0), "not even the shard");
+}
+
+#[test]
+fn a_welcome_says_how_large_a_datagram_the_server_receives() {
+    let mut rig = Rig::new(15, |config| config.receive_max = 1500);
+    let config = rig.config(1);
+    let welcome = rig.shake(config, address(1)).welcome.expect("a WELCOME");
+    assert_eq!((welcome.code, welcome.datagram_max), (Code::Ok, 1500));
 }
 
 #[test]

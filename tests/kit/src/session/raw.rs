@@ -1,7 +1,7 @@
 //! A client that keeps to no rule but the format: seals and opens whatever a test wants.
 
 use segcast_proto::crypto::{Opener, Sealer};
-use segcast_proto::handshake::{ClientHandshake, Defer, HelloParams, Welcomed};
+use segcast_proto::handshake::{ClientHandshake, Defer, HelloParams, WelcomePayload, Welcomed};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::time::Instant;
@@ -24,8 +24,11 @@ pub struct RawClient {
     pub sealer: Option<Sealer>,
     /// Its receiving direction, once there is a session.
     pub opener: Option<Opener>,
-    server: ReceiverIndex,
-    /// The code of the WELCOME that came.
+    /// The server's index for the session, once WELCOME said it.
+    pub server: ReceiverIndex,
+    /// The WELCOME that came.
+    pub welcome: Option<WelcomePayload>,
+    /// Its code.
     pub code: Option<Code>,
 }
 
@@ -66,7 +69,7 @@ impl RawClient {
         )
         .expect("a HELLO");
         let server = ReceiverIndex(0);
-        Self { handshake, config, sealer: None, opener: None, server, code: None }
+        Self { handshake, config, sealer: None, opener: None, server, welcome: None, code: None }
     }
 
     /// The HELLO, with the last cookie.
@@ -106,6 +109,8 @@ impl RawClient {
         }
         let Ok(welcomed) = self.handshake.on_welcome(datagram) else { return None };
         self.code = Some(welcomed.payload.code);
+        self.welcome = Some(welcomed.payload);
+        self.server = welcomed.server_index;
         if welcomed.payload.code == Code::Ok {
             self.open(now, welcomed);
         }
@@ -116,7 +121,6 @@ impl RawClient {
         let sealer = Sealer::new(self.config.suite, welcomed.to_server, now);
         self.sealer = Some(sealer.with_epoch_packets(self.config.epoch_packets));
         self.opener = Some(Opener::new(self.config.suite, welcomed.from_server, WINDOW));
-        self.server = welcomed.server_index;
     }
 
     /// Seals a packet.

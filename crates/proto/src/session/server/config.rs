@@ -26,6 +26,8 @@ pub struct EndpointConfig {
     pub idle_timeout: Duration,
     /// The largest datagram that is sent, bytes of UDP payload.
     pub datagram_max: usize,
+    /// The largest datagram that its caller receives, bytes of UDP payload: WELCOME says so.
+    pub receive_max: u16,
     /// What this shard may send. `None`: no cap.
     pub egress_max: Option<Rate>,
     /// How long requests may wait for this shard; those that would wait longer are refused with OVERLOADED.
@@ -57,6 +59,7 @@ impl EndpointConfig {
             sessions_per_client: 16,
             idle_timeout: Duration::from_secs(180),
             datagram_max: limits::DATAGRAM_MAX,
+            receive_max: limits::DATAGRAM_BASE as u16,
             egress_max: None,
             egress_queue: Duration::from_millis(500),
             requests_max: 1_000_000,

@@ -177,7 +177,7 @@ impl Endpoint {
         let index = ReceiverIndex::new(slot, self.config.shard);
         let (hello_hash, client_public) = (hello.hello_hash, hello.client_public);
         let (client_index, suite, params) = (hello.sender_index, hello.suite, hello.params);
-        let payload = self.welcome_payload(Code::Ok, Duration::ZERO);
+        let payload = self.accepted();
         let mut packet = [0; ANSWER_MAX];
         let Ok((len, from_client, to_client)) = hello.welcome(index, &payload, &mut packet) else {
             self.table.unreserve(slot);
@@ -233,10 +233,10 @@ impl Endpoint {
     /// A refusal in message 2: authenticated, and the server keeps nothing.
     fn refuse(&mut self, path: Path, hello: ReceivedHello, code: Code) -> Disposition {
         let retry = matches!(code, Code::Busy | Code::Draining | Code::TooManySessions);
-        let payload = self.welcome_payload(code, if retry { RETRY_AFTER } else { Duration::ZERO });
+        let retry_after_ms = if retry { RETRY_AFTER.as_millis() as u32 } else { 0 };
+        let payload = WelcomePayload::refusal(code, retry_after_ms);
         let mut packet = [0; ANSWER_MAX];
-        let index = ReceiverIndex::new(0, self.config.shard);
-        match hello.welcome(index, &payload, &mut packet) {
+        match hello.welcome(ReceiverIndex(0), &payload, &mut packet) {
             Ok((len, ..)) => {
                 self.counters.refusals.add(code);
                 self.answer(Answer::new(path, &packet[..len]))
@@ -245,13 +245,14 @@ impl Endpoint {
         }
     }
 
-    fn welcome_payload(&self, code: Code, retry_after: Duration) -> WelcomePayload {
+    /// What WELCOME says to those who get in.
+    fn accepted(&self) -> WelcomePayload {
         WelcomePayload {
-            code,
-            datagram_max: DATAGRAM_MAX as u16,
+            code: Code::Ok,
+            datagram_max: self.config.receive_max,
             requests_max: REQUESTS_MAX as u16,
             idle_timeout_s: self.config.idle_timeout.as_secs().min(u64::from(u16::MAX)) as u16,
-            retry_after_ms: u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX),
+            retry_after_ms: 0,
         }
     }
 
