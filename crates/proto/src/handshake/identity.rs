@@ -1,10 +1,11 @@
 //! X25519 keys of clients and edges, and what is derived from an edge's public key.
 
 use core::fmt;
+use std::sync::Arc;
 
-use aws_lc_rs::agreement::{PrivateKey, X25519};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::x25519::KeyPair;
 use crate::crypto::hash::{HmacKey, sha256};
 
 /// A static private key (X25519, RFC 7748). Overwritten when dropped, never printed.
@@ -21,12 +22,7 @@ impl StaticSecret {
     /// The public key.
     #[must_use]
     pub fn public(&self) -> [u8; 32] {
-        let key = PrivateKey::from_private_key(&X25519, &self.0)
-            .and_then(|key| key.compute_public_key().map_err(Into::into))
-            .expect("every 32 bytes are an X25519 private key");
-        let mut public = [0; 32];
-        public.copy_from_slice(key.as_ref());
-        public
+        *KeyPair::new(&self.0).public()
     }
 
     /// The bytes, for a key file.
@@ -60,7 +56,8 @@ pub(super) fn mac1_key(edge_public: &[u8; 32]) -> [u8; 32] {
 pub struct EdgeIdentity {
     pub(super) secret: StaticSecret,
     pub(super) mac1_key: HmacKey,
-    public: [u8; 32],
+    /// Made once: each handshake would pay for the public key again.
+    pub(super) pair: Arc<KeyPair>,
     id: [u8; 16],
 }
 
@@ -68,14 +65,15 @@ impl EdgeIdentity {
     /// Computes the public key, the edge's id and the key of mac1.
     #[must_use]
     pub fn new(secret: StaticSecret) -> Self {
-        let public = secret.public();
-        Self { mac1_key: HmacKey::new(&mac1_key(&public)), id: edge_id(&public), public, secret }
+        let pair = Arc::new(KeyPair::new(secret.expose()));
+        let public = pair.public();
+        Self { mac1_key: HmacKey::new(&mac1_key(public)), id: edge_id(public), pair, secret }
     }
 
     /// The public key, which clients must know.
     #[must_use]
-    pub const fn public(&self) -> &[u8; 32] {
-        &self.public
+    pub fn public(&self) -> &[u8; 32] {
+        self.pair.public()
     }
 
     /// The id in the prologue.

@@ -1,5 +1,7 @@
 //! Noise states of both sides, with randomness from a seed and Diffie–Hellman by aws-lc.
 
+use std::sync::Arc;
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
@@ -8,7 +10,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error, HandshakeState};
 
 use super::identity::{EdgeIdentity, StaticSecret, edge_id};
-use super::x25519::{KEY, KeyPair};
+use super::x25519::{KEY, KeyPair, Place};
 use crate::crypto::{Secret, Suite};
 
 /// The protocol's name in Noise.
@@ -28,7 +30,7 @@ pub(super) fn initiator(
     sender_index: u32,
     seed: [u8; 32],
 ) -> Result<HandshakeState, Error> {
-    builder(seed)?
+    builder(seed, None)?
         .prologue(&prologue(suite, &edge_id(edge_public), sender_index))?
         .local_private_key(secret.expose())?
         .remote_public_key(edge_public)?
@@ -42,7 +44,7 @@ pub(super) fn responder(
     sender_index: u32,
     seed: [u8; 32],
 ) -> Result<HandshakeState, Error> {
-    builder(seed)?
+    builder(seed, Some(Arc::clone(&identity.pair)))?
         .prologue(&prologue(suite, identity.id(), sender_index))?
         .local_private_key(identity.secret.expose())?
         .build_responder()
@@ -54,8 +56,8 @@ pub(super) fn split(state: &mut HandshakeState) -> (Secret, Secret) {
     (Secret::new(to_server), Secret::new(to_client))
 }
 
-fn builder<'a>(seed: [u8; 32]) -> Result<Builder<'a>, Error> {
-    Ok(Builder::with_resolver(PATTERN.parse()?, Box::new(Seeded(seed))))
+fn builder<'a>(seed: [u8; 32], known: Option<Arc<KeyPair>>) -> Result<Builder<'a>, Error> {
+    Ok(Builder::with_resolver(PATTERN.parse()?, Box::new(Resolver { seed, known })))
 }
 
 /// What both sides must agree on without saying it: binds the fields of HELLO outside of Noise.
@@ -64,15 +66,20 @@ fn prologue(suite: Suite, edge_id: &[u8; 16], sender_index: u32) -> Vec<u8> {
 }
 
 /// snow's own hash and cipher, a generator from a seed instead of the system's, and aws-lc's X25519.
-struct Seeded([u8; 32]);
+struct Resolver {
+    seed: [u8; 32],
+    /// A key pair that need not be computed for this handshake.
+    known: Option<Arc<KeyPair>>,
+}
 
-impl CryptoResolver for Seeded {
+impl CryptoResolver for Resolver {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(Generator(ChaCha20Rng::from_seed(self.0))))
+        Some(Box::new(Generator(ChaCha20Rng::from_seed(self.seed))))
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519).then(|| Box::new(KeyPair::default()) as _)
+        let place = || Box::new(Place::new(self.known.clone())) as _;
+        matches!(choice, DHChoice::Curve25519).then(place)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
