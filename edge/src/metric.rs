@@ -63,7 +63,8 @@ metrics! {
     Handshakes: Counter "handshakes" "Noise handshakes computed";
     Cookies: Counter "cookies" "Addresses that had to be proven by cookie";
     Accepted: Counter "handshakes_accepted" "Handshakes answered with a session";
-    Repeated: Counter "handshakes_repeated" "Handshakes answered once more, because their HELLO came again before its session began";
+    Repeated: Counter "handshakes_repeated" "Handshakes answered once more, because their HELLO came again: before its session began, or refused as before";
+    Replaced: Counter "handshakes_replaced" "Unfinished handshakes that made place for a newer one of their client";
     SessionsOpened: Counter "sessions_opened" "Sessions opened";
     Sessions: Gauge "sessions" "Open sessions";
     Pending: Gauge "pending_handshakes" "Unfinished handshakes";

@@ -109,7 +109,8 @@ impl Level {
         self.at + Duration::from_nanos(missing.div_ceil(limit.per_second))
     }
 
-    fn spend(&mut self, tokens: u64) {
+    /// Takes `tokens`, or what there is.
+    pub(crate) fn spend(&mut self, tokens: u64) {
         self.saved = self.saved.saturating_sub(tokens.saturating_mul(PARTS));
     }
 

@@ -31,6 +31,7 @@ fn from_endpoint(counters: &Counters, values: &mut Values) {
         (Metric::Cookies, counters.cookies),
         (Metric::Accepted, counters.welcomes),
         (Metric::Repeated, counters.repeats),
+        (Metric::Replaced, counters.pending_replaced),
         (Metric::SessionsOpened, counters.sessions_opened),
         (Metric::Requests, counters.requests),
         (Metric::Reports, counters.reports),

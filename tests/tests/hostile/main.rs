@@ -3,5 +3,7 @@
 mod client;
 mod drain;
 mod handshake;
+mod newcomers;
+mod pending;
 mod sessions;
 mod shares;

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::hello::HelloView;
+use super::hello::{HelloId, HelloView};
 use crate::crypto::hash::{HmacKey, constant_time_eq, hmac256};
 use crate::ids::ReceiverIndex;
 use crate::limits::CLEAR_HEADER;
@@ -39,15 +39,17 @@ impl CookieJar {
         now.as_nanos() / COOKIE_PERIOD.as_nanos() as u64
     }
 
-    /// The cookie for a HELLO from `address` in `period`.
-    #[must_use]
-    pub fn make(&mut self, period: u64, address: SocketAddr, hello_hash: &[u8; 32]) -> [u8; 16] {
+    /// The cookie for a HELLO from `address` in `period`: a hash of 34 bytes, so that a wrong one costs less than it does
+    /// to receive it. Its lowest bit is the period's: which of two secrets made it need not be tried.
+    fn make(&mut self, period: u64, address: SocketAddr, mac1: &[u8; 16]) -> [u8; 16] {
         let ip = match address.ip() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         };
-        let parts = [&ip.octets()[..], &address.port().to_be_bytes(), hello_hash];
-        self.key(period).tag16(&parts)
+        let parts = [&ip.octets()[..], &address.port().to_be_bytes(), mac1];
+        let mut cookie = self.key(period).tag16(&parts);
+        cookie[15] = cookie[15] & !1 | (period & 1) as u8;
+        cookie
     }
 
     /// The key of `period`; derived when a period begins.
@@ -63,31 +65,30 @@ impl CookieJar {
         &place.insert(kept.unwrap_or_else(|| derive(&self.shared))).1
     }
 
-    /// Whether a HELLO carries the cookie of `address`, made in this period or the last one.
+    /// Whether a HELLO carries the cookie of `address`, made in this period or the last one, for a HELLO with its mac1.
+    /// That the mac1 is right was checked when the cookie was made, for whatever HELLO it came with.
     #[must_use]
     pub fn verify(&mut self, period: u64, address: SocketAddr, hello: &HelloView<'_>) -> bool {
+        let cookie = &hello.cookie;
+        let is_of_now = u64::from(cookie[15] & 1) == period & 1;
+        let made_in = if is_of_now { Some(period) } else { period.checked_sub(1) };
         // Zeros are none; a cookie that came out as zeros would be asked for again.
-        hello.cookie != [0; 16]
-            && [Some(period), period.checked_sub(1)].into_iter().flatten().any(|period| {
-                constant_time_eq(&self.make(period, address, &hello.hello_hash), &hello.cookie)
+        *cookie != [0; 16]
+            && made_in.is_some_and(|period| {
+                constant_time_eq(&self.make(period, address, &hello.id.mac1), cookie)
             })
     }
 
     /// The COOKIE packet that answers a HELLO.
     #[must_use]
-    pub fn reply(
-        &mut self,
-        period: u64,
-        address: SocketAddr,
-        hello: &HelloView<'_>,
-    ) -> [u8; COOKIE_LEN] {
+    pub fn reply(&mut self, period: u64, address: SocketAddr, hello: &HelloId) -> [u8; COOKIE_LEN] {
         let header = super::clear_header(PacketType::Cookie, hello.suite, hello.sender_index);
         let mut out = [0; COOKIE_LEN];
         let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
         let (mac1, cookie) = rest.split_at_mut(16);
         clear.copy_from_slice(&header.encode());
         mac1.copy_from_slice(&hello.mac1);
-        cookie.copy_from_slice(&self.make(period, address, &hello.hello_hash));
+        cookie.copy_from_slice(&self.make(period, address, &hello.mac1));
         out
     }
 }

@@ -1,6 +1,6 @@
 //! DEFER: a server that can do no more handshakes says when to come again, before any Diffie–Hellman (section 5).
 
-use super::hello::HelloView;
+use super::hello::HelloId;
 use crate::ids::ReceiverIndex;
 use crate::limits::CLEAR_HEADER;
 use crate::time::Duration;
@@ -22,7 +22,7 @@ pub struct Defer {
 impl Defer {
     /// The DEFER packet that answers a HELLO.
     #[must_use]
-    pub fn reply(&self, hello: &HelloView<'_>) -> [u8; DEFER_LEN] {
+    pub fn reply(&self, hello: &HelloId) -> [u8; DEFER_LEN] {
         let header = super::clear_header(PacketType::Defer, hello.suite, hello.sender_index);
         let mut out = [0; DEFER_LEN];
         let (clear, rest) = out.split_at_mut(CLEAR_HEADER);

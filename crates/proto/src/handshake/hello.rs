@@ -2,7 +2,7 @@
 
 use super::identity::{EdgeIdentity, mac1_key};
 use super::noise;
-use crate::crypto::hash::{HmacKey, constant_time_eq, sha256};
+use crate::crypto::hash::{HmacKey, constant_time_eq};
 use crate::crypto::{Suite, UnknownSuite};
 use crate::limits::{CLEAR_HEADER, DATAGRAM_BASE, TOKEN_MAX};
 use crate::wire::{ClearHeader, DecodeError, PacketType};
@@ -13,7 +13,7 @@ pub const HELLO_LEN: usize = DATAGRAM_BASE;
 pub(super) const NOISE: usize = CLEAR_HEADER + 8;
 /// Where mac1 begins, and what it covers ends.
 pub(super) const MAC1: usize = HELLO_LEN - 32;
-/// Where the cookie begins, and what the HELLO's hash covers ends.
+/// Where the cookie begins.
 pub(super) const COOKIE: usize = HELLO_LEN - 16;
 /// Parameters in the payload of message 1.
 pub(super) const PARAMS: usize = 8;
@@ -75,17 +75,23 @@ impl HelloParams {
     }
 }
 
-/// A HELLO of the right form. Nothing in it is authentic yet.
-#[derive(Clone, Copy, Debug)]
-pub struct HelloView<'a> {
+/// What every answer to a HELLO needs of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelloId {
     /// The receiver index that the server shall use towards the client.
     pub sender_index: u32,
     /// The suite that the client wants.
     pub suite: Suite,
-    /// SHA-256 of all but the cookie: names this HELLO, whatever cookie it carries.
-    pub hello_hash: [u8; 32],
-    /// Its mac1.
+    /// Its mac1. Once that is checked it names the HELLO, whatever cookie it carries: another one with the same mac1
+    /// would be a second preimage of a MAC of 128 bits.
     pub mac1: [u8; 16],
+}
+
+/// A HELLO of the right form. Nothing in it is authentic yet.
+#[derive(Clone, Copy, Debug)]
+pub struct HelloView<'a> {
+    /// Its name.
+    pub id: HelloId,
     /// What mac1 covers.
     covered: &'a [u8],
     /// Its cookie; zeros: none.
@@ -94,14 +100,8 @@ pub struct HelloView<'a> {
     pub(super) message: &'a [u8],
 }
 
-/// Whether a datagram carries something where a HELLO has its cookie. It costs no hash.
-#[must_use]
-pub fn carries_cookie(datagram: &[u8]) -> bool {
-    datagram.len() == HELLO_LEN && datagram[COOKIE..] != [0; 16]
-}
-
 impl<'a> HelloView<'a> {
-    /// Checks all but mac1, by one hash.
+    /// Checks all but mac1. It costs no hash.
     ///
     /// # Errors
     ///
@@ -118,26 +118,23 @@ impl<'a> HelloView<'a> {
         if !(noise::MESSAGE_1 + PARAMS..=noise::MESSAGE_1 + PARAMS + TOKEN_MAX).contains(&len) {
             return Err(HelloError::NoiseLength(len));
         }
+        let sender_index = u32::from_be_bytes(field(hello, CLEAR_HEADER));
         Ok(Self {
-            sender_index: u32::from_be_bytes(field(hello, CLEAR_HEADER)),
-            suite,
-            hello_hash: sha256(&[&hello[..COOKIE]]),
-            mac1: field(hello, MAC1),
+            id: HelloId { sender_index, suite, mac1: field(hello, MAC1) },
             covered: &hello[..MAC1],
             cookie: field(hello, COOKIE),
             message: &hello[NOISE..NOISE + len],
         })
     }
 
-    /// Checks mac1, by another hash. A HELLO whose cookie is right had it checked when the cookie was made: the cookie
-    /// covers all of the HELLO.
+    /// Checks mac1, by a hash of nearly all of the HELLO.
     ///
     /// # Errors
     ///
     /// When mac1 is wrong.
     pub fn check_mac1(&self, identity: &EdgeIdentity) -> Result<(), HelloError> {
         let right = identity.mac1_key.tag16(&[self.covered]);
-        if constant_time_eq(&right, &self.mac1) { Ok(()) } else { Err(HelloError::Mac1) }
+        if constant_time_eq(&right, &self.id.mac1) { Ok(()) } else { Err(HelloError::Mac1) }
     }
 }
 

@@ -25,7 +25,7 @@ mod x25519;
 pub use client::{ClientHandshake, HandshakeError, Welcomed};
 pub use cookie::{COOKIE_LEN, COOKIE_PERIOD, CookieJar};
 pub use defer::{DEFER_LEN, Defer};
-pub use hello::{HELLO_LEN, HelloError, HelloParams, HelloView, carries_cookie};
+pub use hello::{HELLO_LEN, HelloError, HelloId, HelloParams, HelloView};
 pub use identity::{EdgeIdentity, StaticSecret, edge_id};
 pub use server::ReceivedHello;
 pub use welcome::{WELCOME_LEN, WelcomePayload};

@@ -6,11 +6,11 @@ use core::fmt;
 use snow::HandshakeState;
 
 use super::client::HandshakeError;
-use super::hello::{HelloError, HelloParams, HelloView, PARAMS};
+use super::hello::{HelloError, HelloId, HelloParams, HelloView, PARAMS};
 use super::identity::EdgeIdentity;
 use super::noise;
 use super::welcome::{self, WELCOME_LEN, WelcomePayload};
-use crate::crypto::{Secret, Suite};
+use crate::crypto::Secret;
 use crate::ids::ReceiverIndex;
 use crate::limits::{CLEAR_HEADER, TOKEN_MAX};
 use crate::wire::PacketType;
@@ -24,12 +24,8 @@ pub struct ReceivedHello {
     pub params: HelloParams,
     /// The access token, not verified yet, at most 700 bytes.
     pub token: Vec<u8>,
-    /// Names the HELLO, whatever cookie it carries.
-    pub hello_hash: [u8; 32],
-    /// The receiver index for packets to the client.
-    pub sender_index: u32,
-    /// The suite that the client wants.
-    pub suite: Suite,
+    /// Names the HELLO.
+    pub id: HelloId,
     state: HandshakeState,
 }
 
@@ -51,7 +47,7 @@ impl ReceivedHello {
         hello: &HelloView<'_>,
         seed: [u8; 32],
     ) -> Result<Self, HelloError> {
-        let mut state = noise::responder(hello.suite, identity, hello.sender_index, seed)
+        let mut state = noise::responder(hello.id.suite, identity, hello.id.sender_index, seed)
             .map_err(|_| HelloError::Noise)?;
         let mut payload = [0; PARAMS + TOKEN_MAX];
         let len = state.read_message(hello.message, &mut payload).map_err(|_| HelloError::Noise)?;
@@ -64,9 +60,7 @@ impl ReceivedHello {
             client_public,
             params: HelloParams::decode(*params)?,
             token: token.to_vec(),
-            hello_hash: hello.hello_hash,
-            sender_index: hello.sender_index,
-            suite: hello.suite,
+            id: hello.id,
             state,
         })
     }
@@ -87,7 +81,7 @@ impl ReceivedHello {
         let out = out
             .get_mut(..WELCOME_LEN)
             .ok_or(HandshakeError::NoRoom { needed: WELCOME_LEN, got })?;
-        let header = super::clear_header(PacketType::Welcome, self.suite, self.sender_index);
+        let header = super::clear_header(PacketType::Welcome, self.id.suite, self.id.sender_index);
         let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
         let (fields, message) = rest.split_at_mut(welcome::NOISE - CLEAR_HEADER);
         clear.copy_from_slice(&header.encode());
@@ -105,8 +99,7 @@ impl ReceivedHello {
 impl fmt::Debug for ReceivedHello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedHello")
-            .field("sender_index", &self.sender_index)
-            .field("suite", &self.suite)
+            .field("id", &self.id)
             .field("params", &self.params)
             .finish_non_exhaustive()
     }

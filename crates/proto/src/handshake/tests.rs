@@ -83,7 +83,7 @@ fn both_sides_end_with_the_same_secrets() {
         assert_eq!(received.client_public, client_secret().public());
         assert_eq!(received.params, PARAMS);
         assert_eq!(received.token, b"token");
-        assert_eq!((received.sender_index, received.suite), (SENDER_INDEX, suite));
+        assert_eq!((received.id.sender_index, received.id.suite), (SENDER_INDEX, suite));
 
         let mut out = [0xEE; 1200];
         let (len, from_client, to_client) =
@@ -198,7 +198,7 @@ fn a_cookie_proves_the_address() {
     let view = check_hello(&edge, &first).unwrap();
     assert!(!jar.verify(7, address, &view));
 
-    let reply = jar.reply(7, address, &view);
+    let reply = jar.reply(7, address, &view.id);
     assert!(client.on_cookie(&reply));
     let second = *client.hello();
     assert_eq!(first[..1184], second[..1184]);
@@ -215,7 +215,7 @@ fn a_cookie_proves_the_address() {
     assert!(CookieJar::new([5; 32]).verify(7, address, &view), "shards agree");
 
     // The HELLO with its cookie is the same HELLO.
-    assert_eq!(view.hello_hash, check_hello(&edge, &first).unwrap().hello_hash);
+    assert_eq!(view.id, check_hello(&edge, &first).unwrap().id);
     assert!(client.on_welcome(&welcome(&second)).is_ok());
 }
 
@@ -227,8 +227,12 @@ fn cookies_for_other_hellos_are_dropped() {
     let mut ours = client(Suite::Aes128Gcm, b"token", 3);
     let theirs = client(Suite::Aes128Gcm, b"token", 4);
     let before = *ours.hello();
-    assert!(!ours.on_cookie(&jar.reply(1, address, &check_hello(&edge, theirs.hello()).unwrap())));
-    let reply = jar.reply(1, address, &check_hello(&edge, &before).unwrap());
+    assert!(!ours.on_cookie(&jar.reply(
+        1,
+        address,
+        &check_hello(&edge, theirs.hello()).unwrap().id
+    )));
+    let reply = jar.reply(1, address, &check_hello(&edge, &before).unwrap().id);
     for wrong in [0, 1, 2, 7, 16, 31] {
         let mut altered = reply;
         altered[wrong] ^= 0x80;

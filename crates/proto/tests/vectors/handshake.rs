@@ -62,12 +62,12 @@ fn vector(name: &str, suite: Suite, token: &[u8], defer: Defer, payload: Welcome
 
     let view = HelloView::read(client.hello()).unwrap();
     view.check_mac1(&identity).unwrap();
-    let cookie = CookieJar::new([0x5E; 32]).reply(9, "192.0.2.7:4433".parse().unwrap(), &view);
+    let cookie = CookieJar::new([0x5E; 32]).reply(9, "192.0.2.7:4433".parse().unwrap(), &view.id);
     assert!(client.on_cookie(&cookie));
     vector.put("cookie", &cookie).put("hello_with_cookie", client.hello());
 
     let view = HelloView::read(client.hello()).unwrap();
-    let packet = defer.reply(&view);
+    let packet = defer.reply(&view.id);
     assert_eq!(client.on_defer(&packet), Some(defer));
     vector
         .put("defer_code", &u16::from(defer.code).to_be_bytes())

@@ -40,6 +40,9 @@ pub struct Rig {
     /// What everything random is drawn from.
     pub rng: ChaCha20Rng,
     cast: Cast,
+    settings: EndpointConfig,
+    /// The secret of all shards.
+    shared: [u8; 32],
     /// What was sent to others while one client shook hands.
     held: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -56,11 +59,18 @@ impl Rig {
         println!("seed {seed}");
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let cast = Cast::draw(&mut rng);
-        let mut config = cast.settings();
-        change(&mut config);
-        let server = cast.endpoint(config, draw(&mut rng), draw(&mut rng), START);
+        let mut settings = cast.settings();
+        change(&mut settings);
+        let shared = draw(&mut rng);
+        let server = cast.endpoint(settings.clone(), shared, draw(&mut rng), START);
         let source = MemorySource::new(1, SEGMENTS, SEGMENT_BYTES, 3000);
-        Self { server, source, now: START, rng, cast, held: Vec::new() }
+        Self { server, source, now: START, rng, cast, settings, shared, held: Vec::new() }
+    }
+
+    /// Another shard of the same edge, all else as the server has it.
+    pub fn shard(&mut self, shard: u8) -> Endpoint {
+        let settings = EndpointConfig { shard, ..self.settings.clone() };
+        self.cast.endpoint(settings, self.shared, draw(&mut self.rng), self.now)
     }
 
     /// So many random bytes.

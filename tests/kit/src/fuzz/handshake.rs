@@ -64,7 +64,7 @@ pub fn run(data: &[u8]) {
     cookie(&mut client, &mut script);
     let hello = *client.hello();
     let view = check_hello(&EDGE.identity, &hello).expect("a genuine HELLO");
-    assert_eq!((view.sender_index, view.suite), (sender_index, suite));
+    assert_eq!((view.id.sender_index, view.id.suite), (sender_index, suite));
     match ReceivedHello::read(&EDGE.identity, &view, [9; 32]) {
         Ok(received) => {
             assert!(usize::from(params.datagram_max) >= DATAGRAM_BASE);
@@ -124,7 +124,7 @@ fn altered_hello(client: &ClientHandshake, script: &mut Script<'_>) {
     let Ok(view) = view else { return };
     let Ok(read) = ReceivedHello::read(&EDGE.identity, &view, [9; 32]) else { return };
     assert_eq!(read.client_public, EDGE.client.public());
-    assert_eq!(read.suite, view.suite);
+    assert_eq!(read.id, view.id);
 }
 
 /// Any number of COOKIEs, genuine and not.
@@ -135,7 +135,7 @@ fn cookie(client: &mut ClientHandshake, script: &mut Script<'_>) {
         let hello = *client.hello();
         let view = check_hello(&EDGE.identity, &hello).expect("a genuine HELLO");
         let period = CookieJar::period(Instant::from_nanos(script.wide()));
-        let genuine = jar.reply(period, address, &view);
+        let genuine = jar.reply(period, address, &view.id);
         let mut reply = genuine;
         script.patch(&mut reply);
         let taken = client.on_cookie(&reply);
@@ -221,7 +221,7 @@ pub fn seeds() -> Vec<Seed> {
     let client = begin([7; 32]);
     let view = check_hello(&EDGE.identity, client.hello()).expect("a genuine HELLO");
     let address = SocketAddr::from(([192, 0, 2, 1], 9));
-    let cookie = CookieJar::new([8; 32]).reply(0, address, &view);
+    let cookie = CookieJar::new([8; 32]).reply(0, address, &view.id);
     let raw = |refit: u8, bytes: &[u8]| Steps::new().byte(1).byte(refit).bytes(bytes);
     seeds.push(Seed::new("raw-cookie", raw(0, &cookie)));
     seeds.push(Seed::new("raw-hello", raw(1, &client.hello()[..200])));

@@ -26,8 +26,10 @@ pub struct Counters {
     pub handoffs: u64,
     /// WELCOMEs that accepted.
     pub welcomes: u64,
-    /// WELCOMEs sent again, for a HELLO that is pending already.
+    /// WELCOMEs sent again, for a HELLO that was answered already.
     pub repeats: u64,
+    /// Pending handshakes that made place for another one of their client.
+    pub pending_replaced: u64,
     /// WELCOMEs that refused.
     pub refusals: ByCode,
     /// HELLOs answered by DEFER.

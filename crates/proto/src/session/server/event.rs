@@ -1,6 +1,6 @@
 //! What an endpoint tells its caller.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::handshake::ReceivedHello;
 use crate::ids::{ObjectNumber, ReceiverIndex, SetIndex};
@@ -8,12 +8,18 @@ use crate::time::Instant;
 use crate::wire::code::Code;
 
 /// Where a datagram came from or goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
     /// Index of the caller's socket; every shard has the same sockets in the same order.
     pub socket: u16,
     /// The peer.
     pub remote: SocketAddr,
+}
+
+impl Path {
+    /// None is less.
+    pub(super) const LEAST: Self =
+        Self { socket: 0, remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0) };
 }
 
 /// What became of a datagram.
@@ -41,6 +47,8 @@ pub enum Disposition {
 pub struct Handoff {
     pub(super) hello: ReceivedHello,
     pub(super) path: Path,
+    /// Its cookie proved the address.
+    pub(super) proven: bool,
 }
 
 impl core::fmt::Debug for Handoff {
@@ -72,6 +80,8 @@ pub enum DropReason {
     HandshakeFailed,
     /// HELLO dropped unread: more came than the shard looks at.
     HelloFlood,
+    /// HELLO dropped unread: its cookie is wrong, and more such came than the shard looks at.
+    WrongCookie,
     /// HELLO beyond what the shard can work on, answered by a DEFER.
     HandshakeOverload,
     /// The queue of handshake answers is full.
@@ -96,6 +106,7 @@ impl DropReason {
             Self::CookieDemanded => "cookie_demanded",
             Self::HandshakeFailed => "handshake_failed",
             Self::HelloFlood => "hello_flood",
+            Self::WrongCookie => "wrong_cookie",
             Self::HandshakeOverload => "handshake_overload",
             Self::AnswerQueueFull => "answer_queue_full",
         }

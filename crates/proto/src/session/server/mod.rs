@@ -40,6 +40,7 @@ use door::answers::Answers;
 use door::budget::HandshakeBudget;
 use door::clients::ClientCounts;
 use door::flood::HelloLimiter;
+use door::refused::Refusals;
 use door::table::Table;
 pub use event::{
     Disposition, DropReason, Handoff, Path, SendFailure, SendTicket, ServerEvent, SessionRecord,
@@ -75,6 +76,7 @@ pub struct Endpoint {
     clients: ClientCounts,
     hello_limiter: HelloLimiter,
     budget: HandshakeBudget,
+    refusals: Refusals,
     cookies: CookieJar,
     /// Chooses a client's shard; the same on all shards.
     steering_key: [u8; 32],
@@ -109,7 +111,8 @@ impl Endpoint {
             events: VecDeque::new(),
             waiters: BTreeMap::new(),
             clients: ClientCounts::default(),
-            budget: HandshakeBudget::new(config.handshakes_per_second, now),
+            budget: HandshakeBudget::new(config.handshakes_per_second, rng.next_u64(), now),
+            refusals: Refusals::default(),
             hello_limiter: HelloLimiter::new(config.handshakes_per_second, rng.next_u64(), now),
             cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
             steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
@@ -157,17 +160,6 @@ impl Endpoint {
             }
             _ => self.dropped(DropReason::WrongDirection),
         }
-    }
-
-    /// Takes over a handshake from another shard.
-    pub fn handle_handoff(
-        &mut self,
-        now: Instant,
-        unix_time: u64,
-        handoff: Handoff,
-    ) -> Disposition {
-        let Handoff { hello, path } = handoff;
-        self.welcome(now, unix_time, path, hello)
     }
 
     /// The next event; drain after every `handle_*`.

@@ -120,7 +120,7 @@ impl Fake {
         let hello = self.hello.clone();
         let Ok(view) = check_hello(&cast::identity(), &hello) else { return };
         let mut jar = CookieJar::new([script.byte(); 32]);
-        let mut reply = jar.reply(1, cast::address(0), &view);
+        let mut reply = jar.reply(1, cast::address(0), &view.id);
         script.patch(&mut reply);
         self.hand(reply.to_vec(), 0);
     }

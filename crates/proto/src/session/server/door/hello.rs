@@ -1,12 +1,13 @@
 //! HELLO to WELCOME (section 5): the checks in the order of their cost.
 
 use super::answers::{ANSWER_MAX, Answer};
-use super::budget::HelloVerdict;
+use super::budget::{HANDSHAKE, HelloVerdict, STEP};
+use super::flood::CookieSays;
 use super::pending::Pending;
 use crate::crypto::{Opener, Sealer, hash};
 use crate::faults::{Fault, planted};
 use crate::handshake::{
-    CookieJar, Defer, HelloView, ReceivedHello, WelcomePayload, carries_cookie,
+    CookieJar, Defer, HelloId, HelloView, ReceivedHello, WELCOME_LEN, WelcomePayload,
 };
 use crate::ids::ReceiverIndex;
 use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
@@ -21,12 +22,10 @@ const SERVER_WINDOW: usize = 512;
 /// What a client that was refused for lack of room should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A HELLO from someone who knows the edge's key or was given a cookie.
-struct Genuine<'a> {
-    view: HelloView<'a>,
-    /// Its cookie proves the address.
-    proven: bool,
-}
+/// Pending handshakes that a client may always have, however few sessions: it may have begun anew and lost the answer.
+const PENDING_MIN: usize = 4;
+/// At most this part of the pending handshakes of a shard is one client's.
+const PENDING_PART: usize = 4;
 
 impl Endpoint {
     /// A datagram of type HELLO.
@@ -37,26 +36,15 @@ impl Endpoint {
         path: Path,
         datagram: &[u8],
     ) -> Disposition {
-        let Genuine { view, proven } = match self.look_at(now, path, datagram) {
+        let (view, proven) = match self.look_at(now, path, datagram) {
             Ok(genuine) => genuine,
             Err(reason) => return self.dropped(reason),
         };
-        // Before anything is spent: a HELLO that comes again costs a look into the table.
-        if let Some(answered) = self.answer_again(path, &view.hello_hash) {
+        if let Some(answered) = self.answer_early(now, path, &view.id, proven, HANDSHAKE) {
             return answered;
         }
-        let verdict = self.budget.verdict(now);
-        if (verdict != HelloVerdict::Work || self.config.cookie_always) && !proven {
-            let reply = self.cookies.reply(CookieJar::period(now), path.remote, &view);
-            self.counters.cookies += 1;
-            self.answer(Answer::new(path, &reply));
-            return self.dropped(DropReason::CookieDemanded);
-        }
-        if let Some(retry_after) = self.put_off(now, verdict) {
-            return self.defer(path, &view, retry_after);
-        }
         // Spent for a HELLO that fails, too: the computation is what is scarce.
-        self.budget.spend();
+        self.budget.spend_step(now, path.remote.ip());
         self.counters.handshakes += 1;
         let seed = self.seed();
         let Ok(hello) = ReceivedHello::read(&self.config.identity, &view, seed) else {
@@ -65,51 +53,98 @@ impl Endpoint {
         let shard = self.shard_of(&hello.client_public);
         if shard != self.config.shard {
             self.counters.handoffs += 1;
-            return Disposition::Handoff { shard, hello: Box::new(Handoff { hello, path }) };
+            return Disposition::Handoff {
+                shard,
+                hello: Box::new(Handoff { hello, path, proven }),
+            };
         }
         self.welcome(now, unix_time, path, hello)
     }
 
-    /// Reads a HELLO as far as hashes go, if the shard has the time.
+    /// Takes over a handshake from another shard. That one has paid for its first half only, and this one sees the HELLO
+    /// for the first time.
+    pub fn handle_handoff(
+        &mut self,
+        now: Instant,
+        unix_time: u64,
+        handoff: Handoff,
+    ) -> Disposition {
+        let Handoff { hello, path, proven } = handoff;
+        match self.answer_early(now, path, &hello.id, proven, STEP) {
+            Some(answered) => answered,
+            None => self.welcome(now, unix_time, path, hello),
+        }
+    }
+
+    /// Reads a HELLO as far as hashes go, if the shard has the time. Says whether its cookie proves the address.
     fn look_at<'a>(
         &mut self,
         now: Instant,
         path: Path,
         datagram: &'a [u8],
-    ) -> Result<Genuine<'a>, DropReason> {
-        let from = path.remote.ip();
-        let carries_cookie = carries_cookie(datagram);
-        let taken = if carries_cookie {
-            self.hello_limiter.take_returning(now)
-        } else {
-            self.hello_limiter.take_stranger(now, from)
-        };
-        if !taken {
-            return Err(DropReason::HelloFlood);
-        }
+    ) -> Result<(HelloView<'a>, bool), DropReason> {
         let view = HelloView::read(datagram).map_err(|_| DropReason::BadHello)?;
-        let period = CookieJar::period(now);
-        let proven = carries_cookie
-            && !planted(Fault::CookieRefused)
-            && self.cookies.verify(period, path.remote, &view);
-        if proven {
-            return Ok(Genuine { view, proven });
-        }
-        // Who guesses cookies is a stranger, and pays as one for the hash of its mac1, too.
-        if carries_cookie && !self.hello_limiter.take_stranger(now, from) {
-            return Err(DropReason::HelloFlood);
+        let cookie = if view.cookie == [0; 16] {
+            CookieSays::Nothing
+        } else if !planted(Fault::CookieRefused)
+            && self.cookies.verify(CookieJar::period(now), path.remote, &view)
+        {
+            CookieSays::Proven
+        } else {
+            CookieSays::Wrong
+        };
+        if !self.hello_limiter.take(now, path.remote.ip(), cookie) {
+            let wrong = cookie == CookieSays::Wrong;
+            return Err(if wrong { DropReason::WrongCookie } else { DropReason::HelloFlood });
         }
         view.check_mac1(&self.config.identity).map_err(|_| DropReason::BadHello)?;
-        Ok(Genuine { view, proven })
+        Ok((view, cookie == CookieSays::Proven))
     }
 
-    /// How long a handshake is to wait that would cost more than there is, or that would come to nothing.
-    fn put_off(&mut self, now: Instant, verdict: HelloVerdict) -> Option<Duration> {
-        match verdict {
-            HelloVerdict::Later => Some(self.budget.put_off(now)),
-            HelloVerdict::WithCookie if self.is_full() => Some(RETRY_AFTER),
-            _ => None,
+    /// All answers that cost no Diffie–Hellman, of which so many steps are left: what was said before, a COOKIE, a DEFER.
+    fn answer_early(
+        &mut self,
+        now: Instant,
+        path: Path,
+        hello: &HelloId,
+        proven: bool,
+        steps: u64,
+    ) -> Option<Disposition> {
+        // Before anything is spent: a HELLO that comes again costs a look into two tables.
+        if let Some(answered) = self.answer_again(now, path, hello) {
+            return Some(answered);
         }
+        let verdict = self.budget.verdict(now, path.remote.ip(), steps);
+        // One of two addresses with the same HELLO has copied it: the place is for who can be reached where they say.
+        let cookie_demanded = verdict != HelloVerdict::Work
+            || self.config.cookie_always
+            || self.table.is_pending(hello.mac1);
+        if cookie_demanded && !proven {
+            let reply = self.cookies.reply(CookieJar::period(now), path.remote, hello);
+            self.counters.cookies += 1;
+            self.answer(Answer::new(path, &reply));
+            return Some(self.dropped(DropReason::CookieDemanded));
+        }
+        let retry_after = match verdict {
+            HelloVerdict::Later => self.budget.put_off(now),
+            HelloVerdict::LaterAlone => RETRY_AFTER,
+            HelloVerdict::WithCookie if self.is_full() => RETRY_AFTER,
+            HelloVerdict::Work | HelloVerdict::WithCookie => return None,
+        };
+        Some(self.defer(path, hello, retry_after))
+    }
+
+    /// The same WELCOME again, if this HELLO is pending at the same address or was refused lately.
+    fn answer_again(&mut self, now: Instant, path: Path, hello: &HelloId) -> Option<Disposition> {
+        let answer = if let Some(pending) = self.table.pending_for(hello.mac1, path) {
+            // Which of the two the first sealed packet answers cannot be told, and so no round trip.
+            pending.repeated = true;
+            Answer::new(path, &pending.welcome)
+        } else {
+            Answer::new(path, self.refusals.find(now, &hello.mac1)?)
+        };
+        self.counters.repeats += 1;
+        Some(self.answer(answer))
     }
 
     /// Whether there is no place for one more session. A pending handshake has one for as long as it lives: what
@@ -120,24 +155,11 @@ impl Endpoint {
     }
 
     /// Nobody vouches for a DEFER, so it ends nothing at the client; but it costs no Diffie–Hellman.
-    fn defer(&mut self, path: Path, view: &HelloView<'_>, retry_after: Duration) -> Disposition {
+    fn defer(&mut self, path: Path, hello: &HelloId, retry_after: Duration) -> Disposition {
         let code = Code::Busy;
         self.counters.deferred.add(code);
-        self.answer(Answer::new(path, &Defer { code, retry_after }.reply(view)));
+        self.answer(Answer::new(path, &Defer { code, retry_after }.reply(hello)));
         self.dropped(DropReason::HandshakeOverload)
-    }
-
-    /// The same WELCOME again for a HELLO that is pending already, at the same address; none for any other.
-    fn answer_again(&mut self, path: Path, hello_hash: &[u8; 32]) -> Option<Disposition> {
-        let pending = self.table.pending_for(hello_hash)?;
-        if !pending.was_welcomed_at(path) {
-            return Some(self.dropped(DropReason::HandshakeFailed));
-        }
-        // Which of the two the first sealed packet answers cannot be told, and so no round trip.
-        pending.repeated = true;
-        let answer = Answer::new(path, &pending.welcome);
-        self.counters.repeats += 1;
-        Some(self.answer(answer))
     }
 
     /// Which shard a client's sessions live on, so that its limits hold. Keyed, or clients could choose keys that all fall
@@ -151,32 +173,30 @@ impl Endpoint {
     }
 
     /// Answers a HELLO that Noise accepted.
-    pub(in crate::session::server) fn welcome(
+    fn welcome(
         &mut self,
         now: Instant,
         unix_time: u64,
         path: Path,
         hello: ReceivedHello,
     ) -> Disposition {
-        // Again: where another shard read it, this one sees it for the first time only now.
-        if let Some(answered) = self.answer_again(path, &hello.hello_hash) {
-            return answered;
-        }
+        self.budget.spend_step(now, path.remote.ip());
         let claims = match self.admit(unix_time, &hello) {
             Ok(claims) => claims,
             Err(code) => {
                 if code == Code::TooManySessions {
                     self.clients.refused(&hello.client_public, now);
                 }
-                return self.refuse(path, hello, code);
+                return self.refuse(now, path, hello, code);
             }
         };
+        let most = self.pending_of_one(&claims);
+        self.counters.pending_replaced += self.table.make_place(&hello.client_public, most);
         let Some(slot) = self.table.reserve() else {
-            return self.refuse(path, hello, Code::Busy);
+            return self.refuse(now, path, hello, Code::Busy);
         };
         let index = ReceiverIndex::new(slot, self.config.shard);
-        let (hello_hash, client_public) = (hello.hello_hash, hello.client_public);
-        let (client_index, suite, params) = (hello.sender_index, hello.suite, hello.params);
+        let (id, client_public, params) = (hello.id, hello.client_public, hello.params);
         let payload = self.accepted();
         let mut packet = [0; ANSWER_MAX];
         let Ok((len, from_client, to_client)) = hello.welcome(index, &payload, &mut packet) else {
@@ -185,13 +205,12 @@ impl Endpoint {
         };
         let datagram_max = usize::from(params.datagram_max).clamp(DATAGRAM_BASE, DATAGRAM_MAX);
         let pending = Pending {
-            hello_hash,
+            hello: id,
             path,
-            client_index,
             client_public,
-            sealer: Sealer::new(suite, to_client, now)
+            sealer: Sealer::new(id.suite, to_client, now)
                 .with_epoch_packets(self.config.epoch_packets),
-            opener: Opener::new(suite, from_client, SERVER_WINDOW),
+            opener: Opener::new(id.suite, from_client, SERVER_WINDOW),
             claims,
             datagram_max,
             room: u64::from(params.room_kib) * 1024,
@@ -220,6 +239,14 @@ impl Endpoint {
         }
     }
 
+    /// How many handshakes of a client with these claims may be pending at once. One more takes the place of the oldest:
+    /// were it refused, who replays a client's old HELLOs could keep it out.
+    fn pending_of_one(&self, claims: &Claims) -> usize {
+        let sessions = claims.sessions.unwrap_or(self.config.sessions_per_client);
+        let part = (self.config.pending_max as usize / PENDING_PART).max(1);
+        usize::from(sessions).max(PENDING_MIN).min(part)
+    }
+
     /// The limit that one more session of this client would break.
     pub(in crate::session::server) fn limit(
         &self,
@@ -230,16 +257,23 @@ impl Endpoint {
         (self.clients.of(client_public) >= allowed).then_some(Code::TooManySessions)
     }
 
-    /// A refusal in message 2: authenticated, and the server keeps nothing.
-    fn refuse(&mut self, path: Path, hello: ReceivedHello, code: Code) -> Disposition {
+    /// A refusal in message 2: authenticated, and remembered for a while, as it was not cheap.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        path: Path,
+        hello: ReceivedHello,
+        code: Code,
+    ) -> Disposition {
         let retry = matches!(code, Code::Busy | Code::Draining | Code::TooManySessions);
         let retry_after_ms = if retry { RETRY_AFTER.as_millis() as u32 } else { 0 };
         let payload = WelcomePayload::refusal(code, retry_after_ms);
-        let mut packet = [0; ANSWER_MAX];
+        let (mac1, mut packet) = (hello.id.mac1, [0; WELCOME_LEN]);
         match hello.welcome(ReceiverIndex(0), &payload, &mut packet) {
-            Ok((len, ..)) => {
+            Ok(_) => {
                 self.counters.refusals.add(code);
-                self.answer(Answer::new(path, &packet[..len]))
+                self.refusals.insert(now, mac1, packet);
+                self.answer(Answer::new(path, &packet))
             }
             Err(_) => self.dropped(DropReason::HandshakeFailed),
         }

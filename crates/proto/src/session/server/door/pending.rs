@@ -1,16 +1,16 @@
 //! A handshake between its WELCOME and the first sealed packet.
 
 use crate::crypto::{Opener, Sealer};
+use crate::handshake::HelloId;
 use crate::session::server::event::Path;
 use crate::time::Instant;
 use crate::token::Claims;
 
 /// A handshake that was answered and waits for its first sealed packet.
 pub(in crate::session::server) struct Pending {
-    pub(super) hello_hash: [u8; 32],
+    pub(in crate::session::server) hello: HelloId,
     /// Where WELCOME went.
     pub(in crate::session::server) path: Path,
-    pub(in crate::session::server) client_index: u32,
     pub(in crate::session::server) client_public: [u8; 32],
     pub(in crate::session::server) sealer: Sealer,
     pub(in crate::session::server) opener: Opener,
@@ -25,7 +25,8 @@ pub(in crate::session::server) struct Pending {
 
 impl Pending {
     /// Whether WELCOME went to `path`, so that a sealed packet from there proves it. It goes to one address only: sent to
-    /// two, it would prove neither, as who reads it at one of them can use the other's name.
+    /// two, it would prove neither, as who reads it at one of them can use the other's name. The same HELLO from another
+    /// address that is proven begins another handshake, with keys of its own.
     pub(in crate::session::server) fn was_welcomed_at(&self, path: Path) -> bool {
         self.path == path
     }

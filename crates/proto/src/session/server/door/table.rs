@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::pending::Pending;
 use crate::limits::PENDING_TIME;
+use crate::session::server::event::Path;
 use crate::session::server::session::state::Session;
 use crate::time::Instant;
 
@@ -14,19 +15,20 @@ pub(in crate::session::server) enum Slot {
     Open(Box<Session>),
 }
 
-/// When a pending handshake ends, unless it has become a session.
+/// When a pending handshake ends, unless it has become a session or made place.
 struct PendingEnd {
     at: Instant,
     slot: u32,
-    /// Tells it from another that has its slot by then.
-    hello_hash: [u8; 32],
 }
 
 /// All slots of a shard, with both bounds.
 pub(in crate::session::server) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    pending_by_hello: BTreeMap<[u8; 32], u32>,
+    /// By mac1 and the address that WELCOME went to.
+    pending_by_hello: BTreeMap<([u8; 16], Path), u32>,
+    /// Of each client's key, the oldest first.
+    pending_by_client: BTreeMap<[u8; 32], VecDeque<u32>>,
     /// In the order of their end: all live equally long.
     pending_ends: VecDeque<PendingEnd>,
     pending_max: usize,
@@ -39,6 +41,7 @@ impl Table {
             slots: Vec::new(),
             free: Vec::new(),
             pending_by_hello: BTreeMap::new(),
+            pending_by_client: BTreeMap::new(),
             pending_ends: VecDeque::new(),
             pending_max: pending_max as usize,
             sessions: 0,
@@ -85,13 +88,32 @@ impl Table {
         }
     }
 
-    /// The pending handshake of a HELLO seen before.
-    pub(super) fn pending_for(&mut self, hello_hash: &[u8; 32]) -> Option<&mut Pending> {
-        let slot = *self.pending_by_hello.get(hello_hash)?;
+    /// The pending handshake of a HELLO seen before from this address.
+    pub(super) fn pending_for(&mut self, mac1: [u8; 16], path: Path) -> Option<&mut Pending> {
+        let slot = *self.pending_by_hello.get(&(mac1, path))?;
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Pending(pending)) => Some(pending),
             _ => None,
         }
+    }
+
+    /// Whether a HELLO is pending, from whatever address.
+    pub(super) fn is_pending(&self, mac1: [u8; 16]) -> bool {
+        let next = self.pending_by_hello.range((mac1, Path::LEAST)..).next();
+        next.is_some_and(|((found, _), _)| *found == mac1)
+    }
+
+    /// Ends the oldest pending handshakes of a client until it has less than `most`. Says how many.
+    pub(super) fn make_place(&mut self, client: &[u8; 32], most: usize) -> u64 {
+        let mut ended = 0;
+        while let Some(slots) = self.pending_by_client.get(client)
+            && slots.len() >= most.max(1)
+            && let Some(&oldest) = slots.front()
+        {
+            self.end_pending(oldest);
+            ended += 1;
+        }
+        ended
     }
 
     /// A slot for one more pending handshake; `None`: the pending table is full.
@@ -117,9 +139,9 @@ impl Table {
 
     /// Fills a reserved slot.
     pub(super) fn insert_pending(&mut self, slot: u32, pending: Pending) {
-        self.pending_by_hello.insert(pending.hello_hash, slot);
-        let (at, hello_hash) = (pending.welcomed + PENDING_TIME, pending.hello_hash);
-        self.pending_ends.push_back(PendingEnd { at, slot, hello_hash });
+        self.pending_by_hello.insert((pending.hello.mac1, pending.path), slot);
+        self.pending_by_client.entry(pending.client_public).or_default().push_back(slot);
+        self.pending_ends.push_back(PendingEnd { at: pending.welcomed + PENDING_TIME, slot });
         self.slots[slot as usize] = Slot::Pending(Box::new(pending));
     }
 
@@ -132,8 +154,21 @@ impl Table {
         let Slot::Pending(pending) = core::mem::replace(entry, Slot::Free) else {
             return None;
         };
-        self.pending_by_hello.remove(&pending.hello_hash);
+        self.pending_by_hello.remove(&(pending.hello.mac1, pending.path));
+        if let Some(slots) = self.pending_by_client.get_mut(&pending.client_public) {
+            slots.retain(|other| *other != slot);
+            if slots.is_empty() {
+                self.pending_by_client.remove(&pending.client_public);
+            }
+        }
         Some(pending)
+    }
+
+    /// Ends a pending handshake and frees its slot.
+    fn end_pending(&mut self, slot: u32) {
+        if self.take_pending(slot).is_some() {
+            self.free.push(slot);
+        }
     }
 
     /// Opens a session in the slot its pending handshake had.
@@ -158,14 +193,16 @@ impl Table {
 
     /// Ends pending handshakes whose time is over.
     pub(in crate::session::server) fn expire_pending(&mut self, now: Instant) {
-        while let Some(&PendingEnd { at, slot, hello_hash }) = self.pending_ends.front() {
+        while let Some(&PendingEnd { at, slot }) = self.pending_ends.front() {
             if at > now {
                 break;
             }
             self.pending_ends.pop_front();
-            if self.pending_by_hello.get(&hello_hash) == Some(&slot) {
-                self.take_pending(slot);
-                self.free.push(slot);
+            // Another may have its slot by now.
+            if let Some(Slot::Pending(pending)) = self.slot_mut(slot)
+                && pending.welcomed + PENDING_TIME <= now
+            {
+                self.end_pending(slot);
             }
         }
     }

@@ -83,7 +83,7 @@ impl Session {
         let round_trip = now.saturating_since(pending.welcomed);
         Self {
             index,
-            client_index: ReceiverIndex(pending.client_index),
+            client_index: ReceiverIndex(pending.hello.sender_index),
             sealer: pending.sealer,
             opener: pending.opener,
             path: pending.path,
