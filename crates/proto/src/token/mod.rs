@@ -12,7 +12,7 @@ mod verify;
 
 pub use claims::Claims;
 pub use mint::mint;
-pub use verify::{Keyring, verify};
+pub use verify::{Keyring, VerifiedTokens, verify};
 
 use crate::wire::Code;
 

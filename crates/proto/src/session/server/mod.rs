@@ -58,13 +58,14 @@ use crate::faults::{Fault, planted};
 use crate::handshake::CookieJar;
 use crate::ids::{ObjectNumber, SetIndex};
 use crate::time::Instant;
-use crate::token::Keyring;
+use crate::token::{Keyring, VerifiedTokens};
 use crate::wire::{ClearHeader, PacketType};
 
 /// All sessions of one shard.
 pub struct Endpoint {
     config: EndpointConfig,
     keyring: Arc<Keyring>,
+    tokens: VerifiedTokens,
     table: Table,
     schedule: Schedule,
     answers: Answers,
@@ -104,6 +105,7 @@ impl Endpoint {
         let mut rng = ChaCha20Rng::from_seed(seed);
         Self {
             keyring,
+            tokens: VerifiedTokens::default(),
             table: Table::new(config.pending_max),
             schedule: Schedule::default(),
             answers: Answers::default(),
@@ -130,6 +132,7 @@ impl Endpoint {
     /// Replaces the center keys; open sessions go on.
     pub fn set_keyring(&mut self, keyring: Arc<Keyring>) {
         self.keyring = keyring;
+        self.tokens.clear();
     }
 
     /// Takes a datagram in. It is decrypted in place; whatever it holds, the endpoint survives.

@@ -14,7 +14,7 @@ use crate::limits::{DATAGRAM_BASE, DATAGRAM_MAX, REQUESTS_MAX};
 use crate::session::server::Endpoint;
 use crate::session::server::event::{Disposition, DropReason, Handoff, Path};
 use crate::time::{Duration, Instant};
-use crate::token::{self, Claims};
+use crate::token::Claims;
 use crate::wire::code::Code;
 
 /// The server's replay window, packets (section 4).
@@ -224,14 +224,16 @@ impl Endpoint {
     }
 
     /// Whether this client may have a session.
-    fn admit(&self, unix_time: u64, hello: &ReceivedHello) -> Result<Claims, Code> {
+    fn admit(&mut self, unix_time: u64, hello: &ReceivedHello) -> Result<Claims, Code> {
         if self.draining {
             return Err(Code::Draining);
         }
         if self.is_full() {
             return Err(Code::Busy);
         }
-        let claims = token::verify(&hello.token, &self.keyring, unix_time, &hello.client_public)
+        let claims = self
+            .tokens
+            .verify(&hello.token, &self.keyring, unix_time, &hello.client_public)
             .map_err(|error| error.code())?;
         match self.limit(&hello.client_public, &claims) {
             Some(code) => Err(code),
