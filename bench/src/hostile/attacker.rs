@@ -10,11 +10,18 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use segcast_lab::realtime::schedule_realtime;
+use segcast_proto::handshake::COOKIE_LEN;
+use segcast_proto::limits::{CLEAR_HEADER, DATAGRAM_MAX};
 use segcast_sysio::udp::{UdpConfig, UdpSocket as BoundSocket};
 use serde::Serialize;
 
+use super::junk::COOKIE;
 use super::place::Place;
 
+/// How long it waits for a COOKIE.
+const COOKIE_WAIT: Duration = Duration::from_millis(20);
+/// The proven HELLO so often, so that bursts can be made of it.
+const PROVEN: usize = 64;
 /// Addresses, each with a port of its own.
 const SOURCES: u16 = 256;
 /// How often it sends.
@@ -62,9 +69,10 @@ impl Attacker {
     /// # Errors
     /// When an address cannot be bound.
     pub(super) fn new(place: &Place, edge: SocketAddr) -> anyhow::Result<Self> {
-        // Answers to these addresses are of no use: room for one, and the kernel drops the others.
-        let config = UdpConfig { receive_buffer_bytes: 1, ..UdpConfig::default() };
         let source = |number| -> anyhow::Result<Source> {
+            // Answers to the other addresses are of no use: room for one, and the kernel drops the others.
+            let receive_buffer_bytes = if number == 0 { PROVEN * 4096 } else { 1 };
+            let config = UdpConfig { receive_buffer_bytes, ..UdpConfig::default() };
             let bound = BoundSocket::bind(SocketAddr::new(place.spoofed(number), 0), &config)?;
             let socket = UdpSocket::from(bound.as_fd().try_clone_to_owned()?);
             socket.connect(edge)?;
@@ -74,13 +82,47 @@ impl Attacker {
         Ok(Self { sockets, burst: place.burst() })
     }
 
+    /// Has its first address proven for one of `hellos`, and gives that HELLO with its cookie, many times over.
+    ///
+    /// # Errors
+    /// When the edge demands no cookie for any of them.
+    pub(super) fn prove(&self, hellos: &[Vec<u8>]) -> anyhow::Result<Vec<Vec<u8>>> {
+        let socket = &self.sockets[0].socket;
+        socket.set_read_timeout(Some(COOKIE_WAIT))?;
+        let mut answer = [0; DATAGRAM_MAX];
+        // Handshakes are free at first; each of these is refused, until there are too many.
+        for hello in hellos {
+            socket.send(hello)?;
+            while let Ok(length) = socket.recv(&mut answer) {
+                // Its mac1 and the cookie lie behind the clear header, as they end the HELLO.
+                let is_cookie = length == COOKIE_LEN;
+                if is_cookie && answer[CLEAR_HEADER..][..16] == hello[COOKIE - 16..COOKIE] {
+                    let proven = [&hello[..COOKIE], &answer[length - 16..length]].concat();
+                    return Ok(vec![proven; PROVEN]);
+                }
+                if !is_cookie {
+                    break;
+                }
+            }
+        }
+        anyhow::bail!("no COOKIE for {} HELLOs", hellos.len())
+    }
+
     /// Sends `datagrams` in turn, `rate` of them a second, until `stop` is set. The calling thread gets
     /// real-time priority, where that is allowed, and keeps it.
-    pub(super) fn run(&self, datagrams: &[Vec<u8>], rate: f64, stop: &AtomicBool) -> Sent {
+    /// `alone`: from the first address only.
+    pub(super) fn run(
+        &self,
+        datagrams: &[Vec<u8>],
+        alone: bool,
+        rate: f64,
+        stop: &AtomicBool,
+    ) -> Sent {
         let realtime = schedule_realtime().is_ok();
         let mut sent = Sent { realtime, ..Sent::default() };
         // With what each socket cuts its sends into; not known at first.
-        let mut sources: Vec<_> = self.sockets.iter().map(|source| (source, None)).collect();
+        let from = if alone { &self.sockets[..1] } else { &self.sockets[..] };
+        let mut sources: Vec<_> = from.iter().map(|source| (source, None)).collect();
         let mut at = (0..sources.len()).cycle();
         let bursts = bursts(datagrams, self.burst);
         let mut next = bursts.iter().cycle();

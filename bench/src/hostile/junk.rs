@@ -4,7 +4,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use segcast_client::access::EdgeAddress;
 use segcast_client::connection::now;
-use segcast_proto::handshake::StaticSecret;
+use segcast_proto::handshake::{HELLO_LEN, StaticSecret};
 use segcast_proto::limits::{CLEAR_HEADER, DATAGRAM_MAX};
 use segcast_proto::session::client::ClientSession;
 
@@ -18,6 +18,8 @@ const POOL: usize = 1024;
 const OVERSIZED: usize = 2400;
 /// So many of random length are as long as each other: a burst can be made of them.
 const ALIKE: usize = 4;
+/// Where a HELLO has its cookie (docs/protocol, section 5).
+pub(super) const COOKIE: usize = HELLO_LEN - 16;
 /// Most bits flipped in one datagram.
 const FLIPS: u32 = 8;
 
@@ -34,6 +36,10 @@ pub(super) enum Kind {
     /// HELLOs that anyone can make who knows the edge's public key: mac1 and Noise are right, the token's signature is
     /// not
     SpoofedHello,
+    /// The same, with 16 bytes of nothing for a cookie
+    JunkCookie,
+    /// One such HELLO again and again from one address, with the cookie that the edge gave it
+    ProvenHello,
     /// A real session's REQUESTs and REPORTs again; the session is open meanwhile
     ReplayedData,
     /// Larger than anything that an edge takes: 2400 bytes
@@ -50,6 +56,8 @@ impl Kind {
             Self::Mutated => "mutated packets",
             Self::ReplayedHello => "replayed HELLO",
             Self::SpoofedHello => "spoofed HELLO",
+            Self::JunkCookie => "junk cookie",
+            Self::ProvenHello => "proven HELLO",
             Self::ReplayedData => "replayed data",
             Self::Oversized => "oversized",
             Self::Tiny => "tiny",
@@ -81,9 +89,13 @@ pub(super) fn datagrams(
         Kind::ReplayedHello => recording.hellos.clone(),
         Kind::ReplayedData => recording.packets.clone(),
         Kind::Mutated => mutated(recording, &mut rng),
-        Kind::SpoofedHello => (0..POOL)
-            .map(|_| spoofed(packed, edge, &mut rng))
-            .collect::<anyhow::Result<Vec<_>>>()?,
+        Kind::JunkCookie => {
+            let mut hellos = all_spoofed(packed, edge, &mut rng)?;
+            hellos.iter_mut().for_each(|hello| rng.fill_bytes(&mut hello[COOKIE..]));
+            hellos
+        }
+        // Those that the attacker tries until it has a cookie for one.
+        Kind::SpoofedHello | Kind::ProvenHello => all_spoofed(packed, edge, &mut rng)?,
     })
 }
 
@@ -100,6 +112,14 @@ fn mutated(recording: &Recording, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
         datagram
     };
     real.iter().copied().cycle().take(POOL.max(real.len())).map(flip).collect()
+}
+
+fn all_spoofed(
+    packed: &Packed,
+    edge: EdgeAddress,
+    rng: &mut ChaCha20Rng,
+) -> anyhow::Result<Vec<Vec<u8>>> {
+    (0..POOL).map(|_| spoofed(packed, edge, rng)).collect()
 }
 
 /// A HELLO that costs the edge most: everything before the signature of the token is right.

@@ -34,7 +34,8 @@ use viewer::Progress;
 use crate::measure::{Binary, CoresArgs, OutputArgs, build_binary};
 
 /// Floods beside which handshakes are counted.
-const HELLO_FLOODS: [Kind; 2] = [Kind::ReplayedHello, Kind::SpoofedHello];
+const HELLO_FLOODS: [Kind; 4] =
+    [Kind::ReplayedHello, Kind::SpoofedHello, Kind::JunkCookie, Kind::ProvenHello];
 
 /// Arguments of `hostile`.
 #[derive(Clone, Debug, clap::Args)]
@@ -202,10 +203,10 @@ fn beside_a_kind(
     };
     let nothing = Recording::default();
     let recording = recorded.as_ref().map_or(&nothing, |(_, recording)| recording);
-    let datagrams = stage.junk(kind, recording)?;
+    let datagrams = stage.junk(kind, recording, attacker)?;
     let (quiet, ()) = stage.piece(progress, || args.pause())?;
     let piece = || stage.piece(progress, || args.pause());
-    let ((junk, ()), sent, fates) = stage.beside(attacker, &datagrams, args.rate, piece)?;
+    let ((junk, ()), sent, fates) = stage.beside(attacker, (kind, &datagrams), args.rate, piece)?;
     collected.junk(kind, quiet, junk, sent, &fates);
     Ok(())
 }
@@ -225,10 +226,10 @@ fn handshakes(
     collected.handshakes(None, args.handshakes, piece, tally);
     for kind in args.kinds().filter(|kind| HELLO_FLOODS.contains(kind)) {
         let (recorder, recording) = stage.record(rng)?;
-        let datagrams = stage.junk(kind, &recording)?;
+        let datagrams = stage.junk(kind, &recording, attacker)?;
         let mut newcomers = stage.newcomers(args.handshakes, args.seconds, rng)?;
         let come = || stage.piece(&idle, || stage.welcome(&mut newcomers, args.handshakes));
-        let ((piece, tally), ..) = stage.beside(attacker, &datagrams, args.rate, come)?;
+        let ((piece, tally), ..) = stage.beside(attacker, (kind, &datagrams), args.rate, come)?;
         collected.handshakes(Some(kind), args.handshakes, piece, tally);
         drop(recorder);
     }

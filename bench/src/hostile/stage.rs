@@ -141,8 +141,17 @@ impl Stage {
     ///
     /// # Errors
     /// When one cannot be made.
-    pub(super) fn junk(&self, kind: Kind, recording: &Recording) -> anyhow::Result<Vec<Vec<u8>>> {
-        junk::datagrams(kind, recording, &self.packed, self.edge, self.seed)
+    pub(super) fn junk(
+        &self,
+        kind: Kind,
+        recording: &Recording,
+        attacker: &Attacker,
+    ) -> anyhow::Result<Vec<Vec<u8>>> {
+        let datagrams = junk::datagrams(kind, recording, &self.packed, self.edge, self.seed)?;
+        if kind == Kind::ProvenHello {
+            return self.place.at(Side::Attacker, || attacker.prove(&datagrams));
+        }
+        Ok(datagrams)
     }
 
     /// The attacker's sockets.
@@ -172,14 +181,14 @@ impl Stage {
         Ok((Piece { bytes: bytes_after - bytes, server, generator_busy }, done))
     }
 
-    /// Sends `datagrams` at `rate` while `work` runs, and books them.
+    /// Sends `datagrams` of a kind at `rate` while `work` runs, and books them.
     ///
     /// # Errors
     /// Those of `work`, and when counters cannot be read.
     pub(super) fn beside<T>(
         &self,
         attacker: &Attacker,
-        datagrams: &[Vec<u8>],
+        (kind, datagrams): (Kind, &[Vec<u8>]),
         rate: f64,
         work: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<(T, Sent, Fates)> {
@@ -188,7 +197,7 @@ impl Stage {
         let (done, sent) = std::thread::scope(|scope| {
             let send = || -> anyhow::Result<Sent> {
                 self.place.go(Side::Attacker)?;
-                Ok(attacker.run(datagrams, rate, &stop))
+                Ok(attacker.run(datagrams, kind == Kind::ProvenHello, rate, &stop))
             };
             let sending: ScopedJoinHandle<'_, anyhow::Result<Sent>> = scope.spawn(send);
             let done = work();
