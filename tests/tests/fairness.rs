@@ -1,4 +1,4 @@
-//! A thousand sessions at once, in virtual time: each gets its share of what the shard can send, and none waits long.
+//! Many sessions at once, in virtual time: each gets its share of what the shard can send, and none waits long.
 //!
 //! The server sends at a fixed speed and all that arrives is reported a millisecond later, so that every rate model finds
 //! no other limit than the server itself: whose turn it is decides who gets what.
@@ -6,14 +6,16 @@
 
 use std::collections::VecDeque;
 
+use segcast_kit::endpoint::START;
 use segcast_kit::endpoint::rig::{Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::progress::Progress;
-use segcast_kit::session::raw::RawClient;
+use segcast_kit::session::raw::{EMPTY_FRAME, RawClient};
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::limits::{OVERHEAD, TRAIN_MAX};
+use segcast_proto::limits::{OVERHEAD, QUEUED_RANGES_MAX, RANGES_MAX, TRAIN_MAX};
 use segcast_proto::session::server::Transmit;
 use segcast_proto::time::{Duration, Instant};
-use segcast_proto::wire::PacketType;
+use segcast_proto::wire::request::Request;
+use segcast_proto::wire::{FrameHeader, PacketType};
 
 const SESSIONS: u32 = 1000;
 /// What the server sends in a second.
@@ -24,9 +26,18 @@ const ROUND_TRIP: Duration = Duration::from_millis(1);
 const WARM: u64 = 50;
 const COUNTED: u64 = 30;
 
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    Segments,
+    /// As many ranges of one byte as a request takes.
+    SingleBytes,
+}
+
 /// A client that reports every train and always wants more.
 struct Viewer {
     client: RawClient,
+    asks: Asks,
     reports: u32,
     requests: u32,
     wanted: u64,
@@ -34,14 +45,24 @@ struct Viewer {
 }
 
 impl Viewer {
-    /// Asks until four segments are on their way.
+    /// Asks until four segments are on their way, or as many ranges as a session may have.
     fn ask(&mut self, rig: &mut Rig, number: u32) {
-        while self.wanted < self.got + 4 * SEGMENT_BYTES as u64 {
+        let (each, ahead) = match self.asks {
+            Asks::Segments => (SEGMENT_BYTES as u64, 4 * SEGMENT_BYTES as u64),
+            Asks::SingleBytes => (RANGES_MAX as u64, QUEUED_RANGES_MAX as u64),
+        };
+        while self.wanted + each <= self.got + ahead {
             self.requests += 1;
             let object = ObjectNumber(self.requests % SEGMENTS);
-            let request = self.client.request(rig.now, self.requests, 0, object);
+            let mut request = Request { deadline_ms: 1000, ..Request::default() };
+            if self.asks == Asks::SingleBytes {
+                let bytes = (0..RANGES_MAX as u32).map(|at| 2 * at..2 * at + 1);
+                bytes.for_each(|byte| assert!(request.ranges.push(byte)));
+            }
+            let frame = FrameHeader { object, offset: self.requests, ..EMPTY_FRAME };
+            let request = self.client.ask(rig.now, frame, &request);
             rig.hand(address(number), &request);
-            self.wanted += SEGMENT_BYTES as u64;
+            self.wanted += each;
         }
     }
 }
@@ -57,30 +78,33 @@ struct Arrival {
 struct World {
     rig: Rig,
     viewers: Vec<Viewer>,
+    /// What a train takes beside the time for its bytes.
+    train_time: Duration,
     arrivals: VecDeque<Arrival>,
     out: Vec<u8>,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(viewers: &[Asks], train_time: Duration) -> Self {
         let mut rig = Rig::new(77, |config| {
             config.handshakes_per_second = u32::MAX;
             // All want all there is, for as long as it takes.
             config.egress_queue = Duration::from_secs(60);
         });
-        let viewers = (0..SESSIONS).map(|number| {
+        let viewers = (0..).zip(viewers).map(|(number, &asks)| {
             let mut config = rig.config(number);
             config.datagram_max = if number % 2 == 0 { 1200 } else { 8952 };
             let mut client = rig.shake(config, address(number));
             let pulse = client.pulse(rig.now);
             rig.hand(address(number), &pulse);
             rig.hear(&mut client);
-            Viewer { client, reports: 0, requests: 0, wanted: 0, got: 0 }
+            Viewer { client, asks, reports: 0, requests: 0, wanted: 0, got: 0 }
         });
         let viewers = viewers.collect();
-        let mut world = Self { rig, viewers, arrivals: VecDeque::new(), out: vec![0; TRAIN_MAX] };
-        for number in 0..SESSIONS {
-            world.viewers[number as usize].ask(&mut world.rig, number);
+        let (arrivals, out) = (VecDeque::new(), vec![0; TRAIN_MAX]);
+        let mut world = Self { rig, viewers, train_time, arrivals, out };
+        for (number, viewer) in (0..).zip(&mut world.viewers) {
+            viewer.ask(&mut world.rig, number);
         }
         world
     }
@@ -94,8 +118,9 @@ impl World {
             *now += Duration::from_micros(10);
             return None;
         };
-        *now += Duration::from_nanos(sent.len as u64 * 1_000_000_000 / SPEED);
-        let number = (0..SESSIONS).find(|&n| address(n) == sent.path.remote).expect("a viewer");
+        *now += Duration::from_nanos(sent.len as u64 * 1_000_000_000 / SPEED) + self.train_time;
+        let mut numbers = 0..self.viewers.len() as u32;
+        let number = numbers.find(|&n| address(n) == sent.path.remote).expect("a viewer");
         let first = sequence(&self.out);
         let last = self.out[..sent.len].chunks_mut(sent.datagram_bytes).last().expect("one");
         let high = sequence(last);
@@ -131,7 +156,7 @@ fn a_thousand_busy_sessions_get_equal_shares_and_none_waits_for_more_than_two_ro
     let name = "a_thousand_busy_sessions_get_equal_shares_and_none_waits_for_more_than_two_rounds";
     let all = (WARM + COUNTED) * u64::from(SESSIONS);
     let progress = Progress::steps(name, "trains", all);
-    let mut world = World::new();
+    let mut world = World::new(&[Asks::Segments; SESSIONS as usize], Duration::ZERO);
     let mut trains = 0;
     while trains < WARM * u64::from(SESSIONS) {
         trains += u64::from(world.step().is_some());
@@ -165,6 +190,29 @@ fn a_thousand_busy_sessions_get_equal_shares_and_none_waits_for_more_than_two_ro
     assert!(jain >= 0.98, "{jain}");
     assert!(longest <= 2 * round, "{longest} bytes of others between two trains");
     assert!((small / large - 1.0).abs() < 0.05, "{small} to {large}");
+}
+
+/// Bytes that came to the first eight of these sessions in a tenth of a second, from when their rates are known.
+fn bytes_of_eight(viewers: &[Asks]) -> u64 {
+    let mut world = World::new(viewers, Duration::from_micros(3));
+    let mut bytes_at = |end: Duration| {
+        while world.rig.now < START + end {
+            world.step();
+        }
+        world.viewers.iter().take(8).map(|viewer| viewer.got).sum::<u64>()
+    };
+    let before = bytes_at(Duration::from_millis(50));
+    bytes_at(Duration::from_millis(150)) - before
+}
+
+#[test]
+fn sessions_that_ask_for_single_bytes_take_no_more_of_a_shard_than_others() {
+    use Asks::{Segments, SingleBytes};
+    let all_alike = bytes_of_eight(&[Segments; 12]);
+    let mixed = bytes_of_eight(&[[Segments; 4], [Segments; 4], [SingleBytes; 4]].concat());
+    let kept = mixed as f64 / all_alike as f64;
+    println!("eight sessions keep {kept:.3} of {all_alike} bytes");
+    assert!((0.9..1.6).contains(&kept), "{mixed} bytes of {all_alike}");
 }
 
 /// Jain's index of fairness: 1 when all have the same.

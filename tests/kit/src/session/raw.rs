@@ -5,6 +5,7 @@ use segcast_proto::handshake::{ClientHandshake, Defer, HelloParams, WelcomePaylo
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::time::Instant;
+use segcast_proto::wire::request::Request;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
 
 /// Replay window of a client, packets.
@@ -163,14 +164,17 @@ impl RawClient {
     /// # Panics
     /// When the session is not open.
     pub fn request(&mut self, now: Instant, id: u32, handle: u32, object: ObjectNumber) -> Vec<u8> {
-        let request = segcast_proto::wire::request::Request {
-            deadline_ms: 1000,
-            flags: 0,
-            ranges: segcast_proto::wire::ranges::ByteRanges::WHOLE,
-        };
-        let mut payload = [0; 1024];
-        let len = request.encode(&mut payload).expect("a request without ranges fits");
         let frame = FrameHeader { set_handle: SetHandle(handle), object, offset: id, send_time: 0 };
+        self.ask(now, frame, &Request { deadline_ms: 1000, ..Request::default() })
+    }
+
+    /// A REQUEST for what `request` says of the object in `frame`, whose offset is the request's id.
+    ///
+    /// # Panics
+    /// When the session is not open.
+    pub fn ask(&mut self, now: Instant, frame: FrameHeader, request: &Request) -> Vec<u8> {
+        let mut payload = [0; Request::LEN_MAX];
+        let len = request.encode(&mut payload).expect("any request fits");
         self.seal(now, PacketType::Request, frame, &payload[..len])
     }
 

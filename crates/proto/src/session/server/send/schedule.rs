@@ -1,19 +1,27 @@
 //! Who sends next: messages first, in turn, then DATA by deficit round robin over trains, and a wheel of timers for
 //! those that are not due yet.
 //!
-//! Deficit round robin (Shreedhar and Varghese 1996): each turn grants a session the bytes of one full train. Who sends
-//! less at once goes on until the grant is used, so that small datagrams and short ranges cost nobody his share. A
-//! session whose pacing or window holds it back leaves the round and waits in the wheel. Each step is constant
-//! time, a slot stands at most once in each list, and nothing is allocated but when the table of sessions grows.
+//! Deficit round robin (Shreedhar and Varghese 1996) over what trains cost: each turn grants a session one full train.
+//! Who sends less at once goes on until the grant is used. A train of one byte costs a sixth of a full one, so that
+//! who asks for single bytes gets as much of the shard's time as others, and no more. A session whose pacing or window
+//! holds it back leaves the round and waits in the wheel. Each step is constant time, a slot stands at most once in each
+//! list, and nothing is allocated but when the table of sessions grows.
 
 use std::collections::VecDeque;
 
+use super::overload::TRAIN_COST;
 use super::wheel::Wheel;
 use crate::limits::TRAIN_MAX;
 use crate::time::{Duration, Instant};
 
-/// What a turn grants: at least the largest train, so that every turn sends one.
-const QUANTUM: i32 = TRAIN_MAX as i32;
+/// What a turn grants: at least what the largest train costs, so that every turn sends one.
+const QUANTUM: i32 = cost(TRAIN_MAX);
+
+/// What a train of `bytes` costs, in bytes.
+const fn cost(bytes: usize) -> i32 {
+    let bytes = if bytes < TRAIN_MAX { bytes } else { TRAIN_MAX };
+    bytes as i32 + TRAIN_COST as i32
+}
 
 /// Whose turn it is, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +50,8 @@ pub(in crate::session::server) struct Waiting {
 /// What the schedule knows of a slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
-    /// Bytes that may still be sent in this turn. What is left over does not outlive the turn; what was sent
-    /// too much does.
+    /// What trains may still cost in this turn. What is left over does not outlive the turn; what was sent too much
+    /// does.
     credit: i32,
     /// Since when it has been in the round for the train that comes next, in microseconds that wrap after 71 minutes:
     /// every idle session pays for this, too.
@@ -129,10 +137,9 @@ impl Schedule {
     /// likely to cover that, else after all others.
     pub(super) fn sent(&mut self, slot: u32, bytes: usize, now: Instant) {
         let Some(share) = self.shares.get_mut(slot as usize) else { return };
-        let bytes = bytes.min(TRAIN_MAX) as i32;
-        share.credit -= bytes;
+        share.credit -= cost(bytes);
         (share.since, share.in_round) = (wrapping_micros(now), true);
-        if share.credit >= bytes {
+        if share.credit >= cost(bytes) {
             self.round.push_front(slot);
         } else {
             share.credit += QUANTUM;
@@ -143,7 +150,7 @@ impl Schedule {
     /// The session whose turn it was sent a train of `bytes` and has to wait.
     pub(super) fn sent_last(&mut self, slot: u32, bytes: usize) {
         if let Some(share) = self.shares.get_mut(slot as usize) {
-            share.credit -= bytes.min(TRAIN_MAX) as i32;
+            share.credit -= cost(bytes);
         }
     }
 
@@ -178,34 +185,38 @@ fn wrapping_micros(now: Instant) -> u32 {
 mod tests {
     use super::*;
 
-    /// Lets `turns` trains be sent by sessions that are always ready; `train` says how large a slot's are.
-    fn run(slots: u32, turns: u32, train: impl Fn(u32) -> usize) -> (Vec<u64>, Vec<u32>) {
+    /// Lets `turns` trains be sent by sessions that are always ready; `train` says how large a slot's are. What each
+    /// slot's cost and held, and in which order they went.
+    fn run(slots: u32, turns: u32, train: impl Fn(u32) -> usize) -> (Vec<u64>, Vec<u64>, Vec<u32>) {
         let mut schedule = Schedule::default();
         (0..slots).for_each(|slot| schedule.open(slot));
         (0..slots).for_each(|slot| schedule.join(slot, Instant::ZERO));
-        let (mut bytes, mut order) = (vec![0; slots as usize], Vec::new());
+        let (mut costs, mut bytes) = (vec![0; slots as usize], vec![0; slots as usize]);
+        let mut order = Vec::new();
         for _ in 0..turns {
             let Some(Turn::Train(slot)) = schedule.next(true) else { panic!("nobody is ready") };
+            costs[slot as usize] += train(slot) as u64 + TRAIN_COST;
             bytes[slot as usize] += train(slot) as u64;
             order.push(slot);
             schedule.sent(slot, train(slot), Instant::ZERO);
         }
-        (bytes, order)
+        (costs, bytes, order)
     }
 
     /// Jain's index of fairness: 1 when all have the same.
-    fn jain(bytes: &[u64]) -> f64 {
-        let sum: f64 = bytes.iter().map(|&b| b as f64).sum();
-        let squares: f64 = bytes.iter().map(|&b| (b as f64) * (b as f64)).sum();
-        sum * sum / (bytes.len() as f64 * squares)
+    fn jain(shares: &[u64]) -> f64 {
+        let sum: f64 = shares.iter().map(|&s| s as f64).sum();
+        let squares: f64 = shares.iter().map(|&s| (s as f64) * (s as f64)).sum();
+        sum * sum / (shares.len() as f64 * squares)
     }
 
     #[test]
     fn a_thousand_sessions_share_equally_and_none_waits_longer_than_two_rounds() {
         let sizes = [54 * 1200, 45 * 1440, 7 * 8952, 16 * 1440];
         let train = |slot: u32| sizes[slot as usize % sizes.len()];
-        let (bytes, order) = run(1000, 100_000, train);
-        assert!(jain(&bytes) >= 0.999, "{}", jain(&bytes));
+        let (costs, bytes, order) = run(1000, 100_000, train);
+        assert!(jain(&costs) >= 0.999, "{}", jain(&costs));
+        assert!(jain(&bytes) >= 0.98, "{}: trains a third as long hold less", jain(&bytes));
         // A round is a turn of everyone; the trains of one turn follow each other.
         let mut turns: Vec<u32> = order.clone();
         turns.dedup();
@@ -217,10 +228,19 @@ mod tests {
     }
 
     #[test]
-    fn small_datagrams_and_large_ones_get_the_same_bytes() {
-        let (bytes, _) = run(2, 20_000, |slot| if slot == 0 { 1200 } else { 7 * 8952 });
+    fn full_trains_of_small_and_of_large_datagrams_hold_the_same_bytes() {
+        let (_, bytes, _) = run(2, 20_000, |slot| if slot == 0 { 54 * 1200 } else { 7 * 8952 });
         let (small, large) = (bytes[0] as f64, bytes[1] as f64);
         assert!((small / large - 1.0).abs() < 0.01, "{small} to {large}");
+    }
+
+    #[test]
+    fn trains_of_one_byte_get_no_more_time_than_full_ones() {
+        let (costs, _, order) = run(12, 120_000, |slot| if slot < 4 { 1 } else { TRAIN_MAX });
+        assert!(jain(&costs) >= 0.99, "{costs:?}");
+        let single = order.iter().filter(|&&slot| slot == 0).count() as f64;
+        let full = order.iter().filter(|&&slot| slot == 11).count() as f64;
+        assert!((6.0..7.0).contains(&(single / full)), "{single} trains to {full}");
     }
 
     #[test]
@@ -233,7 +253,7 @@ mod tests {
         assert_eq!(schedule.next(true), Some(Turn::Train(0)));
         schedule.sent_last(0, TRAIN_MAX);
         schedule.join(0, Instant::ZERO);
-        assert_eq!(schedule.shares[0].credit, QUANTUM - 1000);
+        assert_eq!(schedule.shares[0].credit, QUANTUM - cost(1000));
         schedule.next(true);
         schedule.sent_last(0, 10);
         schedule.join(0, Instant::ZERO);

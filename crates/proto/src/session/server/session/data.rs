@@ -53,6 +53,8 @@ pub(in crate::session::server) struct Train {
     pub(in crate::session::server) datagrams: usize,
     /// Bytes of plaintext.
     pub(in crate::session::server) payload: u64,
+    /// So much less is owed now.
+    pub(in crate::session::server) owed: u64,
     /// Whether it answers a repair request.
     pub(in crate::session::server) repair: bool,
     /// The source's index of the set.
@@ -155,6 +157,7 @@ impl Session {
             return Err(Code::ProtocolViolation.into());
         };
         let &mut Queued { handle, object, set, repair, .. } = request;
+        let owed = work.queue.owed();
         let first = self.sealer.next_sequence();
         let (mut offset, mut len, mut datagrams) = (start, 0, 0);
         while offset < end {
@@ -178,7 +181,7 @@ impl Session {
         }
         work.queue.sent_to(piece.at, end as u32);
         let finished = work.queue.next_range(piece.at, piece.bytes.len() as u32).is_none();
-        let payload = (end - start) as u64;
+        let (payload, owed) = ((end - start) as u64, owed - work.queue.owed());
         self.totals.bytes += payload;
         self.totals.repaired += if repair { payload } else { 0 };
         work.used = now;
@@ -192,7 +195,7 @@ impl Session {
             sender.on_sent(now, first, datagrams, len as u64, app_limited);
         }
         let datagrams = datagrams as usize;
-        Ok(Train { len, datagram_bytes, datagrams, payload, repair, set, object })
+        Ok(Train { len, datagram_bytes, datagrams, payload, owed, repair, set, object })
     }
 
     /// The request at `at` has been sent: STATUS is due.

@@ -18,7 +18,7 @@ use crate::ids::RequestId;
 use crate::limits::{REPORT_RANGES_MAX, TOKEN_LEEWAY};
 use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
-use crate::session::server::send::overload::{Candidate, Overload};
+use crate::session::server::send::overload::{Candidate, Overload, TRAIN_COST};
 use crate::session::server::source::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
@@ -201,9 +201,10 @@ impl Session {
     fn candidate(&self, request: &Request, len: u32, deadline: Duration) -> Candidate {
         let ranges = request.ranges.iter();
         let asked = ranges.map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum();
-        let bytes = if request.ranges.is_empty() { u64::from(len) } else { asked };
+        let asked = if request.ranges.is_empty() { u64::from(len) } else { asked };
         let sent = self.totals.bytes.saturating_sub(self.totals.repaired);
-        let repair = request.flags & FLAG_REPAIR != 0 && bytes <= sent;
+        let repair = request.flags & FLAG_REPAIR != 0 && asked <= sent;
+        let bytes = asked + TRAIN_COST * request.ranges.len().max(1) as u64;
         Candidate { bytes, deadline, further: self.owed().requests > 0, repair }
     }
 

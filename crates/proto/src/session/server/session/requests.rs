@@ -5,6 +5,7 @@ use core::ops::Range;
 use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, RequestId, SetHandle, SetIndex};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
+use crate::session::server::send::overload::TRAIN_COST;
 use crate::time::Instant;
 use crate::wire::FrameHeader;
 
@@ -235,9 +236,9 @@ impl RequestQueue {
         self.queue.len()
     }
 
-    /// Bytes not yet sent.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// What it takes to send the rest: its bytes, and a train for each range.
+    pub(super) fn owed(&self) -> u64 {
+        self.bytes + TRAIN_COST * self.ranges.len() as u64
     }
 
     /// Whether some request could be served now.
@@ -331,16 +332,17 @@ mod tests {
     fn what_is_left_to_send_is_known_at_any_time() {
         let mut queue = RequestQueue::default();
         assert!(push(&mut queue, 1, 0, &[]) && push(&mut queue, 2, 0, &[90..200, 300..400]));
-        assert_eq!((queue.len(), queue.bytes()), (2, 110));
+        assert_eq!((queue.len(), queue.bytes, queue.owed()), (2, 110, 110 + 3 * TRAIN_COST));
         queue.sent_to(0, 60);
-        assert_eq!(queue.bytes(), 50);
+        assert_eq!(queue.bytes, 50);
         assert_eq!(queue.next_range(1, 100), Some(90..100));
         queue.sent_to(1, 100);
-        assert_eq!((queue.next_range(1, 100), queue.bytes()), (None, 40));
+        assert_eq!((queue.next_range(1, 100), queue.bytes), (None, 40));
+        assert_eq!(queue.owed(), 40 + TRAIN_COST, "ranges that are sent cost nothing more");
         queue.remove(1);
-        assert_eq!(queue.bytes(), 40);
+        assert_eq!(queue.bytes, 40);
         queue.cancel(RequestId(1));
-        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+        assert_eq!((queue.len(), queue.owed()), (0, 0));
     }
 
     #[test]

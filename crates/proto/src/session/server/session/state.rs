@@ -226,13 +226,13 @@ impl Session {
         }
     }
 
-    /// What it is to be sent: of its bytes those that its path can carry within `bound`, where the path is known.
+    /// What it is to be sent: of that what its path can carry within `bound`, where the path is known.
     fn owes(&self, bound: Duration) -> Owed {
         let Some(work) = &self.work else { return Owed::default() };
         let known = work.sender.as_ref().filter(|sender| sender.phase() != Phase::Startup);
         let path = known.map_or(Rate::MAX, Sender::rate).min(self.rate_cap.unwrap_or(Rate::MAX));
         let carried = path.bytes_in(bound).max(TRAIN_MAX as u64);
-        let bytes = carried.min(work.queue.bytes());
+        let bytes = carried.min(work.queue.owed());
         Owed { bytes, requests: work.queue.len() as u32 }
     }
 
