@@ -113,7 +113,7 @@ impl Board {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// A shard ended without being asked to.
+    /// A thread ended without being asked to.
     pub(crate) fn set_failed(&self) {
         self.failed.store(true, Ordering::Release);
     }
@@ -143,7 +143,7 @@ impl Board {
     /// Why new clients should not be sent here; `None`: ready.
     pub(crate) fn not_ready(&self) -> Option<&'static str> {
         if !self.healthy() {
-            Some("a shard has failed")
+            Some("a thread has failed")
         } else if self.draining() {
             Some("draining")
         } else if !self.store_open.load(Ordering::Acquire) {

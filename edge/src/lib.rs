@@ -11,6 +11,7 @@ mod announcement;
 mod board;
 /// The configuration and its errors.
 pub mod config;
+mod guard;
 mod keyfiles;
 /// Every bound of the edge.
 pub mod limits;

@@ -151,7 +151,7 @@ async fn healthz(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str
     if shared.board.healthy() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "a shard has failed\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "a thread has failed\n")
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the server tells its shards, and what they tell it.
+//! What the server tells its shards, and what its threads tell it.
 
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ pub(crate) enum Report {
     Serving,
     /// No session is left.
     Drained,
-    /// The loop has ended; with a reason when it was not asked to.
+    /// A shard's thread, or one that reads segments in, has ended; with a reason when it was not asked to.
     Ended {
-        /// Which shard.
-        shard: u8,
+        /// Which thread.
+        thread: String,
         /// What failed.
         failure: Option<String>,
     },

@@ -11,14 +11,17 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam::channel::Sender;
 use crossbeam::queue::ArrayQueue;
 use locks::{Key, Locks};
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_store::Catalogue;
 use segcast_sysio::bell::Bell;
 
+use crate::board::Board;
+use crate::guard::Guard;
 use crate::limits;
-use crate::mailbox::{Mailbox, Populated};
+use crate::mailbox::{Mailbox, Populated, Report};
 
 #[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]
 type Mutex<T> = std::sync::Mutex<T>;
@@ -114,7 +117,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts `count` threads that answer into `mailboxes`, one for each shard, and lock at most `lock_bytes`.
+    /// Starts `count` threads that answer into `mailboxes`, one for each shard, and lock at most `lock_bytes`. One that
+    /// ends by itself is told to `reports`, and to `board`.
     ///
     /// # Errors
     /// When a thread cannot be made.
@@ -122,6 +126,8 @@ impl Pool {
         count: u16,
         lock_bytes: u64,
         mailboxes: Arc<[Mailbox]>,
+        board: &Arc<Board>,
+        reports: &Sender<Report>,
     ) -> io::Result<Self> {
         let places = limits::POPULATE_QUEUE * mailboxes.len().max(1);
         let queue = Arc::new(Queue {
@@ -136,8 +142,11 @@ impl Pool {
         for number in 0..count {
             let (queue, mailboxes) = (Arc::clone(&queue), Arc::clone(&mailboxes));
             let name = format!("segcast-pop-{number}");
-            let thread =
-                std::thread::Builder::new().name(name).spawn(move || work(&queue, &mailboxes))?;
+            let guard = Guard::new(name.clone(), Arc::clone(board), reports.clone());
+            let thread = std::thread::Builder::new().name(name).spawn(move || {
+                work(&queue, &mailboxes);
+                guard.end(None);
+            })?;
             pool.threads.push(thread);
         }
         Ok(pool)
@@ -174,7 +183,7 @@ fn work(queue: &Queue, mailboxes: &[Mailbox]) {
         let populated = populate(queue, &request, &found);
         if let Some(mailbox) = mailboxes.get(usize::from(request.shard)) {
             let posted = mailbox.post_populated(populated);
-            debug_assert!(posted, "no more under way than the mailbox holds");
+            assert!(posted, "no more under way than the mailbox holds");
         }
     }
 }
@@ -217,12 +226,15 @@ fn populate(queue: &Queue, request: &Request, found: &Found) -> Populated {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam::channel::bounded;
+
     use super::*;
 
     #[test]
     fn what_is_asked_for_is_answered_to_the_shard_that_asked() {
         let mailboxes: Arc<[Mailbox]> = (0..2).map(|_| Mailbox::new()).collect();
-        let pool = Pool::start(2, 0, Arc::clone(&mailboxes)).expect("threads");
+        let (board, (reports, _)) = (Arc::new(Board::new(2)), bounded(1));
+        let pool = Pool::start(2, 0, Arc::clone(&mailboxes), &board, &reports).expect("threads");
         let queue = pool.queue();
         let set = SetIndex::new(3).unwrap();
         for number in 0..10 {
@@ -239,5 +251,34 @@ mod tests {
         }
         assert!(answers.iter().all(|answer| answer.set == set && answer.ready));
         assert_eq!(mailboxes[0].take_populated(), None);
+        drop(pool);
+        assert!(board.healthy(), "they ended because they were asked to");
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_reported_and_makes_the_edge_unhealthy() {
+        // The one thing that this thread takes for impossible: a shard with more under way than its mailbox holds.
+        let mailboxes: Arc<[Mailbox]> = [Mailbox::new()].into();
+        let (board, (reports, ended)) = (Arc::new(Board::new(1)), bounded(1));
+        let pool = Pool::start(1, 0, Arc::clone(&mailboxes), &board, &reports).expect("a thread");
+        let answer = Populated {
+            set: SetIndex::FIRST,
+            object: ObjectNumber(0),
+            ready: true,
+            trust: Duration::ZERO,
+        };
+        while mailboxes[0].post_populated(answer) {}
+        let request = Request {
+            shard: 0,
+            set: SetIndex::FIRST,
+            object: ObjectNumber(0),
+            catalogue: Catalogue::default(),
+            index: 0,
+            renewal: true,
+        };
+        assert!(pool.queue().push(request).is_ok());
+        let Ok(Report::Ended { thread, failure }) = ended.recv() else { panic!("another report") };
+        assert_eq!((&*thread, failure.as_deref()), ("segcast-pop-0", Some("it has panicked")));
+        assert!(!board.healthy());
     }
 }

@@ -41,11 +41,11 @@ pub enum StartError {
         /// The system's words.
         reason: String,
     },
-    /// A shard ended before it served.
-    #[error("shard {shard} does not start: {reason}")]
-    Shard {
+    /// A shard, or a thread that reads segments in, ended before all served.
+    #[error("{thread} does not start: {reason}")]
+    Thread {
         /// Which.
-        shard: u8,
+        thread: String,
         /// Why.
         reason: String,
     },
@@ -60,7 +60,7 @@ impl StartError {
             Self::Keys(_) => ExitCode::NotAllowed,
             Self::Store(_) => ExitCode::LocalFile,
             Self::Address(_) | Self::Network(_) | Self::Admin { .. } => ExitCode::Network,
-            Self::System { .. } | Self::Shard { .. } => ExitCode::Failure,
+            Self::System { .. } | Self::Thread { .. } => ExitCode::Failure,
         }
     }
 

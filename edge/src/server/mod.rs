@@ -91,10 +91,15 @@ impl Server {
         board.set_log_client_address(config.log_client_address);
         let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
         let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
-        let populate =
-            Pool::start(config.populate_threads, build::lock_bytes(), Arc::clone(&mailboxes))
-                .map_err(no_thread)?;
         let (sender, reports) = bounded(limits::REPORTS);
+        let populate = Pool::start(
+            config.populate_threads,
+            build::lock_bytes(),
+            Arc::clone(&mailboxes),
+            &board,
+            &sender,
+        )
+        .map_err(no_thread)?;
         let catalogue = store.catalogue();
         build::log_memory_budget(&config, cores.len(), catalogue.page_bytes());
 
@@ -162,9 +167,9 @@ impl Server {
         while serving < self.shards.len() {
             match self.reports.recv() {
                 Ok(Report::Serving) => serving += 1,
-                Ok(Report::Ended { shard, failure }) => {
+                Ok(Report::Ended { thread, failure }) => {
                     let reason = failure.unwrap_or_else(|| "it has ended".to_owned());
-                    return Err(StartError::Shard { shard, reason });
+                    return Err(StartError::Thread { thread, reason });
                 }
                 // Nobody has a handle yet, and a shard reports in order.
                 Ok(Report::Drained | Report::Signal(_) | Report::DrainWanted) | Err(_) => {

@@ -33,8 +33,8 @@ impl Server {
                         break ExitCode::Success;
                     }
                 }
-                Ok(Report::Ended { shard, failure }) => {
-                    tracing::error!(shard, reason = failure.as_deref(), "a shard has ended");
+                Ok(Report::Ended { thread, failure }) => {
+                    tracing::error!(thread, reason = failure.as_deref(), "a thread has ended");
                     break ExitCode::Failure;
                 }
                 Ok(Report::Signal(signal)) if signal == run::RELOAD => {

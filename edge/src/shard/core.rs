@@ -261,6 +261,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam::channel::bounded;
     use segcast_proto::handshake::{EdgeIdentity, StaticSecret};
     use segcast_proto::session::server::{DropReason, EndpointConfig};
     use segcast_proto::token::Keyring;
@@ -281,9 +282,9 @@ mod tests {
     /// Both shards of an edge without threads, and the threads that read segments in.
     fn shards() -> (Pool, [Core; 2]) {
         let mailboxes: Arc<[Mailbox]> = (0..2).map(|_| Mailbox::new()).collect();
-        let pool = Pool::start(1, 0, Arc::clone(&mailboxes)).expect("thread");
+        let (board, (reports, _)) = (Arc::new(Board::new(2)), bounded(1));
+        let pool = Pool::start(1, 0, Arc::clone(&mailboxes), &board, &reports).expect("thread");
         let identity = Arc::new(EdgeIdentity::new(StaticSecret::new([1; 32])));
-        let board = Arc::new(Board::new(2));
         let shard = |shard| {
             let config =
                 EndpointConfig { shard, shards: 2, ..EndpointConfig::new(Arc::clone(&identity)) };

@@ -29,6 +29,7 @@ use source::Source;
 
 use crate::board::Board;
 use crate::config::Sets;
+use crate::guard::Guard;
 use crate::limits;
 use crate::mailbox::{Mailbox, Report};
 use crate::metric::Metric;
@@ -73,33 +74,11 @@ enum Backlog {
 pub(crate) fn spawn(setup: Setup) -> std::io::Result<JoinHandle<()>> {
     let name = format!("segcast-{}", setup.shard);
     std::thread::Builder::new().name(name).spawn(move || {
-        let mut end = End {
-            shard: setup.shard,
-            reports: setup.reports.clone(),
-            board: Arc::clone(&setup.board),
-            failure: Some("it has panicked".to_owned()),
-        };
-        end.failure = Shard::new(setup).and_then(Shard::run).err().map(|error| error.to_string());
+        let (board, reports) = (Arc::clone(&setup.board), setup.reports.clone());
+        let guard = Guard::new(format!("shard {}", setup.shard), board, reports);
+        let failure = Shard::new(setup).and_then(Shard::run).err();
+        guard.end(failure.map(|error| error.to_string()));
     })
-}
-
-/// Reports the end of a shard however it comes.
-struct End {
-    shard: u8,
-    reports: Sender<Report>,
-    board: Arc<Board>,
-    failure: Option<String>,
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        let failure = self.failure.take();
-        if failure.is_some() {
-            self.board.set_failed();
-        }
-        // Nobody listens any more only when the process ends.
-        let _ = self.reports.send(Report::Ended { shard: self.shard, failure });
-    }
 }
 
 /// Now, on the clock of all shards.

@@ -121,7 +121,8 @@ fn shard(
     center: &SigningKey,
 ) -> (Shard, Pool, SocketAddr) {
     let mailboxes: Arc<[Mailbox]> = [Mailbox::new()].into();
-    let pool = Pool::start(1, 4 << 20, Arc::clone(&mailboxes)).expect("thread");
+    let (board, reports) = (Arc::new(Board::new(1)), bounded(16).0);
+    let pool = Pool::start(1, 4 << 20, Arc::clone(&mailboxes), &board, &reports).expect("thread");
     let address = "127.0.0.1:0".parse().expect("address");
     let socket = UdpSocket::bind(address, &UdpConfig::default()).expect("bind");
     let to = socket.local_addr();
@@ -139,8 +140,8 @@ fn shard(
         sets: Arc::new(Sets::All),
         mailboxes,
         populate: pool.queue(),
-        board: Arc::new(Board::new(1)),
-        reports: bounded(16).0,
+        board,
+        reports,
     };
     (Shard::new(setup).expect("shard"), pool, to)
 }
