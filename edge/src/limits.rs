@@ -98,10 +98,12 @@ pub const MAILBOX_BYTES: u64 =
     ((MAILBOX_STRAYS + MAILBOX_HANDOFFS) * 2048 + POPULATE_QUEUE * 32) as u64;
 /// Reloads, drains and stops in a shard's mailbox.
 pub const MAILBOX_CONTROL: usize = 16;
-/// Objects that one shard has asked to be read in and that were not answered yet. More wait in the shard.
+/// Objects that one shard has asked for, to be read in or renewed, and that were not answered yet. More wait in the shard.
 pub const POPULATE_QUEUE: usize = 1024;
-/// Objects that wait in a shard to be asked for, 8 bytes each; those beyond are refused as unavailable.
-pub const POPULATE_BACKLOG: usize = 64 * 1024;
+/// Of those, objects that somebody waits for, or two for each thread if that is more. What a shard has asked for is read
+/// in though its request may have gone meanwhile, and before what another session asks for next: so no more than keep
+/// the threads busy.
+pub const POPULATE_WAITED: usize = 16;
 /// Threads that populate.
 pub const POPULATE_THREADS_MAX: u16 = 64;
 /// How long a shard takes a segment for resident that the helper has read in and locked. While it is used it is renewed

@@ -48,6 +48,8 @@ pub(crate) struct Populated {
     pub(crate) set: SetIndex,
     pub(crate) object: ObjectNumber,
     pub(crate) ready: bool,
+    /// Nobody waited for it.
+    pub(crate) renewal: bool,
     /// How long it will stay in memory.
     pub(crate) trust: Duration,
 }

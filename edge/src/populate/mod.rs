@@ -41,7 +41,7 @@ pub(crate) struct Request {
     pub(crate) catalogue: Catalogue,
     /// The set's index in that catalogue.
     pub(crate) index: u32,
-    /// It was in memory, and mapped, when the shard last asked.
+    /// It was in memory, and mapped, when the shard last asked; nobody waits for it.
     pub(crate) renewal: bool,
 }
 
@@ -81,6 +81,8 @@ pub(crate) struct Queue {
     locks: Mutex<Locks>,
     /// Bytes of all locked segments.
     locked: AtomicU64,
+    /// Objects that somebody waits for: so many a shard may have under way.
+    waited_max: usize,
     stop: AtomicBool,
     bell: Bell,
 }
@@ -93,9 +95,21 @@ impl Queue {
         Ok(())
     }
 
+    /// How many objects that somebody waits for a shard may have under way: no more than keep all threads busy. The others
+    /// wait in the shard, where a request that goes takes its object with it, and where sessions have their turns.
+    pub(crate) fn waited_max(&self) -> usize {
+        self.waited_max
+    }
+
     /// Bytes of the segments that are locked in memory.
     pub(crate) fn locked_bytes(&self) -> u64 {
         self.locked.load(Ordering::Relaxed)
+    }
+
+    /// The next request, for a test that reads it in itself.
+    #[cfg(test)]
+    pub(crate) fn take(&self) -> Option<Request> {
+        self.requests.pop()
     }
 
     fn has_work(&self) -> bool {
@@ -135,6 +149,7 @@ impl Pool {
             cold: ArrayQueue::new(places),
             locks: Mutex::new(Locks::new(lock_bytes)),
             locked: AtomicU64::new(0),
+            waited_max: limits::POPULATE_WAITED.max(2 * usize::from(count)),
             stop: AtomicBool::new(false),
             bell: Bell::new().map_err(io::Error::other)?,
         });
@@ -204,14 +219,15 @@ fn next(queue: &Queue) -> Option<(Request, Found)> {
 
 /// Maps the object, reading it in where needed, and locks it as far as the budget goes.
 fn populate(queue: &Queue, request: &Request, found: &Found) -> Populated {
-    let &Request { set, object, ref catalogue, index, .. } = request;
+    let &Request { set, object, ref catalogue, index, renewal, .. } = request;
     let result = match found {
         // It stays mapped: nothing has to be walked through again.
         Found::Locked => {
-            return Populated { set, object, ready: true, trust: limits::RESIDENT_TRUST };
+            let trust = limits::RESIDENT_TRUST;
+            return Populated { set, object, ready: true, renewal, trust };
         }
         // What is still in the page cache has hardly lost its mapping; if it did, that is a minor fault.
-        Found::InMemory if request.renewal => Ok(()),
+        Found::InMemory if renewal => Ok(()),
         _ => catalogue.populate(index, object),
     };
     if let Err(error) = &result {
@@ -221,7 +237,7 @@ fn populate(queue: &Queue, request: &Request, found: &Found) -> Populated {
     let keep = |locks: &mut Locks| locks.keep(catalogue, request.key(), Instant::now());
     let locked = ready && queue.with_locks(keep);
     let trust = if locked { limits::RESIDENT_TRUST } else { limits::RESIDENT_TRUST_UNLOCKED };
-    Populated { set, object, ready, trust }
+    Populated { set, object, ready, renewal, trust }
 }
 
 #[cfg(test)]
@@ -250,6 +266,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(answers.iter().all(|answer| answer.set == set && answer.ready));
+        assert!(answers.iter().all(|answer| answer.renewal == (answer.object.0 % 2 == 0)));
         assert_eq!(mailboxes[0].take_populated(), None);
         drop(pool);
         assert!(board.healthy(), "they ended because they were asked to");
@@ -265,6 +282,7 @@ mod tests {
             set: SetIndex::FIRST,
             object: ObjectNumber(0),
             ready: true,
+            renewal: true,
             trust: Duration::ZERO,
         };
         while mailboxes[0].post_populated(answer) {}

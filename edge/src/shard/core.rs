@@ -2,10 +2,8 @@
 //!
 //! It knows no driver, so that the closure that receives can borrow it beside the driver.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Disposition, Endpoint, Path, ServerEvent, SessionRecord};
 use segcast_proto::time::Instant;
 use segcast_sysio::clock;
@@ -33,10 +31,9 @@ pub(crate) struct Core {
     pub(super) stopping: bool,
     mailboxes: Arc<[Mailbox]>,
     populate: Arc<populate::Queue>,
-    /// Objects that wait to be asked for.
-    backlog: VecDeque<(SetIndex, ObjectNumber)>,
-    /// Objects that were asked for and not answered.
-    under_way: usize,
+    /// Objects that were asked for and not answered: those that are renewed, and those that requests wait for.
+    renewed: usize,
+    waited: usize,
     pub(super) values: Values,
     pub(super) published: Values,
 }
@@ -63,8 +60,8 @@ impl Core {
             stopping: false,
             mailboxes,
             populate,
-            backlog: VecDeque::new(),
-            under_way: 0,
+            renewed: 0,
+            waited: 0,
             values: [0; VALUES],
             published: [0; VALUES],
         }
@@ -167,8 +164,9 @@ impl Core {
     }
 
     fn populated(&mut self, populated: Populated) {
-        let Populated { set, object, ready, trust } = populated;
-        self.under_way = self.under_way.saturating_sub(1);
+        let Populated { set, object, ready, renewal, trust } = populated;
+        let under_way = if renewal { &mut self.renewed } else { &mut self.waited };
+        *under_way = under_way.saturating_sub(1);
         if ready {
             self.count(Metric::PopulateReady);
             self.source.set_resident(set, object, trust);
@@ -190,7 +188,6 @@ impl Core {
     pub(super) fn events(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                ServerEvent::NeedObject { set, object } => self.need(set, object),
                 ServerEvent::SessionOpened { .. } => {}
                 ServerEvent::SessionClosed(record) => self.closed(&record),
             }
@@ -198,20 +195,13 @@ impl Core {
         self.ask();
     }
 
-    fn need(&mut self, set: SetIndex, object: ObjectNumber) {
-        if self.backlog.len() < limits::POPULATE_BACKLOG {
-            self.backlog.push_back((set, object));
-        } else {
-            self.endpoint.object_failed(self.now, set, object);
-        }
-    }
-
-    /// Asks for what must be renewed and what waits, as far as there is room.
+    /// Asks for what must be renewed and what requests wait for, as far as there is room.
     fn ask(&mut self) {
-        while self.under_way < limits::POPULATE_QUEUE {
+        while self.renewed + self.waited < limits::POPULATE_QUEUE {
             let renewed = self.source.take_renewal();
             let renewal = renewed.is_some();
-            let next = renewed.or_else(|| self.backlog.pop_front());
+            let room = self.waited < self.populate.waited_max();
+            let next = renewed.or_else(|| if room { self.endpoint.next_object() } else { None });
             let Some((set, object)) = next else { return };
             let Some((catalogue, index)) = self.source.locate(set) else {
                 self.endpoint.object_failed(self.now, set, object);
@@ -219,11 +209,14 @@ impl Core {
             };
             let (shard, catalogue) = (self.shard, catalogue.clone());
             let request = populate::Request { shard, set, object, catalogue, index, renewal };
+            // The queue has places for all that all shards may have under way.
             if self.populate.push(request).is_err() {
-                self.backlog.push_front((set, object));
-                return;
+                self.endpoint.object_failed(self.now, set, object);
+            } else if renewal {
+                self.renewed += 1;
+            } else {
+                self.waited += 1;
             }
-            self.under_way += 1;
         }
     }
 
@@ -251,8 +244,8 @@ impl Core {
     pub(super) fn gauges(&mut self) {
         let queued = self.mailboxes.get(usize::from(self.shard)).map_or(0, Mailbox::queued);
         self.values[Metric::MailQueued as usize] = queued as u64;
-        let waiting = self.backlog.len() + self.under_way;
-        self.values[Metric::PopulateWaiting as usize] = waiting as u64;
+        let waiting = self.endpoint.gauges().waiting_objects + self.renewed as u64;
+        self.values[Metric::PopulateWaiting as usize] = waiting;
         // One number for the whole process, and readers add the shards up.
         let locked = if self.shard == 0 { self.populate.locked_bytes() } else { 0 };
         self.values[Metric::LockedBytes as usize] = locked;
@@ -333,16 +326,6 @@ mod tests {
         assert_eq!(turns, limits::MAILBOX_STRAYS / limits::STRAYS_PER_TURN + 1);
         let taken = one.endpoint.counters().dropped_for(DropReason::UnknownSession);
         assert_eq!(taken, limits::MAILBOX_STRAYS as u64);
-    }
-
-    #[test]
-    fn an_object_of_a_set_that_is_gone_is_not_asked_for() {
-        let (_pool, [mut zero, _one]) = shards();
-        zero.need(SetIndex::new(7).unwrap(), ObjectNumber(0));
-        zero.events();
-        zero.gauges();
-        assert_eq!(zero.values[Metric::PopulateWaiting as usize], 0);
-        assert_eq!(zero.endpoint.counters().objects_failed, 1);
     }
 
     #[test]

@@ -249,4 +249,6 @@ impl Shard {
 }
 
 #[cfg(test)]
+mod cold;
+#[cfg(test)]
 mod tests;

@@ -7,3 +7,4 @@ mod newcomers;
 mod pending;
 mod sessions;
 mod shares;
+mod waiting;

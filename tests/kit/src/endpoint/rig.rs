@@ -159,6 +159,11 @@ impl Rig {
             .collect()
     }
 
+    /// What the server wants to have read in, and had not asked for before; in its order.
+    pub fn needs(&mut self) -> Vec<ObjectNumber> {
+        core::iter::from_fn(|| self.server.next_object()).map(|(_, object)| object).collect()
+    }
+
     /// Does a raw client's handshake; its code says whether it was accepted.
     pub fn shake(&mut self, config: ClientConfig, from: SocketAddr) -> RawClient {
         let seed = self.draw();

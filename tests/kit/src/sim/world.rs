@@ -363,12 +363,11 @@ impl World {
                 }
             }
         }
+        while let Some((set, object)) = self.shards[shard].next_object() {
+            self.populating.push((now + Duration::from_micros(200), set, object));
+        }
         while let Some(event) = self.shards[shard].poll_event() {
             match event {
-                ServerEvent::NeedObject { set, object } => {
-                    let at = now + Duration::from_micros(200);
-                    self.populating.push((at, set, object));
-                }
                 ServerEvent::SessionClosed(record) if record.token_id == [LIAR as u8; 8] => {
                     self.attacks.liar_closed(record.code);
                 }

@@ -132,7 +132,7 @@ pub struct Gauges {
     pub sessions: u64,
     /// Pending handshakes.
     pub pending: u64,
-    /// Objects that requests wait for.
+    /// Objects that requests wait for, or that are being read in.
     pub waiting_objects: u64,
     /// Requests that are not finished.
     pub requests: u64,

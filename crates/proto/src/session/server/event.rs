@@ -174,13 +174,6 @@ pub enum SendFailure {
 /// What happened, for the caller to act on or record.
 #[derive(Clone, Debug)]
 pub enum ServerEvent {
-    /// Requests wait for this object: make it resident, then call `object_ready` or `object_failed`.
-    NeedObject {
-        /// The set, as `find_set` named it.
-        set: SetIndex,
-        /// Which object.
-        object: ObjectNumber,
-    },
     /// A session's first authentic packet came.
     SessionOpened {
         /// Which one.

@@ -30,8 +30,9 @@ mod send;
 mod session;
 mod source;
 mod upkeep;
+mod waiters;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use config::EndpointConfig;
@@ -52,6 +53,7 @@ use send::egress::Egress;
 use send::overload::Overload;
 use send::schedule::Schedule;
 pub use source::{Object, SegmentSource};
+use waiters::Waiters;
 
 use crate::crypto::hash;
 use crate::faults::{Fault, planted};
@@ -72,8 +74,7 @@ pub struct Endpoint {
     /// The last thing sent was an answer.
     answered: bool,
     events: VecDeque<ServerEvent>,
-    /// Sessions with requests for an object that is not resident, by (set, object).
-    waiters: BTreeMap<(SetIndex, ObjectNumber), Vec<u32>>,
+    waiters: Waiters,
     clients: ClientCounts,
     hello_limiter: HelloLimiter,
     budget: HandshakeBudget,
@@ -111,7 +112,7 @@ impl Endpoint {
             answers: Answers::default(),
             answered: false,
             events: VecDeque::new(),
-            waiters: BTreeMap::new(),
+            waiters: Waiters::default(),
             clients: ClientCounts::default(),
             budget: HandshakeBudget::new(config.handshakes_per_second, rng.next_u64(), now),
             refusals: Refusals::default(),
@@ -168,6 +169,13 @@ impl Endpoint {
     /// The next event; drain after every `handle_*`.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
         self.events.pop_front()
+    }
+
+    /// The next object that requests wait for and that was not asked for yet, by turns of the sessions: make it resident,
+    /// then call [`Self::object_ready`] or [`Self::object_failed`]. Who takes no more of them than it can read at once
+    /// never reads what nobody waits for any more.
+    pub fn next_object(&mut self) -> Option<(SetIndex, ObjectNumber)> {
+        self.waiters.next()
     }
 
     /// What was counted so far.

@@ -58,6 +58,7 @@ impl Endpoint {
             draining: self.draining,
             counters: &mut self.counters,
             overload: &mut self.overload,
+            waiters: &mut self.waiters,
         };
         match session.on_packet(path, &opened, source, context) {
             Ok(()) => {

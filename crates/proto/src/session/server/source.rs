@@ -27,7 +27,7 @@ pub trait SegmentSource {
 pub enum Object<'a> {
     /// Its bytes, resident in memory.
     Ready(&'a [u8]),
-    /// It exists, but reading it now would wait for a disk. The endpoint asks for it by an event.
+    /// It exists, but reading it now would wait for a disk. The endpoint asks for it by `next_object`.
     NotResident {
         /// Its length, bytes.
         len: u32,

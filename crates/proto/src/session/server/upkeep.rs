@@ -78,7 +78,7 @@ impl Endpoint {
             } else if silent >= DOUBT_AFTER && self.clients.wants_more(session.client(), now) {
                 self.doubt(now, slot);
             } else if silent >= REST_AFTER {
-                session.rest(now, &mut self.overload);
+                session.rest(now, &mut self.overload, &mut self.waiters);
             }
         }
         let pace = STEP_MAX * STEP / slots.max(STEP);
@@ -112,12 +112,12 @@ impl Endpoint {
         self.drain(now);
     }
 
-    /// An object that was asked for by `NeedObject` is resident now.
+    /// An object that was asked for by [`Self::next_object`] is resident now.
     pub fn object_ready(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         if planted(Fault::WaitersForgotten) {
             return;
         }
-        for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
+        for slot in self.waiters.take((set, object)) {
             let Some(session) = self.table.session_mut(slot) else { continue };
             if session.on_object_ready(set, object) {
                 self.plan(now, slot, Duration::ZERO);
@@ -129,11 +129,10 @@ impl Endpoint {
     /// from now on, so that the others learn it in their turn.
     pub fn object_failed(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         self.counters.objects_failed += 1;
-        for slot in self.waiters.remove(&(set, object)).unwrap_or_default() {
+        for slot in self.waiters.take((set, object)) {
             let Some(session) = self.table.session_mut(slot) else { continue };
-            if session.on_object_failed(now, set, object) {
-                self.plan(now, slot, Duration::ZERO);
-            }
+            session.on_object_failed(now, set, object);
+            self.plan(now, slot, Duration::ZERO);
         }
     }
 
@@ -156,7 +155,7 @@ impl Endpoint {
         counters::Gauges {
             sessions: self.table.sessions() as u64,
             pending: self.table.pending() as u64,
-            waiting_objects: self.waiters.len() as u64,
+            waiting_objects: self.waiters.objects() as u64,
             requests: u64::from(self.overload.owed().requests),
             owed_bytes: self.overload.owed().bytes,
         }

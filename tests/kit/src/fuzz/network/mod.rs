@@ -284,12 +284,12 @@ impl World {
             }
         }
         self.buffer = out;
+        while let Some((set, object)) = self.server.next_object() {
+            self.shelf.put(SetIndex::FIRST, object, State::Ready);
+            self.server.object_ready(self.now, set, object);
+        }
         while let Some(event) = self.server.poll_event() {
             match event {
-                ServerEvent::NeedObject { set, object } => {
-                    self.shelf.put(SetIndex::FIRST, object, State::Ready);
-                    self.server.object_ready(self.now, set, object);
-                }
                 ServerEvent::SessionClosed(record) => {
                     let right = matches!(record.code, Code::Idle | Code::ClientDone);
                     assert!(right, "an honest client's session was closed: {}", record.code);

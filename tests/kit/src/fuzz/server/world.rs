@@ -181,6 +181,10 @@ impl World {
                 self.sent(shard, &sent, &out);
             }
             self.buffer = out;
+            while let Some((set, object)) = self.shards[shard].next_object() {
+                let there = OBJECTS.iter().any(|(number, _)| *number == object);
+                assert!(set == SetIndex::FIRST && there);
+            }
             while let Some(event) = self.shards[shard].poll_event() {
                 self.event(&event);
             }
@@ -213,11 +217,6 @@ impl World {
 
     fn event(&mut self, event: &ServerEvent) {
         match event {
-            ServerEvent::NeedObject { set, object } => {
-                assert!(
-                    *set == SetIndex::FIRST && OBJECTS.iter().any(|(number, _)| number == object)
-                );
-            }
             ServerEvent::SessionOpened { .. } => self.tally.opened += 1,
             ServerEvent::SessionClosed(record) => {
                 self.tally.closed += 1;

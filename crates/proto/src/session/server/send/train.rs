@@ -5,7 +5,6 @@ use rand_core::RngCore;
 use super::lookahead::look_ahead;
 use super::transmit::{Step, Written};
 use crate::session::server::Endpoint;
-use crate::session::server::event::ServerEvent;
 use crate::session::server::session::data::{Next, Piece};
 use crate::session::server::source::SegmentSource;
 use crate::time::Instant;
@@ -66,12 +65,7 @@ impl Endpoint {
                 Next::Piece(piece) => return Some(piece),
                 Next::Waits { set, object } => {
                     self.counters.waits += 1;
-                    let waiters = self.waiters.entry((set, object)).or_default();
-                    // Asked for once, however many wait for it.
-                    if waiters.is_empty() {
-                        self.events.push_back(ServerEvent::NeedObject { set, object });
-                    }
-                    waiters.push(slot);
+                    self.waiters.join(slot, (set, object));
                 }
                 Next::Refused(code) => self.counters.requests_refused.add(code),
             }

@@ -181,6 +181,7 @@ impl Endpoint {
     ) {
         let Some(mut session) = self.table.close(slot) else { return };
         self.schedule.close(slot);
+        self.waiters.leave_all(slot);
         self.overload.recount(session.owed(), Owed::default());
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];

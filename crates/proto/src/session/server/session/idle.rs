@@ -4,6 +4,7 @@ use super::challenge::Challenge;
 use super::state::Session;
 use super::work::Work;
 use crate::session::server::send::overload::{Overload, Owed};
+use crate::session::server::waiters::Waiters;
 use crate::time::{Duration, Instant};
 
 /// A session that is silent for this long drops its cipher contexts (some 600 bytes each, 120 ns to build again),
@@ -26,11 +27,17 @@ impl Session {
     ///
     /// A client that waits for something asks at least every 2 s (section 14). One that has been silent for
     /// [`IDLE_AFTER`] is gone: its requests count as finished, and should it come back, it asks anew for what is missing.
-    pub(in crate::session::server) fn rest(&mut self, now: Instant, overload: &mut Overload) {
+    pub(in crate::session::server) fn rest(
+        &mut self,
+        now: Instant,
+        overload: &mut Overload,
+        waiters: &mut Waiters,
+    ) {
         let owed = self.owed();
         self.drop_idle(now);
         if self.work.is_none() {
             overload.recount(owed, Owed::default());
+            waiters.leave_all(self.index().slot());
         }
     }
 

@@ -20,6 +20,7 @@ use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
 use crate::session::server::send::overload::{Candidate, Overload, TRAIN_COST};
 use crate::session::server::source::{Object, SegmentSource};
+use crate::session::server::waiters::Waiters;
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
@@ -39,6 +40,7 @@ pub(in crate::session::server) struct Context<'a> {
     pub(in crate::session::server) draining: bool,
     pub(in crate::session::server) counters: &'a mut Counters,
     pub(in crate::session::server) overload: &'a mut Overload,
+    pub(in crate::session::server) waiters: &'a mut Waiters,
 }
 
 impl Session {
@@ -98,7 +100,7 @@ impl Session {
             PacketType::Report => return self.on_report(opened, context),
             PacketType::Pulse => self.on_pulse(now, &opened.frame, opened.payload),
             PacketType::PathResponse => self.on_path_response(path, opened.payload, context),
-            PacketType::Cancel => self.on_cancel(now, opened.frame.request()),
+            PacketType::Cancel => self.on_cancel(now, opened.frame.request(), context.waiters),
             PacketType::Close => return Err(on_close(opened.payload)),
             _ => {}
         }
@@ -296,10 +298,15 @@ impl Session {
     }
 
     /// CANCEL: the request is finished, also one that comes later because it was overtaken.
-    fn on_cancel(&mut self, now: Instant, id: RequestId) {
+    fn on_cancel(&mut self, now: Instant, id: RequestId, waiters: &mut Waiters) {
         self.window.cancel(id);
+        let slot = self.index().slot();
         let work = self.work(now);
-        work.queue.cancel(id);
+        if let Some(Queued { set, object, .. }) = work.queue.cancel(id)
+            && !work.queue.waits_for(set, object)
+        {
+            waiters.leave(slot, (set, object));
+        }
         work.status.by(now + STATUS_DELAY);
     }
 }

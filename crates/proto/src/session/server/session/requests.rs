@@ -216,6 +216,16 @@ impl RequestQueue {
         woken
     }
 
+    /// Whether some request waits for an object.
+    pub(super) fn waits_for(&self, set: SetIndex, object: ObjectNumber) -> bool {
+        self.queue.iter().any(|r| r.waiting && r.set == set && r.object == object)
+    }
+
+    /// Bytes that requests ask for again and that were not sent yet.
+    pub(super) fn repairs(&self) -> u64 {
+        self.queue.iter().filter(|r| r.repair).map(|r| r.left).sum()
+    }
+
     /// Takes out one request for an object, if there is one.
     pub(super) fn take_for(&mut self, set: SetIndex, object: ObjectNumber) -> Option<Queued> {
         let at = self.queue.iter().position(|r| r.set == set && r.object == object)?;

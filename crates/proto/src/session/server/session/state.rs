@@ -198,19 +198,18 @@ impl Session {
         self.work.as_mut().is_some_and(|work| work.queue.wake(set, object))
     }
 
-    /// An object could not be read: one request for it is refused. Says whether there was one.
+    /// An object could not be read: its requests for it are refused.
     pub(in crate::session::server) fn on_object_failed(
         &mut self,
         now: Instant,
         set: SetIndex,
         object: ObjectNumber,
-    ) -> bool {
-        let work = self.work.as_mut();
-        let Some(request) = work.and_then(|work| work.queue.take_for(set, object)) else {
-            return false;
-        };
-        self.refuse_queued(now, &request, Code::SegmentUnavailable);
-        true
+    ) {
+        while let Some(work) = self.work.as_mut()
+            && let Some(request) = work.queue.take_for(set, object)
+        {
+            self.refuse_queued(now, &request, Code::SegmentUnavailable);
+        }
     }
 
     /// What overload control counts for it.
