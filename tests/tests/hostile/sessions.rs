@@ -1,12 +1,12 @@
 //! Hostile packets to open sessions: forged, replayed, lying, flooding, moving.
 
 use rand_core::RngCore;
-use segcast_kit::endpoint::UNIX;
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient, RawPacket};
 use segcast_proto::ids::ObjectNumber;
-use segcast_proto::session::server::{Disposition, DropReason, Path};
+use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::Duration;
+use segcast_proto::wire::close::Close;
 use segcast_proto::wire::refuse::Refuse;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
 
@@ -322,13 +322,37 @@ fn a_peer_that_changes_keys_with_every_packet_is_closed() {
 }
 
 #[test]
-fn a_request_after_the_token_ended_closes_the_session() {
-    let mut rig = Rig::new(30, |_| {});
-    let mut client = rig.open(1);
-    let mut request = client.request(rig.now, 1, 0, ObjectNumber(0));
-    let (now, path) = (rig.now, Path { socket: 0, remote: address(1) });
-    rig.server.handle_datagram(now, UNIX + 3600 + 31, path, &mut request, &rig.source);
-    assert_eq!(rig.closed(), [Code::TokenEnded]);
+fn a_session_ends_with_its_token_whatever_its_client_says() {
+    let mut rig = Rig::new(30, |config| config.idle_timeout = Duration::from_secs(2 * 3600));
+    let mut clients = [1, 2, 3].map(|number| rig.open(number));
+    // The token has ended, and clocks may differ by 30 s.
+    rig.pass(Duration::from_secs(3600 + 29));
+    let [_, pulsing, fed] = &mut clients;
+    for id in 1..=60 {
+        let request = fed.request(rig.now, id, 0, ObjectNumber(id % SEGMENTS));
+        rig.hand(address(3), &request);
+    }
+    assert!(rig.drain().len() > 3, "it is served");
+    assert_eq!(rig.closed(), []);
+    let mut last = Vec::new();
+    for _ in 0..30 {
+        let pulse = pulsing.pulse(rig.now);
+        rig.hand(address(2), &pulse);
+        last = rig.drain();
+        if rig.server.sessions() == 0 {
+            break;
+        }
+        rig.pass(MS * 100);
+    }
+    assert_eq!(rig.closed(), [Code::TokenEnded; 3]);
+    for (number, client) in (1..).zip(&mut clients) {
+        let to_it = last.iter().filter(|(to, _)| *to == address(number));
+        let mut heard = to_it.filter_map(|(_, bytes)| client.take(rig.now, &mut bytes.clone()));
+        let close = heard.next_back().expect("a CLOSE");
+        assert_eq!(close.packet_type, PacketType::Close);
+        assert_eq!(Close::decode(&close.payload).expect("readable").code, Code::TokenEnded);
+    }
+    assert_eq!((rig.drain(), rig.server.gauges().owed_bytes), (vec![], 0));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Endpoint {
             Ok(opened) => opened,
             Err(reason) => return self.dropped(reason),
         };
-        if let Some(code) = self.promote(now, index, source) {
+        if let Some(code) = self.promote(now, unix_time, index, source) {
             self.close_session(now, index.slot(), code.into());
             return Disposition::Done;
         }
@@ -53,7 +53,6 @@ impl Endpoint {
         });
         let context = Context {
             now,
-            unix_time,
             requests_per_second: self.config.requests_per_second,
             draining: self.draining,
             counters: &mut self.counters,
@@ -103,6 +102,7 @@ impl Endpoint {
     fn promote<S: SegmentSource>(
         &mut self,
         now: Instant,
+        unix_time: u64,
         index: ReceiverIndex,
         source: &S,
     ) -> Option<Code> {
@@ -114,7 +114,7 @@ impl Endpoint {
         let sets: Sets = pending.claims.sets.iter().map(|id| source.find_set(id)).collect();
         let client = self.clients.add(&pending.client_public);
         let token_id = pending.claims.token_id;
-        let session = Session::new(&self.config, index, client, *pending, sets, now);
+        let session = Session::new(&self.config, index, client, *pending, sets, now, unix_time);
         self.counters.sessions_opened += 1;
         self.events.push_back(ServerEvent::SessionOpened { index, token_id });
         self.table.open(index.slot(), session);

@@ -61,7 +61,7 @@ impl Endpoint {
         }
     }
 
-    /// One step of the walk over all slots: rests idle sessions, closes silent ones, drains.
+    /// One step of the walk over all slots: rests idle sessions, closes silent ones and those whose token has ended, drains.
     fn walk(&mut self, now: Instant) {
         let slots = self.table.len();
         for _ in 0..STEP.min(slots) {
@@ -71,7 +71,9 @@ impl Endpoint {
             let (draining, cut) = (self.draining, self.cut);
             let Some(session) = self.table.session_mut(slot) else { continue };
             let silent = session.silence(now);
-            if silent >= idle_timeout {
+            if session.token_has_ended(now) {
+                self.close_session(now, slot, Code::TokenEnded.into());
+            } else if silent >= idle_timeout {
                 self.close_session(now, slot, Code::Idle.into());
             } else if cut || draining && (session.is_served(now) || silent >= DRAIN_SILENCE) {
                 self.close_session(now, slot, Code::Draining.into());

@@ -18,6 +18,11 @@ pub(in crate::session::server) const DOUBT_AFTER: Duration = Duration::from_secs
 const DEAD_AFTER: Duration = Duration::from_secs(3);
 
 impl Session {
+    /// Whether its token is over, and the clock difference that a token's validity allows.
+    pub(in crate::session::server) fn token_has_ended(&self, now: Instant) -> bool {
+        now >= self.ends
+    }
+
     /// How long nothing authentic has come from its client.
     pub(in crate::session::server) fn silence(&self, now: Instant) -> Duration {
         now.saturating_since(self.heard)

@@ -15,7 +15,7 @@ use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
 use crate::faults::{Fault, planted};
 use crate::ids::RequestId;
-use crate::limits::{REPORT_RANGES_MAX, TOKEN_LEEWAY};
+use crate::limits::REPORT_RANGES_MAX;
 use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
 use crate::session::server::send::overload::{Candidate, Overload, TRAIN_COST};
@@ -35,7 +35,6 @@ const PULSES_MAX: usize = 4;
 /// What a message handler needs beyond its session.
 pub(in crate::session::server) struct Context<'a> {
     pub(in crate::session::server) now: Instant,
-    pub(in crate::session::server) unix_time: u64,
     pub(in crate::session::server) requests_per_second: u32,
     pub(in crate::session::server) draining: bool,
     pub(in crate::session::server) counters: &'a mut Counters,
@@ -134,9 +133,6 @@ impl Session {
         if pace == Pace::Flood {
             context.counters.floods += 1;
             return Err(Code::Flood.into());
-        }
-        if context.unix_time > self.expires.saturating_add(TOKEN_LEEWAY.as_secs()) {
-            return Err(Code::TokenEnded.into());
         }
         let frame = &opened.frame;
         if frame.request() == RequestId::NONE {

@@ -14,7 +14,7 @@ use super::work::Work;
 use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
 use crate::ids::{ObjectNumber, ReceiverIndex, SetIndex};
-use crate::limits::TRAIN_MAX;
+use crate::limits::{TOKEN_LEEWAY, TRAIN_MAX};
 use crate::rate::Rate;
 use crate::session::server::config::EndpointConfig;
 use crate::session::server::door::clients::ClientId;
@@ -40,8 +40,8 @@ pub(in crate::session::server) struct Session {
     client_public: [u8; 32],
     pub(super) client: ClientId,
     token_id: [u8; 8],
-    /// Unix time, seconds.
-    pub(super) expires: u64,
+    /// When its token has ended for any clock.
+    pub(super) ends: Instant,
     pub(super) sets: Sets,
     pub(super) rate_cap: Option<Rate>,
     pub(super) window: RequestWindow,
@@ -70,7 +70,8 @@ pub(super) struct Totals {
 }
 
 impl Session {
-    /// The session that a pending handshake becomes with its first sealed packet, which proved `path`.
+    /// The session that a pending handshake becomes with its first sealed packet, which proved `path`. `unix_time`: now,
+    /// seconds; later changes of that clock do not move the end of its token.
     pub(in crate::session::server) fn new(
         config: &EndpointConfig,
         index: ReceiverIndex,
@@ -78,9 +79,12 @@ impl Session {
         pending: Pending,
         sets: Sets,
         now: Instant,
+        unix_time: u64,
     ) -> Self {
         let datagram_max = pending.datagram_max.min(config.datagram_max);
         let round_trip = now.saturating_since(pending.welcomed);
+        let ends = pending.claims.expires.saturating_add(TOKEN_LEEWAY.as_secs());
+        let ends = now + Duration::from_secs(ends.saturating_sub(unix_time));
         Self {
             index,
             client_index: ReceiverIndex(pending.hello.sender_index),
@@ -90,7 +94,7 @@ impl Session {
             client_public: pending.client_public,
             client,
             token_id: pending.claims.token_id,
-            expires: pending.claims.expires,
+            ends,
             sets,
             rate_cap: pending.claims.rate_cap_kbits.map(Rate::from_kilobits),
             window: RequestWindow::default(),
