@@ -3,11 +3,13 @@
 use rand_core::RngCore;
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient, RawPacket};
-use segcast_proto::ids::ObjectNumber;
+use segcast_kit::source::State;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::close::Close;
 use segcast_proto::wire::refuse::Refuse;
+use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
 
 #[test]
@@ -353,6 +355,44 @@ fn a_session_ends_with_its_token_whatever_its_client_says() {
         assert_eq!(Close::decode(&close.payload).expect("readable").code, Code::TokenEnded);
     }
     assert_eq!((rig.drain(), rig.server.gauges().owed_bytes), (vec![], 0));
+}
+
+#[test]
+fn what_would_push_an_unfinished_request_out_of_the_window_is_refused() {
+    let rig = &mut Rig::new(34, |_| {});
+    rig.source.put(SetIndex::FIRST, ObjectNumber(0), State::Cold);
+    let client = &mut rig.open(1);
+    let request = client.request(rig.now, 1, 0, ObjectNumber(0));
+    rig.hand(address(1), &request);
+    rig.drain();
+    for id in [65, 500, u32::MAX] {
+        assert_eq!(refusal(rig, client, id, 0, 1), Code::TooManyRequests);
+        assert_eq!(status_after_cancel(rig, client, id), (1, 1, 0), "the window has not moved");
+    }
+    let request = client.request(rig.now, 64, 0, ObjectNumber(1));
+    rig.hand(address(1), &request);
+    let heard = rig.hear(client);
+    let data = heard.iter().any(|packet| packet.packet_type == PacketType::Data);
+    assert!(data, "the last that has a place beside the first");
+    let (highest, received, _) = status_after_cancel(rig, client, 1);
+    assert_eq!((highest, received), (64, 1 << 63 | 1));
+    let request = client.request(rig.now, 65, 0, ObjectNumber(1));
+    rig.hand(address(1), &request);
+    let (highest, received, _) = status_after_cancel(rig, client, 1);
+    assert_eq!((highest, received), (65, 0b11), "it has the first one's place");
+}
+
+/// What STATUS says after the CANCEL of a request: highest id, and the maps.
+fn status_after_cancel(rig: &mut Rig, client: &mut RawClient, id: u32) -> (u32, u64, u64) {
+    let frame = FrameHeader { offset: id, ..EMPTY_FRAME };
+    let cancel = client.seal(rig.now, PacketType::Cancel, frame, &[]);
+    rig.hand(address(1), &cancel);
+    rig.pass(MS * 2);
+    let heard = rig.hear(client);
+    let status = heard.iter().rfind(|packet| packet.packet_type == PacketType::Status);
+    let status = status.expect("a STATUS");
+    let Status { received, finished, .. } = Status::decode(&status.payload).expect("readable");
+    (status.frame.offset, received, finished)
 }
 
 #[test]

@@ -138,8 +138,9 @@ impl Session {
         if frame.request() == RequestId::NONE {
             return Err(Code::ProtocolViolation.into());
         }
-        let arrival = self.window.receive(frame.request());
-        if arrival != Arrival::New {
+        // STATUS has no bits for ids below its window: what is not finished stays in it.
+        let no_place = self.window.would_lose(frame.request());
+        if !no_place && self.window.receive(frame.request()) != Arrival::New {
             self.work(now).status.by(now);
             return Ok(());
         }
@@ -147,17 +148,14 @@ impl Session {
         context.counters.requests += 1;
         let taken = match pace {
             Pace::TooFast(wait) => Err(Refused { code: Code::TooManyRequests, retry_after: wait }),
+            _ if no_place => Err(Code::TooManyRequests.into()),
             _ => self.enqueue(opened, source, &mut context),
         };
         if let Err(refused) = taken {
             context.counters.requests_refused.add(refused.code);
             self.refuse(now, frame, &refused);
         }
-        // STATUS has no bits for ids below the window: nobody waits for them.
-        let lowest = self.window.highest.window_start();
-        let work = self.work(now);
-        while work.queue.expire(lowest).is_some() {}
-        work.status.by(now + STATUS_DELAY);
+        self.work(now).status.by(now + STATUS_DELAY);
         Ok(())
     }
 
@@ -295,7 +293,9 @@ impl Session {
 
     /// CANCEL: the request is finished, also one that comes later because it was overtaken.
     fn on_cancel(&mut self, now: Instant, id: RequestId, waiters: &mut Waiters) {
-        self.window.cancel(id);
+        if !self.window.would_lose(id) {
+            self.window.cancel(id);
+        }
         let slot = self.index().slot();
         let work = self.work(now);
         if let Some(Queued { set, object, .. }) = work.queue.cancel(id)

@@ -48,6 +48,14 @@ impl RequestWindow {
         }
     }
 
+    /// Whether a request with this id would push one out of the window that is not finished.
+    pub(super) fn would_lose(&self, id: RequestId) -> bool {
+        let unfinished = self.received & !self.finished;
+        // Of `u64::BITS` ids that are looked at, so many stay.
+        let kept = u64::BITS.saturating_sub(id.0.saturating_sub(self.highest.0));
+        unfinished.checked_shr(kept).unwrap_or(0) != 0
+    }
+
     /// Marks a request finished.
     pub(super) fn finish(&mut self, id: RequestId) {
         if let Some(bit) = self.highest.bit_of(id) {
@@ -201,12 +209,6 @@ impl RequestQueue {
         Some(self.remove(at))
     }
 
-    /// Takes out a request whose id fell below the window, if there is one.
-    pub(super) fn expire(&mut self, lowest: RequestId) -> Option<Queued> {
-        let at = self.queue.iter().position(|r| r.id < lowest)?;
-        Some(self.remove(at))
-    }
-
     /// Wakes the requests that wait for an object; says whether there was one.
     pub(super) fn wake(&mut self, set: SetIndex, object: ObjectNumber) -> bool {
         let mut woken = false;
@@ -292,6 +294,22 @@ mod tests {
         assert_eq!((window.highest, window.received, window.finished), (RequestId(2), 0b1, 0b1));
         assert_eq!(window.receive(RequestId(2)), Arrival::Repeated);
         assert_eq!(window.receive(RequestId(1)), Arrival::New);
+    }
+
+    #[test]
+    fn an_id_that_would_push_out_an_unfinished_one_is_known() {
+        let mut window = RequestWindow::default();
+        assert!(!window.would_lose(RequestId(u32::MAX)), "nothing to lose");
+        window.receive(RequestId(3));
+        window.receive(RequestId(5));
+        let lose =
+            |window: &RequestWindow, ids: [u32; 4]| ids.map(|id| window.would_lose(RequestId(id)));
+        assert_eq!(lose(&window, [1, 5, 66, 67]), [false, false, false, true]);
+        assert_eq!(lose(&window, [69, 70, 1000, u32::MAX]), [true; 4]);
+        window.finish(RequestId(3));
+        assert_eq!(lose(&window, [66, 67, 68, 69]), [false, false, false, true]);
+        window.finish(RequestId(5));
+        assert!(!window.would_lose(RequestId(u32::MAX)));
     }
 
     #[test]
