@@ -5,10 +5,13 @@ use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient, RawPacket};
 use segcast_kit::source::State;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
+use segcast_proto::rate::Rate;
 use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::close::Close;
+use segcast_proto::wire::ranges::ByteRanges;
 use segcast_proto::wire::refuse::Refuse;
+use segcast_proto::wire::request::{FLAG_REPAIR, Request};
 use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{Code, FrameHeader, PacketType};
 
@@ -393,6 +396,42 @@ fn status_after_cancel(rig: &mut Rig, client: &mut RawClient, id: u32) -> (u32, 
     let status = status.expect("a STATUS");
     let Status { received, finished, .. } = Status::decode(&status.payload).expect("readable");
     (status.frame.offset, received, finished)
+}
+
+#[test]
+fn repairs_pass_a_busy_shard_as_far_as_there_was_something_to_repair() {
+    let mut rig = Rig::new(35, |config| {
+        config.egress_max = Some(Rate::new(1_000_000));
+        config.egress_queue = MS * 100;
+    });
+    let (mut client, mut other) = (rig.open(1), rig.open(2));
+    let ask = |rig: &mut Rig, client: &mut RawClient, id: u32, flags: u16| {
+        let ranges = ByteRanges::one(0..5000).expect("a range");
+        let frame = FrameHeader { offset: id, ..EMPTY_FRAME };
+        let packet = client.ask(rig.now, frame, &Request { flags, ranges, deadline_ms: 0 });
+        rig.hand(address(1), &packet);
+    };
+    ask(&mut rig, &mut client, 1, 0);
+    rig.drain();
+    for id in 1..=20 {
+        let request = other.request(rig.now, id, 0, ObjectNumber(id % SEGMENTS));
+        rig.hand(address(2), &request);
+    }
+    // Seconds of work for a shard that is behind with it.
+    rig.server.set_pressed(rig.now, true);
+    let refused = |rig: &Rig| rig.server.counters().requests_refused.of(Code::Overloaded);
+    for id in 2..=10 {
+        ask(&mut rig, &mut client, id, FLAG_REPAIR);
+    }
+    assert_eq!(refused(&rig), 8, "one of nine is a repair of what was sent");
+    // And when it has been sent there is nothing left to repair.
+    for _ in 0..100 {
+        rig.pass(MS * 10);
+        rig.drain();
+    }
+    assert_eq!(rig.server.counters().repaired_bytes, 5000);
+    ask(&mut rig, &mut client, 11, FLAG_REPAIR);
+    assert_eq!(refused(&rig), 9);
 }
 
 #[test]

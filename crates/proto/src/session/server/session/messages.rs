@@ -9,7 +9,7 @@ use super::pace::Pace;
 use super::refusals::Refused;
 use super::requests::{Arrival, Queued};
 use super::size::SizeChange;
-use super::state::Session;
+use super::state::{Session, Totals};
 use super::work::{PulseAsked, STATUS_DELAY};
 use crate::congestion::FeedbackView;
 use crate::crypto::{Opened, hash};
@@ -198,8 +198,11 @@ impl Session {
         let ranges = request.ranges.iter();
         let asked = ranges.map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum();
         let asked = if request.ranges.is_empty() { u64::from(len) } else { asked };
-        let sent = self.totals.bytes.saturating_sub(self.totals.repaired);
-        let repair = request.flags & FLAG_REPAIR != 0 && asked <= sent;
+        // Of what was sent once, what was sent again, or is going to be, is not to be repaired any more.
+        let Totals { bytes, repaired, .. } = self.totals;
+        let repairs = self.work.as_ref().map_or(0, |work| work.queue.repairs());
+        let lost_at_most = bytes.saturating_sub(2 * repaired + repairs);
+        let repair = request.flags & FLAG_REPAIR != 0 && asked <= lost_at_most;
         let bytes = asked + TRAIN_COST * request.ranges.len().max(1) as u64;
         Candidate { bytes, deadline, further: self.owed().requests > 0, repair }
     }
