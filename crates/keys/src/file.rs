@@ -57,7 +57,7 @@ pub enum KeyFileError {
         source: KeyTextError,
     },
     /// Not a short text file at all.
-    #[error("{}: is no key and no grant: they are short texts, this one at most {max} bytes", .path.display())]
+    #[error("{}: is no key and no grant: they are short texts in UTF-8, this one at most {max} bytes", .path.display())]
     NotText {
         /// The file.
         path: PathBuf,

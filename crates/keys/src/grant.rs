@@ -94,7 +94,7 @@ impl Grant {
         Zeroizing::new(json)
     }
 
-    /// Reads a grant. The token's signature is not checked here: edges do that.
+    /// Reads a grant, with or without a byte order mark before it. The token's signature is not checked here: edges do that.
     ///
     /// # Errors
     /// [`GrantError`] for anything but a grant.
@@ -102,7 +102,7 @@ impl Grant {
         if text.len() > GRANT_MAX {
             return Err(GrantError::TooLarge(text.len()));
         }
-        let text: GrantText = serde_json::from_str(text)?;
+        let text: GrantText = serde_json::from_str(keytext::without_mark(text))?;
         let token = URL_SAFE_NO_PAD.decode(&text.token).map_err(|_| GrantError::Token)?;
         if token.is_empty() || token.len() > TOKEN_MAX {
             return Err(GrantError::Token);
@@ -185,6 +185,8 @@ mod tests {
         assert_eq!(Grant::from_json(&grant.to_json()).unwrap(), grant);
         grant.client_secret = None;
         assert_eq!(Grant::from_json(&grant.to_json()).unwrap(), grant);
+        let marked = format!("\u{feff}{}", *grant.to_json());
+        assert_eq!(Grant::from_json(&marked).unwrap(), grant);
     }
 
     #[test]

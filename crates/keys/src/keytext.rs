@@ -129,7 +129,12 @@ pub fn format(kind: KeyKind, key: &[u8]) -> Zeroizing<String> {
     text
 }
 
-/// The key in `text`, which is one line of this kind; its line end may be missing.
+/// `text` without the byte order mark that some editors put before UTF-8 (U+FEFF).
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The key in `text`, which is one line of this kind; its line end may be missing, and a byte order mark before it.
 ///
 /// # Errors
 /// [`KeyTextError`] for anything else.
@@ -141,6 +146,7 @@ pub fn parse<const N: usize>(
     text: &str,
 ) -> Result<Zeroizing<[u8; N]>, KeyTextError> {
     assert_eq!(N, kind.len(), "a {} key", kind.prefix());
+    let text = without_mark(text);
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
     let line = line.strip_suffix('\r').unwrap_or(line);
     let (found, base64) = KeyKind::split(line).ok_or(KeyTextError::NoKind { expected: kind })?;
@@ -179,7 +185,9 @@ mod tests {
             let key: Vec<u8> = (100..).take(kind.len()).collect();
             let text = format(kind, &key);
             assert!(text.len() <= TEXT_MAX && text.ends_with('\n'));
-            for text in [text.as_str(), text.trim_end(), &text.replace('\n', "\r\n")] {
+            let marked = format!("\u{feff}{}", *text);
+            assert!(marked.len() <= TEXT_MAX);
+            for text in [text.as_str(), text.trim_end(), &text.replace('\n', "\r\n"), &marked] {
                 match kind {
                     KeyKind::Title => assert_eq!(parse::<16>(kind, text).unwrap()[..], key),
                     _ => assert_eq!(parse::<32>(kind, text).unwrap()[..], key),
