@@ -53,6 +53,12 @@ pub enum ConfigError {
         /// The parser's words.
         reason: String,
     },
+    /// A variable of the environment that is no text.
+    #[error("{origin}: its value is not UTF-8; write it in UTF-8, or in the configuration file")]
+    NotUtf8 {
+        /// The variable.
+        origin: Origin,
+    },
     /// No key has this name.
     #[error("{origin}: unknown key `{key}`{}", suggestion.map(|s| format!("; did you mean `{s}`?")).unwrap_or_default())]
     UnknownKey {

@@ -98,6 +98,7 @@ fn what_is_set_later_wins() {
         file: Some(path),
         environment: pairs(&[("SAMPLE_THREADS", "2"), ("SAMPLE_SESSIONS_MAX", "2"), ("PATH", "x")]),
         flags: pairs(&[("threads", "3")]),
+        ..Source::default()
     };
     let sample: Sample = source.load().expect("valid");
     assert_eq!((sample.threads, sample.sessions_max, sample.pin), (3, 2, false));
