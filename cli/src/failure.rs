@@ -1,5 +1,6 @@
 //! What is said when a command fails: the error with its causes, what to do about it, and an exit code.
 
+use segcast_center::grant::IssueError;
 use segcast_center::ingest::PackError;
 use segcast_center::keys::KeyDirError;
 use segcast_client::access::AccessError;
@@ -20,6 +21,7 @@ use segcast_load::view::ViewError;
 use segcast_store::StoreError;
 
 use crate::commands::edges::Unresolved;
+use crate::output::{self, OutputError};
 
 /// A command was ended by a signal, and has said so itself.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +51,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return *code;
     }
     let consequence = consequence(error);
-    eprintln!("error: {}", text(error));
+    output::note(format_args!("error: {}", text(error)));
     if let Some(advice) = &consequence.advice {
-        eprintln!("  what to do: {advice}");
+        output::note(format_args!("  what to do: {advice}"));
     }
     consequence.code
 }
@@ -82,6 +84,8 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref::<ConnectionError>().map(|_| network()))
             .or_else(|| cause.downcast_ref::<Unresolved>().map(|_| network()))
             .or_else(|| cause.downcast_ref::<Problem>().map(|_| usage()))
+            .or_else(|| cause.downcast_ref::<OutputError>().map(|_| unwritten()))
+            .or_else(|| cause.downcast_ref().map(issuing))
             .or_else(|| cause.downcast_ref::<StoreError>().map(|_| local()))
             .or_else(|| cause.downcast_ref::<KeyFileError>().map(|_| keys()))
             .or_else(|| cause.downcast_ref::<KeyTextError>().map(|_| keys()))
@@ -97,6 +101,13 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
 
 fn network() -> Consequence {
     Consequence::plain(ExitCode::Network)
+}
+
+fn unwritten() -> Consequence {
+    Consequence::new(
+        ExitCode::LocalFile,
+        "what the command does is done; only what it prints is lost",
+    )
 }
 
 fn keys() -> Consequence {
@@ -127,11 +138,22 @@ fn view(error: &ViewError) -> Consequence {
 }
 
 /// Its causes are not in the chain: the error shows them as itself.
+fn issuing(error: &IssueError) -> Consequence {
+    match error {
+        IssueError::Keys(_) | IssueError::Token(_) => keys(),
+        IssueError::Sets(_) | IssueError::SetTwice(_) | IssueError::Lifetime(_) => usage(),
+    }
+}
+
+/// Its causes are not in the chain: the error shows them as itself.
 fn packing(error: &PackError) -> Consequence {
     match error {
         PackError::Source(_) | PackError::Store(_) => local(),
         PackError::Keys(_) => keys(),
-        PackError::Geometry(_) | PackError::Name(_) => Consequence::plain(ExitCode::Usage),
+        PackError::Name(_) => {
+            Consequence::new(ExitCode::Usage, "give the title a shorter name with --name TEXT")
+        }
+        PackError::Geometry(_) => usage(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Log lines: to standard error, as text or JSON, at a level given by `--log` or `SEGCAST_LOG`.
 
-use std::io::IsTerminal;
-
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
+
+use crate::terminal;
 
 /// What is logged, and how.
 #[derive(Args, Clone, Debug)]
@@ -35,7 +35,9 @@ pub(crate) fn start(args: &LogArgs, default: &str) -> anyhow::Result<()> {
         .map_err(|e| anyhow::anyhow!("--log {filter}: {e}; write for example info"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(terminal::has_colours())
+        // What it would say of a line that cannot be written would go to the same place, by a macro that panics there.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => builder.with_target(false).compact().init(),

@@ -7,10 +7,14 @@ mod flags;
 mod interrupt;
 mod logging;
 mod notify;
+mod output;
 mod terminal;
 mod words;
 
+use std::sync::Arc;
+
 use clap::{Parser, Subcommand};
+use signal_hook::consts::SIGXFSZ;
 
 /// Deliver large files fast: fixed-size encrypted segments over UDP.
 #[derive(Debug, Parser)]
@@ -41,6 +45,12 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    // A file beyond the limit (RLIMIT_FSIZE) is then an error of write(2) and not the end of the process.
+    if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
+        output::note(format_args!(
+            "the limit on file sizes will end this process without a word: {error}"
+        ));
+    }
     let result = match Cli::parse().command {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Pack(args) => commands::pack::run(&args),

@@ -2,7 +2,7 @@
 //!
 //! The edge's own configuration is the library's: every key of its `default.toml` is a flag here.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::flags::Flags;
 use crate::notify::notify;
+use crate::{output, terminal};
 
 /// What ending threads and unmapping the store may take at the end of a drain.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
@@ -50,14 +51,18 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
     let config: Config = match source.load() {
         Ok(config) => config,
         Err(errors) => {
-            eprintln!("error: {errors}");
+            output::note(format_args!("error: {errors}"));
             return Ok(ExitCode::Usage);
         }
     };
     if args.check {
-        return Ok(check(&config));
+        return check(&config);
     }
     let level = start_log(config.log_level, config.log_format);
+    if !source.passed_over.is_empty() {
+        let variables = source.passed_over.join(", ");
+        tracing::info!(variables, "not read: Kubernetes sets them for a Service of this name");
+    }
     if args.until_stdin_closes {
         std::thread::Builder::new().name("segcast-parent".into()).spawn(end_with_stdin)?;
     }
@@ -66,18 +71,18 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints the whole configuration and what an edge would serve on, or what is missing.
-fn check(config: &Config) -> ExitCode {
-    print!("{}", config.to_toml());
+fn check(config: &Config) -> anyhow::Result<ExitCode> {
+    output::result(config.to_toml().trim_end())?;
     match segcast_edge::check(config) {
         Ok(addresses) => {
             for address in addresses {
-                println!("# would listen on {address}");
+                output::result(format_args!("# would listen on {address}"))?;
             }
-            ExitCode::Success
+            Ok(ExitCode::Success)
         }
         Err(error) => {
-            eprintln!("error: {error}");
-            error.exit()
+            output::note(format_args!("error: {error}"));
+            Ok(error.exit())
         }
     }
 }
@@ -87,6 +92,7 @@ fn source(args: &EdgeArgs) -> anyhow::Result<Source> {
     let mut source = Source { file: args.config.clone(), ..Source::from_environment::<Config>() };
     // Variables of this command itself, not keys of the configuration.
     source.environment.retain(|(name, _)| name != "SEGCAST_EDGE_CONFIG");
+    source.not_utf8.retain(|name| name != "SEGCAST_EDGE_CONFIG");
     source.flags.clone_from(args.flags.given());
     let variable = std::env::var_os("SEGCAST_KEYS").filter(|dir| !dir.is_empty());
     if let Some(dir) = &args.keys {
@@ -136,8 +142,9 @@ type Level = reload::Handle<LevelFilter, Registry>;
 fn start_log(level: LogLevel, format: LogFormat) -> Level {
     let (filter, handle) = reload::Layer::new(filter(level));
     let registry = tracing_subscriber::registry().with(filter);
-    let colours = std::io::stderr().is_terminal();
-    let layer = fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+    let layer = fmt::layer().with_ansi(terminal::has_colours()).with_writer(std::io::stderr);
+    // As in `logging`: nothing is said of a line that cannot be written.
+    let layer = layer.log_internal_errors(false);
     match format {
         LogFormat::Text => registry.with(layer.with_target(false).compact()).init(),
         LogFormat::Json => registry.with(layer.json()).init(),

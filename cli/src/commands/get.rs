@@ -18,6 +18,7 @@ use super::io::IoArg;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
+use crate::output;
 use crate::terminal::Meter;
 
 /// Arguments of `segcast get`.
@@ -83,13 +84,13 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let result = fetch.run(&mut |progress| show(&mut meter, progress), interrupt.flag());
     meter.clear();
     match result {
-        Ok(report) if args.json => println!("{}", serde_json::to_string(&report)?),
-        Ok(report) => print!("{}", summary(&report, &args.out)),
+        Ok(report) if args.json => output::result(serde_json::to_string(&report)?)?,
+        Ok(report) => output::result(summary(&report, &args.out).trim_end())?,
         Err(FetchError::Stopped { have, segments }) => {
-            eprintln!(
+            output::note(format_args!(
                 "stopped: {have} of {segments} segments are kept in {}; the same command goes on from there",
                 part.display()
-            );
+            ));
             return Err(Interrupted(interrupt.exit_code()).into());
         }
         Err(error) => return Err(error.into()),

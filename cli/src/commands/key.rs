@@ -8,6 +8,7 @@ use segcast_keys::file;
 use segcast_keys::keytext::{self, KeyKind};
 
 use super::token::fresh_secret;
+use crate::output;
 
 /// Arguments of `segcast key`.
 #[derive(Args, Debug)]
@@ -29,6 +30,6 @@ pub(crate) fn run(args: &KeyArgs) -> anyhow::Result<ExitCode> {
     let public = secret.public();
     file::create(&args.file, KeyKind::ClientSecret, secret.expose())?;
     file::create(&public_file, KeyKind::ClientPublic, &public)?;
-    print!("{}", *keytext::format(KeyKind::ClientPublic, &public));
+    output::result(keytext::format(KeyKind::ClientPublic, &public).trim_end())?;
     Ok(ExitCode::Success)
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::keys::KeysArg;
 use crate::logging::{self, LogArgs};
+use crate::output;
 use crate::terminal::Meter;
 use crate::words;
 
@@ -110,22 +111,25 @@ fn print(args: &PackArgs, report: &PackReport, took: Duration) -> anyhow::Result
             center_key,
             seconds: took.as_secs_f64(),
         };
-        println!("{}", serde_json::to_string(&result)?);
-        return Ok(());
+        return Ok(output::result(serde_json::to_string(&result)?)?);
     }
-    println!("set          {}", report.set);
-    println!(
-        "segments     {} of {} ({} in all), manifest of {}",
+    let title_key = match &report.title_key {
+        Some(path) => path.display().to_string(),
+        None => "none: the segments lie in the clear".to_owned(),
+    };
+    output::result(format_args!(
+        "set          {}\n\
+         segments     {} of {} ({} in all), manifest of {}\n\
+         title key    {title_key}\n\
+         center key   {} (edges need this one)\n\
+         took         {}",
+        report.set,
         geometry.segments(),
         rounded::size(geometry.segment_bytes().into()),
         rounded::size(geometry.true_length()),
-        words::count(report.manifest_pages.into(), "page")
-    );
-    match &report.title_key {
-        Some(path) => println!("title key    {}", path.display()),
-        None => println!("title key    none: the segments lie in the clear"),
-    }
-    println!("center key   {} (edges need this one)", center_key.display());
-    println!("took         {}", rounded::duration(took));
+        words::count(report.manifest_pages.into(), "page"),
+        center_key.display(),
+        rounded::duration(took)
+    ))?;
     Ok(())
 }

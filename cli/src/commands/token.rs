@@ -16,6 +16,7 @@ use segcast_sysio::clock::unix_seconds;
 
 use super::keys::{KeysArg, public_key};
 use crate::logging::{self, LogArgs};
+use crate::output;
 use crate::words;
 
 /// Arguments of `segcast token`.
@@ -63,7 +64,8 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
         Client::Secret(_) => "it holds the client's secret key: keep it as secret as the titles",
     };
     let sets = words::count(args.set.len() as u64, "set");
-    println!("{}: {sets} for {}; {secret}", args.out.display(), lifetime(args.lifetime));
+    let (out, time) = (args.out.display(), lifetime(args.lifetime));
+    output::result(format_args!("{out}: {sets} for {time}; {secret}"))?;
     Ok(ExitCode::Success)
 }
 

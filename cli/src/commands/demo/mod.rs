@@ -35,6 +35,7 @@ use super::io::IoArg;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
+use crate::output;
 use crate::terminal::Meter;
 
 /// Sessions that the token allows beyond those that measure: the fetch before them, whose end the edge
@@ -80,16 +81,16 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let gone = folder.close().context("could not remove the folder");
     if interrupt.is_set() {
         if !args.json {
-            eprintln!("stopped; the edge has ended and all files are removed");
+            output::note("stopped; the edge has ended and all files are removed");
         }
         return Err(Interrupted(interrupt.exit_code()).into());
     }
     let figures = result?;
     gone?;
     if args.json {
-        println!("{}", serde_json::to_string(&figures)?);
+        output::result(serde_json::to_string(&figures)?)?;
     } else {
-        println!("\n{}", figures.table());
+        output::result(format_args!("\n{}", figures.table()))?;
     }
     Ok(ExitCode::Success)
 }
@@ -117,7 +118,7 @@ impl Demo<'_> {
 
     fn say(&self, what: &str) {
         if !self.args.json {
-            println!("{what}");
+            output::step(what);
         }
     }
 

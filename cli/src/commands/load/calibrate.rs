@@ -11,6 +11,7 @@ use super::super::io::IoArg;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
+use crate::output;
 
 /// Arguments of `segcast load calibrate`.
 #[derive(Args, Debug)]
@@ -104,7 +105,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     };
     let mut told = |row: &Row| {
         if !args.json {
-            println!("{}", line(row));
+            output::step(line(row));
         }
     };
     let calibration = match calibrate::run(&config, &mut told, interrupt.flag()) {
@@ -112,9 +113,9 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         result => result?,
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&calibration)?);
+        output::result(serde_json::to_string_pretty(&calibration)?)?;
     } else {
-        println!("{}", summary(&calibration));
+        output::result(summary(&calibration))?;
     }
     Ok(if calibration.passed { ExitCode::Success } else { ExitCode::Failure })
 }

@@ -22,7 +22,7 @@ use segcast_proto::segment::manifest::Manifest;
 use crate::commands::edges::edges;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
-use crate::{logging, words};
+use crate::{logging, output, words};
 
 /// Runs the command.
 pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
@@ -48,7 +48,7 @@ fn load(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let handles = rights.titles.iter().zip(&manifests);
     let titles = handles.map(|((handle, _), manifest)| Title::of(*handle, manifest.root()));
     let plan = Plan::new(workload, titles.collect())?;
-    eprintln!("{}", line(&plan));
+    output::note(line(&plan));
     let subject = Subject { edge, manifests: &manifests, access: &rights.access };
     let mut reporting = Reporting::start(&args.report, &plan, edge.address, &config)?;
     let ran = run::run(&plan, &subject, &config, &mut reporting.recorder, interrupt.flag())?;

@@ -44,7 +44,7 @@ pub(super) struct ReportArgs {
     /// The server's process, on this machine: its CPU time, memory and faults join the result
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
-    /// The edge's metrics page, such as http://127.0.0.1:9187/metrics: its counters join the result
+    /// The edge's metrics page, such as http://127.0.0.1:4871/metrics: its counters join the result
     #[arg(long, value_name = "URL")]
     server_metrics: Option<String>,
     /// The send lag (99.9 %, or the highest percentile that can be told) above which the run is the generator's and not the server's
@@ -128,13 +128,14 @@ impl Reporting {
         };
         let end = End { wall: Duration::from_secs_f64(ran.seconds), extent };
         let (result, logged) = self.recorder.finish(&end, &self.slos);
-        print(&report::text(&result))?;
         if let Some((path, file)) = self.json {
             write(&path, file, &(report::json(&result)? + "\n"))?;
         }
         if let Some((path, file)) = self.html {
             write(&path, file, &report::html(&result))?;
         }
+        // Last: standard output may be full, and the files are what is kept.
+        print(&report::text(&result))?;
         logged.context("the interval log")?;
         Ok(exit_code(&result, interrupt))
     }

@@ -48,7 +48,9 @@ pub enum Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     /// A screen without a terminal.
-    #[error("--progress tui: standard error is no terminal; --progress plain needs none")]
+    #[error(
+        "--progress tui: standard error is no terminal, or a dumb one; --progress plain needs none"
+    )]
     NoTerminal,
     /// The terminal cannot be set, or there is no thread.
     #[error("the terminal: {0}")]
@@ -72,7 +74,8 @@ impl Display {
     /// # Errors
     /// When there is no terminal for a screen, or no thread.
     pub fn start(progress: Progress) -> Result<Self, ViewError> {
-        let is_terminal = stderr().is_terminal();
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_terminal = stderr().is_terminal() && !is_dumb;
         let view: Box<dyn View> = match progress {
             Progress::None => return Ok(Self(None)),
             Progress::Json => Box::new(JsonLines::new(stderr())),
