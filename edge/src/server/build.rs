@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use segcast_config::RateCap;
-use segcast_config::amount::{show_duration, show_size};
+use segcast_config::amount::{rounded, show_duration};
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::rate::Rate;
 use segcast_proto::session::server::EndpointConfig;
@@ -209,15 +209,15 @@ pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64)
     let residency = shards * limits::RESIDENT_BYTES;
     let total = slabs + receive + sessions + pending + mail + residency + page_bytes;
     tracing::info!(
-        send_slabs = show_size(slabs),
-        receive_buffers = show_size(receive),
-        idle_sessions = show_size(sessions),
-        pending_handshakes = show_size(pending),
-        mailboxes = show_size(mail),
-        residency = show_size(residency),
-        manifest_pages = show_size(page_bytes),
-        locked_segments = show_size(lock_bytes()),
-        total_mib = total.div_ceil(1 << 20),
+        send_slabs = rounded::size(slabs),
+        receive_buffers = rounded::size(receive),
+        idle_sessions = rounded::size(sessions),
+        pending_handshakes = rounded::size(pending),
+        mailboxes = rounded::size(mail),
+        residency = rounded::size(residency),
+        manifest_pages = rounded::size(page_bytes),
+        locked_segments = rounded::size(lock_bytes()),
+        total = rounded::size(total),
         "memory budget, beside the page cache that holds segments and the work of sending sessions"
     );
 }
