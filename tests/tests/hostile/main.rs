@@ -5,6 +5,7 @@ mod drain;
 mod handshake;
 mod newcomers;
 mod pending;
+mod reports;
 mod sessions;
 mod shares;
 mod waiting;

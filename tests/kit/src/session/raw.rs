@@ -178,7 +178,7 @@ impl RawClient {
         self.seal(now, PacketType::Request, frame, &payload[..len])
     }
 
-    /// A REPORT of these ranges (inclusive, newest first).
+    /// A REPORT of these ranges (inclusive, newest first), with room for all there is.
     ///
     /// # Panics
     /// When the session is not open, or the ranges are not what a REPORT can say.
@@ -189,6 +189,21 @@ impl RawClient {
         echo: u32,
         ranges: &[(u64, u64)],
     ) -> Vec<u8> {
+        self.report_with_room(now, number, echo, ranges, 65_536)
+    }
+
+    /// The same with room for `room_kib` KiB.
+    ///
+    /// # Panics
+    /// As [`Self::report`].
+    pub fn report_with_room(
+        &mut self,
+        now: Instant,
+        number: u32,
+        echo: u32,
+        ranges: &[(u64, u64)],
+        room_kib: u32,
+    ) -> Vec<u8> {
         let mut said = segcast_proto::wire::ranges::SequenceRanges::new();
         for &(low, high) in ranges {
             assert!(said.push(low, high), "{low}..={high} cannot be reported");
@@ -196,7 +211,7 @@ impl RawClient {
         let report = segcast_proto::wire::report::Report {
             echo,
             echo_delay_us: 0,
-            room_kib: 65_536,
+            room_kib,
             ce_count: 0,
             received_count: 0,
             ranges: said,

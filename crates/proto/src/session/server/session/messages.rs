@@ -212,8 +212,6 @@ impl Session {
         let now = context.now;
         let report = Report::decode(opened.payload).map_err(|_| Code::ProtocolViolation)?;
         context.counters.reports += 1;
-        // Before all that may end this: the next rate model begins with it.
-        self.room = u64::from(report.room_kib) * 1024;
         let lie = |counters: &mut Counters| {
             counters.lies += 1;
             Ending::from(Code::LyingReport)
@@ -223,12 +221,15 @@ impl Session {
         if highest >= self.sealer.next_sequence() {
             return Err(lie(context.counters));
         }
-        let Some(work) = self.work.as_mut() else { return Ok(()) };
-        let Some(sender) = work.sender.as_mut() else { return Ok(()) };
-        if opened.frame.offset <= work.last_report {
+        if !is_above(opened.frame.offset, self.last_report) {
             return Ok(());
         }
-        work.last_report = opened.frame.offset;
+        self.last_report = opened.frame.offset;
+        // Also where there is no rate model: the next one begins with it.
+        self.room = u64::from(report.room_kib) * 1024;
+        let Some(work) = self.work.as_mut() else { return Ok(()) };
+        let Some(sender) = work.sender.as_mut() else { return Ok(()) };
+        sender.set_room(self.room);
         let mut ranges = [(0, 0); REPORT_RANGES_MAX];
         let mut count = 0;
         // What was sent before this rate model began says nothing to it.
@@ -240,7 +241,6 @@ impl Session {
             return Ok(());
         }
         work.used = now;
-        sender.set_room(self.room);
         let view = FeedbackView {
             echo: report.echo,
             echo_delay: Duration::from_micros(u64::from(report.echo_delay_us)),
@@ -308,6 +308,11 @@ impl Session {
         }
         work.status.by(now + STATUS_DELAY);
     }
+}
+
+/// Whether REPORT `number` was sent after REPORT `last`: they wrap (RFC 1982, section 3.2).
+fn is_above(number: u32, last: u32) -> bool {
+    (1..1 << 31).contains(&number.wrapping_sub(last))
 }
 
 /// CLOSE: the client is gone. One that cannot be read still ends the session: it was authentic.

@@ -49,6 +49,8 @@ pub(in crate::session::server) struct Session {
     datagram_max: u16,
     /// What the client can take, bytes.
     pub(super) room: u64,
+    /// Number of the newest REPORT; older ones that arrive late say nothing.
+    pub(super) last_report: u32,
     pub(super) rtt: Option<Duration>,
     pub(super) bucket: RequestBucket,
     opened: Instant,
@@ -101,6 +103,7 @@ impl Session {
             size: SizeSearch::new(datagram_max),
             datagram_max: datagram_max as u16,
             room: pending.room,
+            last_report: 0,
             rtt: (!pending.repeated).then_some(round_trip),
             bucket: RequestBucket::new(config.requests_per_second, now),
             opened: now,

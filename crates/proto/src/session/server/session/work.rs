@@ -22,8 +22,6 @@ pub(super) struct Work {
     pub(super) sender: Option<Sender>,
     /// First sequence number the sender knows.
     pub(super) sender_base: u64,
-    /// Number of the newest REPORT; older ones that arrive late say nothing new.
-    pub(super) last_report: u32,
     pub(super) used: Instant,
     /// What overload control counts for the session.
     pub(super) owed: Owed,
@@ -72,7 +70,6 @@ impl Work {
             status: StatusTimer { due: None, repeats: 0 },
             sender: None,
             sender_base: 0,
-            last_report: 0,
             used: now,
             owed: Owed::default(),
         }
