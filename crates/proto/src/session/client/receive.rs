@@ -138,7 +138,12 @@ impl ClientSession {
             transport.quiet = 0;
         }
         let ce = ecn & ECN_CE == ECN_CE;
-        transport.reports.received(now, opened.header.sequence, opened.frame.send_time, ce);
+        let (sequence, send_time) = (opened.header.sequence, opened.frame.send_time);
+        transport.reports.received(now, sequence, send_time, ce);
+        let (requests, is_data) =
+            (&transport.requests, opened.header.packet_type == PacketType::Data);
+        let was_asked = |then| requests.was_asked_before(then);
+        transport.gap.received(now, sequence, send_time, is_data, was_asked);
         self.stats.datagrams_in += 1;
         self.stats.bytes_in += bytes as u64;
         self.stats.datagram_bytes += Largest(bytes);

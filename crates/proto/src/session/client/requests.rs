@@ -17,6 +17,8 @@ pub(super) struct Outstanding {
     /// Asks again for what was sent before.
     pub(super) repair: bool,
     pub(super) deadline: Instant,
+    /// When it was sent first.
+    pub(super) asked: Option<Instant>,
     /// When it was last sent; `None`: it is to be sent.
     pub(super) sent: Option<Instant>,
     pub(super) sends: u32,
@@ -60,6 +62,7 @@ impl Requests {
             ranges,
             repair,
             deadline,
+            asked: None,
             sent: None,
             sends: 0,
             acknowledged: false,
@@ -154,6 +157,12 @@ impl Requests {
     /// Whether a server should be heard from: something was sent and is not finished.
     pub(super) fn expects_answer(&self) -> bool {
         self.list.iter().any(|r| r.sends > 0 && r.lost_at.is_none())
+    }
+
+    /// Whether the server owes something that was asked for before `then`.
+    pub(super) fn was_asked_before(&self, then: Instant) -> bool {
+        let owed = |r: &Outstanding| r.lost_at.is_none() && r.asked.is_some_and(|at| at < then);
+        self.list.iter().any(owed)
     }
 
     /// When a request was last sent.

@@ -88,6 +88,7 @@ impl ClientSession {
     fn request(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let transport = self.transport.as_mut()?;
         let request = transport.requests.next_to_send(transport.requests_max)?;
+        request.asked.get_or_insert(now);
         request.sent = Some(now);
         request.sends += 1;
         if request.sends == 1 {

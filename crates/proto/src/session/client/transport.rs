@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::config::ClientConfig;
+use super::gap::TrainGap;
 use super::reports::Reports;
 use super::requests::Requests;
 use crate::crypto::{Opener, Sealer};
@@ -41,6 +42,7 @@ pub(super) struct Transport {
     pub(super) last_timeout: Instant,
     /// Probe timeouts since anything but STATUS came, or a new request was made.
     pub(super) quiet: u32,
+    pub(super) gap: TrainGap,
 }
 
 impl Transport {
@@ -60,6 +62,7 @@ impl Transport {
             timeouts: 0,
             last_timeout: now,
             quiet: 0,
+            gap: TrainGap::default(),
         }
     }
 
