@@ -1,7 +1,7 @@
 //! Sequence numbers below the highest reported one that no report has covered yet.
 //!
 //! A number stays *pending* for the reordering window and is then *lost*; lost ones are remembered for a while,
-//! so that one that turns up late is credited and widens the window.
+//! so that one that turns up late widens the window.
 
 use crate::time::{Duration, Instant};
 

@@ -112,12 +112,6 @@ impl Delivery {
         std::mem::take(&mut self.slow)
     }
 
-    /// Bytes given up before were delivered after all: they are no longer in flight.
-    pub(super) fn on_late(&mut self, bytes: u64) {
-        self.delivered += bytes;
-        self.lost = self.lost.saturating_sub(bytes);
-    }
-
     /// Closes a report at `now` whose newest delivered train is `newest`.
     pub(super) fn sample(
         &mut self,
@@ -196,7 +190,5 @@ mod tests {
         assert!(!delivery.on_sent(at(2), 100, false, false).app_limited);
         delivery.on_lost(200, false);
         assert_eq!((delivery.in_flight, delivery.lost), (0, 200));
-        delivery.on_late(100);
-        assert_eq!((delivery.in_flight, delivery.lost, delivery.delivered), (0, 100, 200));
     }
 }

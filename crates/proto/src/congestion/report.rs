@@ -24,8 +24,6 @@ pub struct ReportOutcome {
     pub newly_delivered_bytes: u64,
     /// Bytes given up with this report.
     pub newly_lost_bytes: u64,
-    /// Bytes given up before that arrived after all.
-    pub late_bytes: u64,
     /// Round trip without the client's delay, if the report tells one.
     pub rtt_sample: Option<Duration>,
 }

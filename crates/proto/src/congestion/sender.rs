@@ -8,7 +8,7 @@ use super::rate_sample::{Delivery, RateSample, SlowData};
 use super::report::{FeedbackView, Lie, ReportOutcome, rtt_sample};
 use super::rtt::{DEFAULT_RTT, Rtt};
 use super::silence::Silence;
-use super::skip::Skips;
+use super::skip::{CHECKED, Skips};
 use super::train_size::{CATCH_UP, made_good, on_a_short_path, train_bytes};
 use super::trains::Trains;
 use crate::pacer::Pacer;
@@ -189,14 +189,14 @@ impl Sender {
         now: Instant,
         report: &FeedbackView<'_>,
     ) -> Result<ReportOutcome, Lie> {
-        let highest = self.check(report)?;
+        let (highest, is_echo_true) = self.check(report)?;
         let before = self.pacing_rate();
         let is_newest = highest >= self.reported_below;
         let is_current = highest + 1 >= self.reported_below;
         self.reported_below = self.reported_below.max(highest + 1);
         let mut outcome = ReportOutcome::default();
         let newest = self.take_ranges(now, report.ranges, &mut outcome);
-        outcome.rtt_sample = is_newest.then(|| rtt_sample(now, report)).flatten();
+        outcome.rtt_sample = (is_newest && is_echo_true).then(|| rtt_sample(now, report)).flatten();
         if let Some(rtt) = outcome.rtt_sample {
             self.rtt.sample(rtt);
         }
@@ -339,7 +339,8 @@ impl Sender {
     /// Bytes that may be in flight.
     #[must_use]
     pub fn window(&self) -> u64 {
-        self.model.window()
+        // What is older than the numbers that are checked would count as lost.
+        self.model.window().min(CHECKED * self.datagram as u64)
     }
 
     /// What the model is doing: for metrics.
@@ -381,14 +382,14 @@ impl Sender {
     }
 
     fn window_left(&self) -> u64 {
-        self.model.window().saturating_sub(self.delivery.in_flight)
+        self.window().saturating_sub(self.delivery.in_flight)
     }
 
     /// The window has room for a datagram; on a short path for a train, or for a quarter of itself: there what is less
     /// waits for the next report, else each report would be answered by a train as small as what it tells (Linux has
     /// tcp_tso_should_defer for that).
     fn window_is_open(&self) -> bool {
-        let least = self.extra().min(self.train_bytes(Duration::ZERO)).min(self.model.window() / 4);
+        let least = self.extra().min(self.train_bytes(Duration::ZERO)).min(self.window() / 4);
         self.window_left() >= least.max(self.datagram as u64)
     }
 

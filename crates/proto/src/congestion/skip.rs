@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 /// Sequence numbers for each skipped one (docs/protocol, section 10: "about every 256").
 const BLOCK: u64 = 256;
 /// Skipped numbers remembered: [`BLOCK`] × 128 = 32 768 numbers, 39 MB of 1200-byte datagrams in flight
-/// (31 Gbit/s over 10 ms, 3 Gbit/s over 100 ms). Older ones no longer matter to a rate.
+/// (31 Gbit/s over 10 ms, 3 Gbit/s over 100 ms). What is older could be claimed unseen, and counts as lost.
 const REMEMBERED: usize = 128;
+/// Numbers that are always checked, counted back from the last one sent: a block may have its skip at either end.
+pub(super) const CHECKED: u64 = BLOCK * (REMEMBERED as u64 - 2);
 
 /// Chooses and remembers the skipped numbers of one session.
 #[derive(Debug)]
@@ -43,6 +45,14 @@ impl Skips {
         }
         self.numbers.push_back(next);
         true
+    }
+
+    /// Reports of numbers below this are not believed: a skipped one among them may have been forgotten.
+    pub(super) fn checked_from(&self) -> u64 {
+        self.numbers
+            .front()
+            .filter(|_| self.numbers.len() == REMEMBERED)
+            .map_or(0, |&oldest| oldest)
     }
 
     /// The first of `ranges`, which descend, in which a remembered skipped number lies. A report repeats its older
@@ -140,6 +150,19 @@ mod tests {
             assert_eq!(skips.first_hit(&ranges), Some(ranges[at + 1]));
         }
         assert_eq!(skips.first_hit(&[(c, d), (a, b)]), Some((c, d)));
+    }
+
+    #[test]
+    fn the_last_numbers_are_checked_and_those_before_them_not_believed() {
+        let mut skips = Skips::new([7; 16]);
+        let skipped = (0..).step_by(32).filter(|&n| skips.should_skip(n)).take(REMEMBERED + 1);
+        let (first, next) = {
+            let skipped: Vec<u64> = skipped.collect();
+            (skipped[1], skipped[REMEMBERED] + 1)
+        };
+        assert_eq!(skips.checked_from(), first);
+        assert!(first <= next - CHECKED, "{first} of {next}");
+        assert_eq!(skips.first_hit(&[(first, first)]), Some((first, first)));
     }
 
     #[test]

@@ -164,11 +164,6 @@ impl Trains {
         }
     }
 
-    /// Bytes of a datagram near `number`: for crediting one that was given up.
-    pub(super) fn datagram_at(&self, number: u64) -> u64 {
-        self.find(number).map_or(0, |train| train.datagram as u64)
-    }
-
     /// Whole trains of the current datagram size lost since the last that arrived at least in part. With
     /// `overdue`, those sent up to then and not heard of count too.
     pub(super) fn vanished(&self, overdue: Option<Instant>) -> u32 {
@@ -233,6 +228,11 @@ impl Train {
         let first = self.sent_first.wire_micros().wrapping_sub(1);
         let span = self.sent.wire_micros().wrapping_sub(first).wrapping_add(1);
         echo.wrapping_sub(first) <= span
+    }
+
+    /// Whether it is no control packet.
+    pub(super) fn is_data(&self) -> bool {
+        self.datagram > 0
     }
 
     /// Takes `numbers` out of what is outstanding and returns their bytes.

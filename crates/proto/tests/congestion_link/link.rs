@@ -50,13 +50,15 @@ impl LinkConfig {
 
 pub struct Link {
     pub config: LinkConfig,
+    /// Bytes that were sent into it.
+    pub offered: u64,
     busy_until: f64,
     random: Random,
 }
 
 impl Link {
     pub fn new(config: LinkConfig, seed: u64) -> Self {
-        Self { config, busy_until: 0.0, random: Random(seed) }
+        Self { config, offered: 0, busy_until: 0.0, random: Random(seed) }
     }
 
     /// Bytes waiting at `now`.
@@ -66,6 +68,7 @@ impl Link {
 
     /// When a packet of `bytes` (with headers) arrives at the other end, and whether it is marked; `None`: it was lost.
     pub fn send(&mut self, now: Nanos, bytes: usize) -> Option<(Nanos, bool)> {
+        self.offered += bytes as u64;
         let queued = self.queued(now);
         if queued + bytes as f64 > self.config.buffer
             || (self.config.loss > 0.0 && self.random.unit() < self.config.loss)

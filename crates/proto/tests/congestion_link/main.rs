@@ -9,6 +9,8 @@
 )]
 
 mod cubic;
+mod liar;
+mod liars;
 mod link;
 mod receiver;
 mod sim;
@@ -16,7 +18,8 @@ mod sim;
 use link::{LinkConfig, Nanos};
 use sim::{Flow, Sim};
 
-const SECOND: Nanos = 1_000_000_000;
+const MS: Nanos = 1_000_000;
+const SECOND: Nanos = 1000 * MS;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
 
 #[derive(Debug)]

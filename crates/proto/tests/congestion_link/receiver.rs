@@ -1,5 +1,6 @@
-//! A client as docs/protocol, sections 7.2 and 10 want it: what it received, and when it reports.
+//! A client as docs/protocol, sections 7.2 and 10 want it: what it received, and when it reports; or one that lies.
 
+use super::liar::{Liar, Lie};
 use super::link::Nanos;
 
 /// A REPORT on its way.
@@ -21,28 +22,48 @@ pub struct Receiver {
     unreported: u32,
     first_unreported: Nanos,
     pub bytes: u64,
+    pub liar: Liar,
+}
+
+/// One that arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub number: u64,
+    pub sent_micros: u32,
+    pub marked: bool,
+    /// With headers.
+    pub bytes: usize,
+    pub is_data: bool,
 }
 
 impl Receiver {
-    pub fn on_packet(
-        &mut self,
-        now: Nanos,
-        number: u64,
-        sent_micros: u32,
-        marked: bool,
-        bytes: usize,
-    ) {
-        self.bytes += bytes as u64;
-        self.ce_count += u32::from(marked);
-        if self.ranges.first().is_none_or(|&(_, high)| number > high) {
+    pub fn on_packet(&mut self, now: Nanos, packet: Packet) {
+        self.bytes += packet.bytes as u64;
+        for packet in self.liar.hear(now, packet) {
+            self.take(now, packet);
+        }
+        self.release(now);
+    }
+
+    fn release(&mut self, now: Nanos) {
+        while let Some(packet) = self.liar.release(now) {
+            self.take(now, packet);
+        }
+    }
+
+    fn take(&mut self, now: Nanos, packet: Packet) {
+        self.ce_count += u32::from(packet.marked);
+        if self.ranges.first().is_none_or(|&(_, high)| packet.number > high) {
             self.highest_arrival = now;
-            self.echo = sent_micros;
+            self.echo = packet.sent_micros;
         }
-        if self.unreported == 0 {
-            self.first_unreported = now;
+        if packet.is_data {
+            if self.unreported == 0 {
+                self.first_unreported = now;
+            }
+            self.unreported += 1;
         }
-        self.unreported += 1;
-        self.insert(number);
+        self.insert(packet.number);
     }
 
     fn insert(&mut self, number: u64) {
@@ -65,22 +86,27 @@ impl Receiver {
         self.ranges.truncate(64);
     }
 
-    /// When a report is due: at once after 32 packets, else a quarter of the round trip after the first.
+    /// When a report is due: at once after 32 packets, else a quarter of the round trip after the first; or when what a
+    /// liar held back is told.
     pub fn due(&self, now: Nanos, rtt: Nanos) -> Option<Nanos> {
-        match self.unreported {
+        let honest = match self.unreported {
             0 => None,
+            _ if self.liar.lie == Lie::Often => Some(now),
             1..32 => Some(self.first_unreported + (rtt / 4).clamp(1_000_000, 5_000_000)),
             _ => Some(now),
-        }
+        };
+        self.liar.next().into_iter().chain(honest).min()
     }
 
     pub fn report(&mut self, now: Nanos) -> Report {
+        self.release(now);
         self.unreported = 0;
-        Report {
+        let honest = Report {
             echo: self.echo,
             delay: now - self.highest_arrival,
             ce_count: self.ce_count,
             ranges: self.ranges.iter().take(16).copied().collect(),
-        }
+        };
+        self.liar.twist(honest)
     }
 }

@@ -8,11 +8,15 @@ use segcast_proto::rate::Rate;
 use segcast_proto::time::{Duration, Instant};
 
 use super::cubic::{Cubic, PACKET};
+use super::liar::{Liar, Lie};
 use super::link::{Link, LinkConfig, Nanos};
-use super::receiver::{Receiver, Report};
+use super::receiver::{Packet, Receiver, Report};
 
 /// IPv4 and UDP headers.
 const UDP: usize = 28;
+/// A PULSE_REPLY without those, and how many a client asks for with a REPORT, where it wants them.
+const PULSE_REPLY: usize = 64;
+const PULSES: u64 = 4;
 
 pub struct Segcast {
     pub sender: Sender,
@@ -21,6 +25,10 @@ pub struct Segcast {
     next: u64,
     wake: Nanos,
     report_timer: Nanos,
+    /// A report could not be true: the session is closed.
+    pub caught: bool,
+    /// Its path is longer than the link by so much.
+    farther: Nanos,
 }
 
 pub enum Flow {
@@ -51,7 +59,30 @@ impl Flow {
             next: 0,
             wake: Nanos::MAX,
             report_timer: Nanos::MAX,
+            caught: false,
+            farther: 0,
         }))
+    }
+
+    pub fn lying(rtt: Nanos, seed: u8, lie: Lie) -> Self {
+        let mut flow = Self::segcast(rtt, seed);
+        if let Self::Segcast(it) = &mut flow {
+            it.receiver.liar = Liar::new(lie);
+        }
+        flow
+    }
+
+    /// An honest one whose data comes `farther`.
+    pub fn far(rtt: Nanos, seed: u8, farther: Nanos) -> Self {
+        let mut flow = Self::segcast(rtt, seed);
+        if let Self::Segcast(it) = &mut flow {
+            it.farther = farther;
+        }
+        flow
+    }
+
+    pub fn is_caught(&self) -> bool {
+        matches!(self, Self::Segcast(it) if it.caught)
     }
 
     /// Bytes that arrived, with headers.
@@ -67,7 +98,7 @@ impl Flow {
 enum What {
     Start,
     Wake,
-    Data { number: u64, micros: u32, marked: bool, bytes: usize },
+    Data(Packet),
     ReportTimer,
     Report(Report),
     Acks(u64),
@@ -182,9 +213,10 @@ impl Sim {
         let now = self.now;
         let Flow::Segcast(it) = &mut self.flows[flow] else { return };
         let instant = Instant::from_nanos(now);
+        let mut control = 0..0;
         match what {
-            What::Data { number, micros, marked, bytes } => {
-                it.receiver.on_packet(now, number, micros, marked, bytes);
+            What::Data(packet) => {
+                it.receiver.on_packet(now, packet);
                 self.report_if_due(flow);
                 return;
             }
@@ -201,16 +233,37 @@ impl Sim {
                     ce_count: report.ce_count,
                     ranges: &report.ranges,
                 };
-                it.sender.on_report(instant, &view).expect("an honest report");
+                if let Err(lie) = it.sender.on_report(instant, &view) {
+                    assert_ne!(it.receiver.liar.lie, Lie::None, "honest, and yet {lie}");
+                    it.caught = true;
+                }
+                if it.receiver.liar.lie == Lie::LateControl {
+                    control = it.next..it.next + PULSES;
+                    it.next = control.end;
+                    control.clone().for_each(|number| it.sender.on_control_sent(instant, number));
+                }
             }
             What::Wake if it.wake != now => return,
             What::Wake => it.wake = Nanos::MAX,
             What::Start | What::Acks(_) => {}
         }
+        if it.caught {
+            return;
+        }
         if it.sender.next_timeout().is_some_and(|at| at <= instant) {
             it.sender.on_timer(instant);
         }
-        while let Some(budget) = it.sender.train_budget(instant) {
+        for number in control {
+            self.fly(flow, number, PULSE_REPLY + UDP, false);
+        }
+        self.send_trains(flow);
+    }
+
+    fn send_trains(&mut self, flow: usize) {
+        let (now, instant) = (self.now, Instant::from_nanos(self.now));
+        loop {
+            let Flow::Segcast(it) = &mut self.flows[flow] else { return };
+            let Some(budget) = it.sender.train_budget(instant) else { break };
             if it.sender.should_skip(it.next) {
                 it.next += 1;
             }
@@ -218,20 +271,13 @@ impl Sim {
             it.sender.on_sent(instant, it.next, count as u32, budget as u64, false);
             let (first, bytes) = (it.next, it.datagram + UDP);
             it.next += count as u64;
-            let wake = it.sender.next_send_time();
-            for number in first..first + count as u64 {
-                let fate = self.link.send(now, bytes).filter(|_| !self.blackout);
-                if let Some((at, marked)) = fate {
-                    let micros = instant.wire_micros();
-                    self.order += 1;
-                    let what = What::Data { number, micros, marked, bytes };
-                    self.events.push(Reverse(Event { at, order: self.order, flow, what }));
-                }
-            }
-            if wake.is_none() {
+            let may_go_on = it.sender.next_send_time().is_some();
+            (first..first + count as u64).for_each(|number| self.fly(flow, number, bytes, true));
+            if !may_go_on {
                 break;
             }
         }
+        let Flow::Segcast(it) = &mut self.flows[flow] else { return };
         let times = [it.sender.next_send_time(), it.sender.next_timeout()];
         let next = times.into_iter().flatten().min().map_or(Nanos::MAX, Instant::as_nanos);
         if next < it.wake {
@@ -241,17 +287,36 @@ impl Sim {
         }
     }
 
+    /// A packet of `bytes` with headers enters the link.
+    fn fly(&mut self, flow: usize, number: u64, bytes: usize, is_data: bool) {
+        let fate = self.link.send(self.now, bytes).filter(|_| !self.blackout);
+        if let Some((at, marked)) = fate {
+            let sent_micros = Instant::from_nanos(self.now).wire_micros();
+            let farther = match &self.flows[flow] {
+                Flow::Segcast(it) => it.farther,
+                Flow::Cubic { .. } => 0,
+            };
+            self.at(
+                at + farther,
+                flow,
+                What::Data(Packet { number, sent_micros, marked, bytes, is_data }),
+            );
+        }
+    }
+
     fn report_if_due(&mut self, flow: usize) {
         let (now, rtt) = (self.now, self.link.config.rtt);
         let Flow::Segcast(it) = &mut self.flows[flow] else { return };
-        let Some(due) = it.receiver.due(now, rtt) else { return };
-        if due <= now {
+        if it.receiver.due(now, rtt).is_some_and(|due| due <= now) {
             let report = it.receiver.report(now);
             if !self.reports_lost {
-                let arrives = (now + rtt / 2).next_multiple_of(self.report_batch);
+                let leaves = now + it.receiver.liar.holds_reports();
+                let arrives = (leaves + rtt / 2).next_multiple_of(self.report_batch);
                 self.at(arrives, flow, What::Report(report));
             }
-        } else if it.report_timer == Nanos::MAX {
+        }
+        let Flow::Segcast(it) = &mut self.flows[flow] else { return };
+        if let Some(due) = it.receiver.due(now, rtt).filter(|_| it.report_timer == Nanos::MAX) {
             it.report_timer = due;
             self.at(due, flow, What::ReportTimer);
         }
@@ -261,9 +326,9 @@ impl Sim {
         let (now, rtt) = (self.now, self.link.config.rtt);
         let Flow::Cubic { cubic, received, wake } = &mut self.flows[flow] else { return };
         match what {
-            What::Data { number, bytes, .. } => {
-                *received += bytes as u64;
-                self.at(now + rtt / 2, flow, What::Acks(number));
+            What::Data(packet) => {
+                *received += packet.bytes as u64;
+                self.at(now + rtt / 2, flow, What::Acks(packet.number));
                 return;
             }
             What::Acks(number) => cubic.on_ack(now, &[number]),
@@ -273,17 +338,13 @@ impl Sim {
             }
             _ => {}
         }
-        while let Some(number) = cubic.send(now) {
-            if let Some((at, marked)) = self.link.send(now, PACKET) {
-                self.order += 1;
-                let what = What::Data { number, micros: 0, marked, bytes: PACKET };
-                self.events.push(Reverse(Event { at, order: self.order, flow, what }));
-            }
-        }
+        let mut out = Vec::new();
+        out.extend(std::iter::from_fn(|| cubic.send(now)));
         if *wake == Nanos::MAX {
-            let at = cubic.timeout().max(now + 1);
-            *wake = at;
+            *wake = cubic.timeout().max(now + 1);
+            let at = *wake;
             self.at(at, flow, What::Wake);
         }
+        out.into_iter().for_each(|number| self.fly(flow, number, PACKET, true));
     }
 }

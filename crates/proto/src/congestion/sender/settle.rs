@@ -7,8 +7,9 @@ use crate::congestion::trains::Train;
 use crate::time::Instant;
 
 impl Sender {
-    /// A report is false if it says what cannot be. Returns its highest number.
-    pub(super) fn check(&self, report: &FeedbackView<'_>) -> Result<u64, Lie> {
+    /// A report is false if it says what cannot be. Returns its highest number, and whether its echo is known to be true:
+    /// of a number without a record any is let pass, and nothing measured by it.
+    pub(super) fn check(&self, report: &FeedbackView<'_>) -> Result<(u64, bool), Lie> {
         let &(_, highest) = report.ranges.first().ok_or(Lie::Malformed)?;
         if highest >= self.next_sequence {
             return Err(Lie::NeverSent(highest));
@@ -27,7 +28,7 @@ impl Sender {
             Some(train) if !train.was_sent_at(report.echo) => {
                 Err(Lie::BadEcho { number: highest, echo: report.echo })
             }
-            _ => Ok(highest),
+            found => Ok((highest, found.is_some())),
         }
     }
 
@@ -38,10 +39,12 @@ impl Sender {
         ranges: &[(u64, u64)],
         outcome: &mut ReportOutcome,
     ) -> Option<Train> {
-        let Self { trains, delivery, missing, next_unreported, reorder_shift, .. } = self;
+        let Self { trains, delivery, missing, skips, next_unreported, reorder_shift, .. } = self;
         let mut newest: Option<Train> = None;
+        let checked_from = skips.checked_from();
         // Ascending, so that gaps are noted in order.
-        for &(low, high) in ranges.iter().rev() {
+        for &(low, high) in ranges.iter().rev().filter(|(_, high)| *high >= checked_from) {
+            let low = low.max(checked_from);
             let mut deliver = |part: (u64, u64)| {
                 trains.settle(part, true, |taken| {
                     delivery.on_delivered(taken.bytes, taken.train.at_send.slow);
@@ -51,9 +54,9 @@ impl Sender {
                     }
                 });
             };
-            let mut late = 0;
+            let mut late = None;
             missing.fill(low, high.min(next_unreported.saturating_sub(1)), |low, high, lost| {
-                if lost { late += high - low + 1 } else { deliver((low, high)) }
+                if lost { late = Some([low, high]) } else { deliver((low, high)) }
             });
             if high >= *next_unreported {
                 if low > *next_unreported {
@@ -62,10 +65,10 @@ impl Sender {
                 deliver((low.max(*next_unreported), high));
                 *next_unreported = high + 1;
             }
-            if late > 0 {
-                let bytes = late * trains.datagram_at(high);
-                delivery.on_late(bytes);
-                outcome.late_bytes += bytes;
+            // Nothing is credited: it was sent long before the data that rates are measured by now, and a client that held
+            // it back would raise them.
+            let is_data = |number: &u64| trains.find(*number).is_some_and(Train::is_data);
+            if late.is_some_and(|ends| ends.iter().any(is_data)) {
                 *reorder_shift = (*reorder_shift + 1).min(2);
             }
         }
