@@ -14,6 +14,7 @@ fn main() {
     needs::main(vec![
         trial("on_loopback_every_kind_is_in_the_books", &ON_LOOPBACK, || books("loopback")),
         trial("on_veth_every_kind_is_in_the_books", &ON_VETH, || books("veth")),
+        trial("shares_are_measured_beside_sessions_for_single_bytes", &ON_LOOPBACK, shares),
         trial("wrong_arguments_are_named", &[], wrong_arguments_are_named),
     ]);
 }
@@ -67,6 +68,16 @@ fn books(link: &str) {
     assert!(floods[1..].iter().copied().eq(hellos), "{floods:?}");
     for of in handshakes {
         assert!(of["share_opened"]["median"].as_f64() > Some(0.0), "{of:#}");
+    }
+}
+
+/// Whose bytes they are is counted by the clients; how many depends on the machine.
+fn shares() {
+    let (done, figures, said) = hostile(&["--link", "loopback", "--shares"]);
+    assert!(done, "{said}");
+    let figures: Value = serde_json::from_str(&figures).expect("one JSON object");
+    for figure in ["beside_alike_bytes_per_s", "beside_single_bytes_per_s", "kept"] {
+        assert!(figures[figure]["median"].as_f64() > Some(0.0), "{figures:#}");
     }
 }
 

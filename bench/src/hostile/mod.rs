@@ -6,12 +6,14 @@
 //! the books.
 
 mod attacker;
+mod greedy;
 mod junk;
 mod ledger;
 mod newcomers;
 mod place;
 mod record;
 mod report;
+mod shares;
 mod stage;
 mod viewer;
 
@@ -46,6 +48,9 @@ pub struct Args {
     /// Where [default: veth, or loopback where no namespaces can be made]
     #[arg(long, value_enum, value_name = "LINK")]
     link: Option<Link>,
+    /// No junk: eight sessions at full speed beside four that ask for single bytes
+    #[arg(long)]
+    shares: bool,
     /// Junk datagrams a second
     #[arg(long, value_name = "N", default_value_t = 100_000.0)]
     rate: f64,
@@ -91,7 +96,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(path) => Binary { label: path.display().to_string(), path: path.clone() },
         None => build_binary()?,
     };
-    let report = measure(args, &binary)?;
+    args.check()?;
+    let mut rng = ChaCha20Rng::seed_from_u64(args.seed);
+    let stage = Stage::new(args, &binary)?;
+    if args.shares {
+        let shares = shares::measure(args, &stage, &mut rng)?;
+        return args.output.print(&shares, &shares.table());
+    }
+    let report = measure(args, &stage, &mut rng)?;
     args.output.print(&report, &report.table())?;
     if !args.output.json {
         println!("{}", report.notes());
@@ -99,27 +111,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures `binary`.
+/// Measures a running edge beside junk.
 ///
 /// # Errors
-/// When the edge does not start, or the transfer fails.
-fn measure(args: &Args, binary: &Binary) -> anyhow::Result<Report> {
-    args.check()?;
-    let mut rng = ChaCha20Rng::seed_from_u64(args.seed);
-    let stage = Stage::new(args, binary)?;
+/// When the transfer fails.
+fn measure(args: &Args, stage: &Stage, rng: &mut ChaCha20Rng) -> anyhow::Result<Report> {
+    let sessions = usize::from(args.sessions);
     let attacker = stage.attacker()?;
     let mut collected = Collected::default();
-    let access = stage.access(None, &mut rng)?;
-    let full = transfer(args, &stage, &access, |progress| {
+    let access = stage.access(None, rng)?;
+    let full = transfer(args, stage, &access, sessions, |progress| {
         Ok(stage.piece(progress, || args.pause())?.0.goodput())
     })?;
     let cap_kbits = (full * args.share * 8.0 / 1000.0).max(1.0) as u32;
-    let access = stage.access(Some(cap_kbits), &mut rng)?;
-    transfer(args, &stage, &access, |progress| {
+    let access = stage.access(Some(cap_kbits), rng)?;
+    transfer(args, stage, &access, sessions, |progress| {
         for round in 1..=args.repeats {
             for kind in args.kinds() {
                 eprintln!("round {round} of {}: {}", args.repeats, kind.name());
-                beside_a_kind(args, &stage, &attacker, kind, progress, &mut rng, &mut collected)?;
+                beside_a_kind(args, stage, &attacker, kind, progress, rng, &mut collected)?;
             }
         }
         anyhow::ensure!(progress.verified() > 0, "no segment came whole");
@@ -128,7 +138,7 @@ fn measure(args: &Args, binary: &Binary) -> anyhow::Result<Report> {
     if args.handshakes > 0.0 {
         for round in 1..=args.repeats {
             eprintln!("round {round} of {}: handshakes", args.repeats);
-            handshakes(args, &stage, &attacker, &mut rng, &mut collected)?;
+            handshakes(args, stage, &attacker, rng, &mut collected)?;
         }
     }
     Ok(Report::new(args, stage.place.link, full, &collected))
@@ -163,14 +173,15 @@ impl Args {
     }
 }
 
-/// Runs `work` while the transfer runs, from when it is warm.
+/// Runs `work` while a transfer over `sessions` sessions runs, from when it is warm.
 fn transfer<T>(
     args: &Args,
     stage: &Stage,
     access: &Access,
+    sessions: usize,
     work: impl FnOnce(&Progress) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let (progress, sessions) = (Progress::default(), usize::from(args.sessions));
+    let progress = Progress::default();
     std::thread::scope(|scope| {
         let fetching = scope.spawn(|| {
             stage.place.go(Side::Client)?;

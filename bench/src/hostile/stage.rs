@@ -137,6 +137,11 @@ impl Stage {
         })
     }
 
+    /// Segments of the title.
+    pub(super) fn segments(&self) -> u32 {
+        self.packed.segments
+    }
+
     /// The datagrams of a kind.
     ///
     /// # Errors
