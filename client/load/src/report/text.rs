@@ -25,6 +25,7 @@ pub fn text(result: &LoadResult) -> String {
     parts.extend(wire(&figures.all));
     parts.push(generator(result));
     parts.extend(server(result).map(|table| table.to_string()));
+    parts.extend(result.server.iter().flat_map(|server| server.problems.clone()));
     parts.push(fingerprint(result));
     let not_measured = result.not_measured.join("\n  - ");
     parts.push(format!("not measured\n  - {not_measured}"));

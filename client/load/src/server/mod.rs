@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// For a reading of the metrics page, seconds.
 const METRICS_TIMEOUT: u64 = 2;
+/// The series by which a page says when its process began.
+const START_TIME: &str = "process_start_time_seconds";
 
 /// Where the server can be looked at.
 #[derive(Clone, Debug, Default)]
@@ -65,9 +67,10 @@ pub struct ServerSpan {
     pub seconds: f64,
     /// New bytes of segments that clients received in that time.
     pub data_bytes: u64,
-    /// The process; null when it was not asked for or could not be read.
+    /// The process; null when it was not asked for or could not be read, or when the server began again in this span.
     pub process: Option<ProcessSpan>,
-    /// Counters of the metrics page that rose, and by how much; null when it was not asked for or could not be read.
+    /// Counters of the metrics page that rose, and by how much; null when it was not asked for or could not be read, or when the
+    /// server began again in this span.
     pub counters: Option<BTreeMap<String, f64>>,
 }
 
@@ -124,6 +127,8 @@ struct Sample {
     data_bytes: u64,
     process: Option<Process>,
     counters: Option<Counters>,
+    /// How often the server had begun again: counters of two lives have no difference.
+    life: u32,
 }
 
 impl Sampler {
@@ -151,8 +156,38 @@ impl Sampler {
                 .map_err(|problem| self.problems.push(problem))
                 .ok()
         });
-        let phase = phase.to_owned();
-        self.samples.push(Sample { phase, at: Instant::now(), data_bytes, process, counters });
+        let (phase, at, life) = (phase.to_owned(), Instant::now(), 0);
+        self.push(Sample { phase, at, data_bytes, process, counters, life });
+    }
+
+    fn push(&mut self, mut sample: Sample) {
+        if let Some(before) = self.samples.last() {
+            sample.life = before.life;
+            if self.began_again(&sample) {
+                sample.life += 1;
+                let phase = &before.phase;
+                self.problems.push(format!(
+                    "the server began again during the run, in phase {phase}: of that there are no counters"
+                ));
+            }
+        }
+        self.samples.push(sample);
+    }
+
+    /// Whether the server is another one than where it was last read: its process has gone, it says that it started at another
+    /// time, or a counter has fallen.
+    fn began_again(&self, sample: &Sample) -> bool {
+        let gone = self.samples.last().is_some_and(|before| before.process.is_some())
+            && sample.process.is_none();
+        let before = self.samples.iter().rev().find_map(|before| before.counters.as_ref());
+        let is_other = |(before, now): (&Counters, &Counters)| {
+            now.iter().any(|(name, value)| match before.get(name) {
+                Some(old) if name == START_TIME => value != old,
+                Some(old) => is_counter(name) && value < old,
+                None => false,
+            })
+        };
+        gone || before.zip(sample.counters.as_ref()).is_some_and(is_other)
     }
 
     fn process(&mut self, pid: u32) -> Option<Process> {
@@ -175,6 +210,10 @@ impl Sampler {
     #[must_use]
     pub fn finish(mut self, data_bytes: u64) -> Server {
         self.sample("", data_bytes);
+        self.told()
+    }
+
+    fn told(self) -> Server {
         let mut spans = Vec::new();
         if let [first, .., last] = self.samples.as_slice() {
             spans.push(between("all", first, last));
@@ -193,7 +232,8 @@ impl Sampler {
 fn between(name: &str, from: &Sample, to: &Sample) -> ServerSpan {
     let seconds = to.at.duration_since(from.at).as_secs_f64();
     let data_bytes = to.data_bytes.saturating_sub(from.data_bytes);
-    let process = from.process.zip(to.process).map(|(from, to)| {
+    let same = from.life == to.life;
+    let process = from.process.zip(to.process).filter(|_| same).map(|(from, to)| {
         let cpu_s = to.cpu_s - from.cpu_s;
         let gigabits = data_bytes as f64 * 8.0 / 1e9;
         ProcessSpan {
@@ -207,7 +247,7 @@ fn between(name: &str, from: &Sample, to: &Sample) -> ServerSpan {
             threads: to.threads,
         }
     });
-    let counters = from.counters.as_ref().zip(to.counters.as_ref()).map(|(from, to)| {
+    let counters = from.counters.as_ref().zip(to.counters.as_ref()).filter(|_| same).map(|(from, to)| {
         let rises = to.iter().map(|(name, value)| {
             (name.clone(), value - from.get(name).copied().unwrap_or_default())
         });
@@ -246,7 +286,50 @@ mod tests {
             data_bytes,
             process: Some(process),
             counters: Some(counters.into()),
+            life: 0,
         }
+    }
+
+    /// What is told of readings in which the last phase's server may be a new one.
+    fn told(second: &[(&str, f64)], third: &[(&str, f64)], gone: bool) -> Server {
+        let mut sampler =
+            Sampler { target: ServerTarget::default(), samples: Vec::new(), problems: Vec::new() };
+        let first = [(START_TIME, 1000.5), ("x_total", 50.0)];
+        let readings = [("ramp", &first[..]), ("steady", second), ("overload", third), ("", third)];
+        for (phase, counters) in readings {
+            let counters = counters.iter().map(|(name, value)| ((*name).to_owned(), *value));
+            let counters: Counters = counters.collect();
+            let mut sample = sample(phase, Instant::now(), 0, 1.0, 0.0);
+            sample.counters = (!counters.is_empty()).then_some(counters);
+            if gone && ["overload", ""].contains(&phase) {
+                sample.process = None;
+            }
+            sampler.push(sample);
+        }
+        sampler.told()
+    }
+
+    #[test]
+    fn a_server_that_began_again_has_no_counters_for_that_time() {
+        let same = [(START_TIME, 1000.5), ("x_total", 60.0)];
+        let fresh = [(START_TIME, 2000.0), ("x_total", 70.0)];
+        // By its start, by a counter that fell, after a reading that failed, by its process.
+        for (second, third, gone) in [
+            (&same[..], &fresh[..], false),
+            (&[("x_total", 60.0)], &[("x_total", 20.0)], false),
+            (&[], &fresh, false),
+            (&same, &same, true),
+        ] {
+            let server = told(second, third, gone);
+            let told: Vec<_> = server.spans.iter().map(|span| span.counters.is_some()).collect();
+            // In all, ramp, steady, overload: the new life's own differences are sound.
+            assert_eq!(told, [false, !second.is_empty(), false, true], "{server:?}");
+            assert!(server.spans[0].process.is_none() && server.spans[2].process.is_none());
+            assert_eq!(server.problems.len(), 1, "{server:?}");
+            assert!(server.problems[0].contains("began again during the run, in phase steady"));
+        }
+        let server = told(&same, &same, false);
+        assert!(server.problems.is_empty() && server.spans.iter().all(|s| s.counters.is_some()));
     }
 
     #[test]
