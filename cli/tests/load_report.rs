@@ -145,10 +145,18 @@ fn each_way_to_end_has_its_exit_code() {
         assert_eq!(found.status.code(), Some(code), "{more:?}: {found:?}");
         String::from_utf8(found.stdout).expect("UTF-8")
     };
-    // Missed: by value, without samples, with too few.
+    // Missed: by value, without samples, and although there are too few to tell.
     assert!(end(&["--slo", "ttlb.max<=1us"], 10).starts_with("FAILED: 0 of 1 objectives met"));
     end(&["--slo", "rebuffer<=100%"], 10);
-    end(&["--slo", "ttlb.p99.99<=600s"], 10);
+    end(&["--slo", "ttlb.p99.99<=1us"], 10);
+    // Too few to judge, and what it would take.
+    let few = end(&["--slo", "ttlb.p99.99<=600s"], 11);
+    assert!(
+        few.starts_with("INCONCLUSIVE: 0 of 1 objectives met; not judged: ttlb.p99.99"),
+        "{few}"
+    );
+    assert!(few.contains("it needs 100000 samples, ") && !few.contains("VOID"), "{few}");
+    end(&["--slo", "ttlb.p99.99<=600s", "--slo", "ttlb.max<=1us"], 10);
     // No send is so early: the generator is the bottleneck, and that beats a missed objective.
     let void = end(&["--slo", "ttlb.max<=1us", "--lag-limit", "0"], 11);
     assert!(void.starts_with("INCONCLUSIVE: the generator was the bottleneck"), "{void}");

@@ -203,6 +203,12 @@ pub(crate) fn missed() -> LoadResult {
     run(&intervals(4), &slos, Extent::Complete, Duration::ZERO)
 }
 
+/// One objective has too few samples.
+pub(crate) fn few() -> LoadResult {
+    let slos = ["steady:ttfb.p99.99<=1s", "steady:loss<=0.1%"];
+    run(&intervals(4), &slos, Extent::Complete, Duration::ZERO)
+}
+
 /// The generator was the bottleneck.
 pub(crate) fn void() -> LoadResult {
     run(&intervals(10), &SLOS, Extent::Complete, Duration::ZERO)

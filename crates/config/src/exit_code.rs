@@ -20,7 +20,7 @@ pub enum ExitCode {
     WrongBytes = 6,
     /// A load missed an objective.
     ObjectiveMissed = 10,
-    /// A load measured its generator and not the server: nothing is said about objectives.
+    /// A load measured its generator and not the server, or could not judge an objective.
     Inconclusive = 11,
     /// Ended by Ctrl-C (128 + SIGINT).
     Interrupted = 130,

@@ -26,7 +26,7 @@ use crate::interrupt::Interrupt;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Objectives and reports")]
 pub(super) struct ReportArgs {
-    /// What has to be reached, such as ttfb.p99<=20ms, steady:loss<=0.1% or goodput>=2Gbit/s; repeatable. A metric without samples is not reached
+    /// What has to be reached, such as ttfb.p99<=20ms, steady:loss<=0.1% or goodput>=2Gbit/s; repeatable. A metric without samples is not reached, a percentile with too few is not judged
     #[arg(long, value_name = "OBJECTIVE")]
     slo: Vec<Slo>,
     /// Store the result, from which all reports can be made again (schema: client/load/schema)

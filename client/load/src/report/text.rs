@@ -51,8 +51,12 @@ fn objectives(result: &LoadResult) -> Table {
     table
 }
 
-fn yes(holds: bool) -> &'static str {
-    if holds { "yes" } else { "NO" }
+fn yes(holds: Option<bool>) -> &'static str {
+    match holds {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "?",
+    }
 }
 
 /// The percentiles that text shows; JSON and HTML have more.
@@ -225,6 +229,11 @@ mod tests {
         assert!(!void.contains(" yes │\n│ steady:loss"), "{void}");
         assert!(first(&example::partial()).contains("PARTIAL: interrupted after 10.0 s"));
         assert!(first(&example::missed()).starts_with("FAILED: 1 of 3 objectives met; not met:"));
+        let few = first(&example::few());
+        assert!(
+            few.starts_with("INCONCLUSIVE: 1 of 2 objectives met; not judged: steady:ttfb.p99.99")
+        );
+        assert!(few.contains(": it needs 100000 samples, "), "{few}");
         assert!(first(&example::empty()).starts_with("MEASURED"));
     }
 

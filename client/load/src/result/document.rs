@@ -24,7 +24,7 @@ pub enum Verdict {
     Passed,
     /// The server missed an objective.
     Failed,
-    /// The generator was what was measured: nothing is said of the server.
+    /// The generator was what was measured, or an objective that was not missed cannot be judged.
     Inconclusive,
     /// There were no objectives.
     Measured,
@@ -117,11 +117,13 @@ impl LoadResult {
         let not_measured = not_measured::list(&measured);
         let Measured { about, end, figures, generator, objectives, server, fingerprint } = measured;
         let bottleneck = generator.failures();
+        let any = |met| objectives.iter().any(|objective| objective.met == met);
         let verdict = match () {
             () if !bottleneck.is_empty() => Verdict::Inconclusive,
             () if objectives.is_empty() => Verdict::Measured,
-            () if objectives.iter().all(|objective| objective.met) => Verdict::Passed,
-            () => Verdict::Failed,
+            () if any(Some(false)) => Verdict::Failed,
+            () if any(None) => Verdict::Inconclusive,
+            () => Verdict::Passed,
         };
         let figures = Box::new(figures);
         let mut this = Self {
@@ -147,9 +149,17 @@ impl LoadResult {
     }
 
     fn say(&self) -> String {
-        let met = self.objectives.iter().filter(|objective| objective.met).count();
+        let met = self.with(Some(true)).count();
         let all = self.objectives.len();
         let mut line = match self.verdict {
+            Verdict::Inconclusive if self.bottleneck.is_empty() => {
+                let unknown = self.with(None).map(|o| format!("{}: {}", o.text, o.found));
+                let unknown: Vec<_> = unknown.collect();
+                format!(
+                    "INCONCLUSIVE: {met} of {all} objectives met; not judged: {}",
+                    unknown.join("; ")
+                )
+            }
             Verdict::Inconclusive => format!(
                 "INCONCLUSIVE: the generator was the bottleneck, figures of the server are void: {}",
                 self.bottleneck.join("; ")
@@ -157,8 +167,7 @@ impl LoadResult {
             Verdict::Measured => "MEASURED: no objectives were set".to_owned(),
             Verdict::Passed => format!("PASSED: {met} of {all} objectives met"),
             Verdict::Failed => {
-                let missed = self.objectives.iter().filter(|objective| !objective.met);
-                let missed: Vec<_> = missed.map(|objective| objective.text.as_str()).collect();
+                let missed: Vec<_> = self.with(Some(false)).map(|o| o.text.as_str()).collect();
                 format!("FAILED: {met} of {all} objectives met; not met: {}", missed.join(", "))
             }
         };
@@ -169,6 +178,11 @@ impl LoadResult {
             line += " · LAB: client and server on one box";
         }
         line
+    }
+
+    /// The objectives that were met, missed, or not judged.
+    pub fn with(&self, met: Option<bool>) -> impl Iterator<Item = &Objective> {
+        self.objectives.iter().filter(move |objective| objective.met == met)
     }
 
     /// Whether the figures are the server's.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Objective {
     /// As it was written.
     pub text: String,
-    /// Whether it was met. What was not measured was not met.
-    pub met: bool,
+    /// Whether it was met. What was not measured at all was not met; null: it cannot be judged, for the reason in `found`.
+    pub met: Option<bool>,
     /// What was found, in words; or why nothing was.
     pub found: String,
     /// The same as a number: µs, a share (0 to 1), a count, or bit/s. Null when nothing was found.

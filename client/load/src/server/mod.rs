@@ -247,13 +247,14 @@ fn between(name: &str, from: &Sample, to: &Sample) -> ServerSpan {
             threads: to.threads,
         }
     });
-    let counters = from.counters.as_ref().zip(to.counters.as_ref()).filter(|_| same).map(|(from, to)| {
-        let rises = to.iter().map(|(name, value)| {
-            (name.clone(), value - from.get(name).copied().unwrap_or_default())
+    let counters =
+        from.counters.as_ref().zip(to.counters.as_ref()).filter(|_| same).map(|(from, to)| {
+            let rises = to.iter().map(|(name, value)| {
+                (name.clone(), value - from.get(name).copied().unwrap_or_default())
+            });
+            // Counters only: what may fall as well says nothing by its rise.
+            rises.filter(|(name, rise)| is_counter(name) && *rise > 0.0).collect()
         });
-        // Counters only: what may fall as well says nothing by its rise.
-        rises.filter(|(name, rise)| is_counter(name) && *rise > 0.0).collect()
-    });
     ServerSpan { name: name.to_owned(), seconds, data_bytes, process, counters }
 }
 

@@ -1,12 +1,28 @@
 //! Whether an objective was met.
 
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
 use segcast_config::amount::rounded;
 
-use super::{Metric, Share, Slo, Unit};
-use crate::result::{Ledger, Objective, Sums, quantile};
+use super::{Metric, Op, Share, Slo, Unit};
+use crate::result::{Ledger, Objective, Series, Sums, quantile};
 
 /// A number and the samples behind it, or why there is none.
-type Found = (Result<f64, String>, u64);
+type Found = (Result<f64, Missing>, u64);
+
+/// Why there is no number.
+struct Missing {
+    why: String,
+    /// There were samples, too few of them: the objective may hold or not.
+    undecided: bool,
+}
+
+impl Missing {
+    fn no(why: impl Into<String>) -> Self {
+        Self { why: why.into(), undecided: false }
+    }
+}
 
 impl Slo {
     /// Holds it against the sums of its phase, or of the whole run.
@@ -23,15 +39,19 @@ impl Slo {
                         of_name.for_each(|(_, phase)| sums.merge(phase));
                         self.find(&sums)
                     }
-                    _ => (Err(format!("the run had no phase {name:?}")), 0),
+                    _ => (Err(Missing::no(format!("the run had no phase {name:?}"))), 0),
                 }
             }
         };
         let value = found.as_ref().ok().copied();
+        let met = match &found {
+            Ok(value) => Some(self.op.holds(*value, self.bound)),
+            Err(missing) => (!missing.undecided).then_some(false),
+        };
         Objective {
             text: self.text.clone(),
-            met: value.is_some_and(|value| self.op.holds(value, self.bound)),
-            found: found.map_or_else(|why| why, |value| say(value, self.metric.unit())),
+            met,
+            found: found.map_or_else(|missing| missing.why, |v| say(v, self.metric.unit())),
             value,
             bound: self.bound,
             n,
@@ -42,15 +62,14 @@ impl Slo {
         match self.metric {
             Metric::Percentile(series, p) => {
                 let times = series.times(sums);
-                let (n, needed) = (times.len(), quantile::needed(p));
                 let found = quantile::percentile(&times, p).map(|us| us as f64);
-                let why = || format!("n = {n} is too small for p{p}: it needs {needed} samples");
-                (found.ok_or_else(why), n)
+                let seconds = sums.loaded_seconds();
+                (found.ok_or_else(|| self.too_few(series, p, &times, seconds)), times.len())
             }
             Metric::Longest(series) => {
                 let times = series.times(sums);
                 let found = (!times.is_empty()).then(|| times.max() as f64);
-                (found.ok_or_else(|| format!("no sample of {series}")), times.len())
+                (found.ok_or_else(|| no_sample(series)), times.len())
             }
             Metric::Share(share) => {
                 let ledger = Ledger::from(&sums.ledger);
@@ -59,7 +78,7 @@ impl Slo {
             }
             Metric::Rebuffer => {
                 let ratio = sums.playout.rebuffer_ratio();
-                (ratio.ok_or_else(|| "nothing played".to_owned()), sums.playout.started)
+                (ratio.ok_or_else(|| Missing::no("nothing played")), sums.playout.started)
             }
             Metric::StartFailures => {
                 let failed = sums.playout.never_started;
@@ -69,14 +88,46 @@ impl Slo {
             Metric::Stalls => {
                 let n = sums.playout.started;
                 let found = (n > 0).then_some(sums.playout.stalls as f64);
-                (found.ok_or_else(|| "nothing played".to_owned()), n)
+                (found.ok_or_else(|| Missing::no("nothing played")), n)
             }
             Metric::Goodput => {
                 let n = sums.ledger.complete + sums.ledger.late;
-                (sums.goodput().ok_or_else(|| "no load was offered".to_owned()), n)
+                (sums.goodput().ok_or_else(|| Missing::no("no load was offered")), n)
             }
         }
     }
+
+    /// Why the percentile `p` of `times`, which came in so many seconds, cannot be told. The objective is missed all the same
+    /// when a lower percentile is already above its bound.
+    fn too_few(
+        &self,
+        series: Series,
+        p: f64,
+        times: &Histogram<u64>,
+        seconds: Option<f64>,
+    ) -> Missing {
+        let (n, needed) = (times.len(), quantile::needed(p));
+        if n == 0 {
+            return no_sample(series);
+        }
+        let mut why = format!("n = {n} is too small for p{p}: it needs {needed} samples");
+        let lower = quantile::highest(times).filter(|(lower, _)| *lower < p);
+        if let (Some((lower, us)), Op::AtMost | Op::Below) = (lower, self.op)
+            && !self.op.holds(us as f64, self.bound)
+        {
+            why += &format!(", but p{lower} is {} already", say(us as f64, Unit::Time));
+            return Missing::no(why);
+        }
+        if let Some(seconds) = seconds {
+            let long = Duration::from_secs_f64((seconds * needed as f64 / n as f64).ceil());
+            why += &format!(", {} of such load", rounded::duration(long));
+        }
+        Missing { why, undecided: true }
+    }
+}
+
+fn no_sample(series: Series) -> Missing {
+    Missing::no(format!("no sample of {series}"))
 }
 
 fn count(share: Share, ledger: &Ledger) -> u64 {
@@ -90,8 +141,8 @@ fn count(share: Share, ledger: &Ledger) -> u64 {
     }
 }
 
-fn part(count: u64, n: u64, none: &str) -> Result<f64, String> {
-    if n == 0 { Err(none.to_owned()) } else { Ok(count as f64 / n as f64) }
+fn part(count: u64, n: u64, none: &str) -> Result<f64, Missing> {
+    if n == 0 { Err(Missing::no(none)) } else { Ok(count as f64 / n as f64) }
 }
 
 fn say(value: f64, unit: Unit) -> String {
@@ -143,11 +194,11 @@ mod tests {
             "ttfb.max>=1s",
         ] {
             let found = judge(text, &sums);
-            assert!(found.met, "{found:?}");
+            assert_eq!(found.met, Some(true), "{found:?}");
         }
         for text in ["ttfb.p99<=980ms", "loss<0.8%", "goodput>2Gbit/s", "unoffered<=0%"] {
             let found = judge(text, &sums);
-            assert!(!found.met && found.value.is_some(), "{found:?}");
+            assert!(found.met == Some(false) && found.value.is_some(), "{found:?}");
         }
     }
 
@@ -155,23 +206,37 @@ mod tests {
     fn what_was_not_measured_is_not_met() {
         let sums = sums();
         for (text, why) in [
-            ("ttfb.p99.9<=10s", "n = 1000 is too small for p99.9: it needs 10000 samples"),
-            ("next.ttfb.p50<=10s", "n = 0 is too small for p50"),
+            ("next.ttfb.p50<=10s", "no sample of next.ttfb.response"),
             ("open.max<=10s", "no sample of open.response"),
-            ("ttlb.p50>=0", "n = 0"),
+            ("ttlb.p50>=0", "no sample of ttlb.response"),
             ("rebuffer<=100%", "nothing played"),
             ("stalls<=0", "nothing played"),
             ("start_failures<=100%", "no viewing was tried"),
             ("rest:loss<=100%", "the run had no phase \"rest\""),
         ] {
             let found = judge(text, &sums);
-            assert!(!found.met && found.value.is_none(), "{found:?}");
+            assert!(found.met == Some(false) && found.value.is_none(), "{found:?}");
             assert!(found.found.contains(why), "{found:?}");
         }
         let nothing = Sums::default();
         for text in ["loss<=100%", "goodput>=0", "ttfb.p50<=10s"] {
-            assert!(!judge(text, &nothing).met, "{text}");
+            assert_eq!(judge(text, &nothing).met, Some(false), "{text}");
         }
+    }
+
+    #[test]
+    fn what_has_too_few_samples_is_undecided_unless_it_is_missed_already() {
+        let sums = sums();
+        for text in ["ttfb.p99.9<=10s", "steady:start.ttfb.p99.9<=991ms", "ttfb.p99.9>=1s"] {
+            let found = judge(text, &sums);
+            assert_eq!((found.met, found.value, found.n), (None, None, 1000), "{found:?}");
+            let why =
+                "n = 1000 is too small for p99.9: it needs 10000 samples, 10.0 s of such load";
+            assert_eq!(found.found, why);
+        }
+        let found = judge("ttfb.p99.9<=980ms", &sums);
+        assert_eq!((found.met, found.value), (Some(false), None));
+        assert!(found.found.contains("but p99 is 99"), "{found:?}");
     }
 
     #[test]
@@ -179,6 +244,6 @@ mod tests {
         let (one, two) = (sums(), sums());
         let slo: Slo = "steady:ttfb.p99<=2s".parse().expect("an objective");
         let found = slo.judge(&Sums::default(), &[("steady", &one), ("steady", &two)]);
-        assert_eq!((found.n, found.met), (2000, true));
+        assert_eq!((found.n, found.met), (2000, Some(true)));
     }
 }

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Without a class both are taken together; without a basis it is the response time, from the intended sending;
-//! without a phase the whole run. A metric without samples, and a percentile with too few, is not met.
+//! without a phase the whole run. A metric without samples is not met, and a percentile with too few is not judged.
 
 mod judge;
 mod parse;

@@ -49,6 +49,14 @@ pub fn html(result: &LoadResult) -> String {
     page.into_string()
 }
 
+fn listed(result: &LoadResult, met: Option<bool>) -> Markup {
+    html! {
+        ul { @for objective in result.with(met) {
+            li { code { (objective.text) } ": " (objective.found) }
+        } }
+    }
+}
+
 fn verdict(result: &LoadResult) -> Markup {
     let class = match result.verdict {
         Verdict::Passed => "passed",
@@ -56,7 +64,7 @@ fn verdict(result: &LoadResult) -> Markup {
         Verdict::Inconclusive => "inconclusive",
         Verdict::Measured => "measured",
     };
-    let met = result.objectives.iter().filter(|objective| objective.met).count();
+    let met = result.with(Some(true)).count();
     let all = result.objectives.len();
     html! {
         div.verdict.(class) {
@@ -64,9 +72,11 @@ fn verdict(result: &LoadResult) -> Markup {
                 Verdict::Passed => strong { "Passed: " (met) " of " (all) " objectives met" },
                 Verdict::Failed => {
                     strong { "Failed: " (met) " of " (all) " objectives met" }
-                    ul { @for missed in result.objectives.iter().filter(|objective| !objective.met) {
-                        li { code { (missed.text) } ": " (missed.found) }
-                    } }
+                    (listed(result, Some(false)))
+                },
+                Verdict::Inconclusive if result.bottleneck.is_empty() => {
+                    strong { "Inconclusive: " (met) " of " (all) " objectives met, and not every other can be judged" }
+                    (listed(result, None))
                 },
                 Verdict::Inconclusive => {
                     strong { "Inconclusive: the generator was the bottleneck" }

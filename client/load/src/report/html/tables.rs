@@ -26,7 +26,7 @@ pub(super) fn objectives(result: &LoadResult) -> Markup {
                 td { code { (objective.text) } }
                 td { (objective.found) }
                 td { (count(objective.n)) }
-                td { @if result.is_void() { span.unsure { "void" } } @else { (mark(Some(objective.met))) } }
+                td { @if result.is_void() { span.unsure { "void" } } @else { (mark(objective.met)) } }
             } }
         } }
     }
