@@ -68,23 +68,28 @@ pub(super) fn spectra(figures: &Figures) -> Markup {
 pub(super) fn seconds(result: &LoadResult) -> Markup {
     let figures = result.figures.whatever_they_are_worth();
     let bands = bands(figures);
-    let line = |name, role, value: &dyn Fn(&Second) -> Option<f64>| {
-        let points = figures
-            .seconds
+    let of = |seconds: &[Second], name, role, value: &dyn Fn(&Second) -> Option<f64>| {
+        let points = seconds
             .iter()
             .filter_map(|second| value(second).map(|value| (f64::from(second.second), value)));
         Line { name, role, points: points.collect() }
     };
-    let number = |value: u64| Some(value as f64);
+    let line = |name, role, value: &dyn Fn(&Second) -> Option<f64>| {
+        of(&figures.seconds, name, role, value)
+    };
+    let rate = |name, role, value: &dyn Fn(&Second) -> u64| {
+        let whole = whole(&figures.seconds, result.generator.measured_s);
+        of(whole, name, role, &|second| Some(value(second) as f64))
+    };
     let rates = vec![
-        line("intended", Role::Intended, &|s| number(s.intended)),
-        line("complete", Role::Complete, &|s| number(s.complete)),
-        line("late", Role::Late, &|s| number(s.late)),
-        line("refused, failed, lost", Role::Refused, &|s| {
-            number(s.refused.saturating_add(s.failed).saturating_add(s.lost))
+        rate("intended", Role::Intended, &|s| s.intended),
+        rate("complete", Role::Complete, &|s| s.complete),
+        rate("late", Role::Late, &|s| s.late),
+        rate("refused, failed, lost", Role::Refused, &|s| {
+            s.refused.saturating_add(s.failed).saturating_add(s.lost)
         }),
     ];
-    let goodput = vec![line("goodput", Role::Complete, &|s| Some(s.data_bytes as f64 * 8.0))];
+    let goodput = vec![rate("goodput", Role::Complete, &|s| s.data_bytes.saturating_mul(8))];
     let times = vec![
         line("longest", Role::Lost, &|s| s.ttlb_max_us.map(|us| us as f64)),
         line("p99", Role::Response, &|s| s.ttlb_p99_us.map(|us| us as f64)),
@@ -108,6 +113,12 @@ pub(super) fn seconds(result: &LoadResult) -> Markup {
     }
 }
 
+/// Without the last one of which the run had only a part: what happened in a part is no rate, and would be drawn as a fall.
+fn whole(seconds: &[Second], measured_s: f64) -> &[Second] {
+    let whole = |second: &Second| f64::from(second.second) + 1.0 <= measured_s;
+    &seconds[..seconds.partition_point(whole)]
+}
+
 /// Where phases began and ended, by the seconds that were told.
 fn bands(figures: &Figures) -> Vec<Band> {
     let names = figures.phases.iter().map(|phase| phase.name.clone());
@@ -119,4 +130,29 @@ fn bands(figures: &Figures) -> Vec<Band> {
         Some(Band { name, from: f64::from(first.second), to: f64::from(last.second) })
     });
     bands.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    /// The example run has 27 whole seconds, and a part of one in which its last segments come.
+    #[test]
+    fn the_last_part_of_a_second_is_no_fall_of_the_rate() {
+        let result = example::good();
+        assert_eq!(result.figures.whatever_they_are_worth().seconds.len(), 28);
+        let page = seconds(&result).into_string();
+        let figure = page.split("<figure").find(|part| part.contains("Goodput")).expect("a plot");
+        let line = figure.split("<polyline").last().expect("a line");
+        let points = line.split("points=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let heights: Vec<i32> = points
+            .expect("points")
+            .split_whitespace()
+            .map(|point| point.split(',').nth(1).expect("two").parse().expect("a number"))
+            .collect();
+        let (last, before) = heights.split_last().expect("points");
+        // Pixels count from above. The ramp's first second is the lowest.
+        assert!(before.iter().max() > Some(last), "{heights:?}");
+    }
 }
