@@ -128,6 +128,40 @@ fn a_client_with_a_key_of_its_own_needs_no_secret_in_its_grant() {
 }
 
 #[test]
+fn a_closed_session_is_a_line_of_the_session_log_and_none_of_the_log() {
+    let world = World::new();
+    let title = world.pack(2 * SEGMENT);
+    let grant = world.grant(&title, &[]);
+    let records = world.path("sessions.jsonl");
+    let flags = ["--session-log", records.to_str().unwrap()];
+    let (mut edge, _) = world.edge_with_metrics("store", &flags);
+    for name in ["one", "two", "three"] {
+        succeed(&mut world.get(&[&edge], &grant, name));
+    }
+    interrupt(&edge.child);
+    assert_eq!(edge.child.wait().unwrap().code(), Some(0));
+    let log = String::from_utf8(world.read("store.log")).unwrap();
+    assert!(log.contains("serving") && !log.contains("session closed"), "{log}");
+    let records = String::from_utf8(world.read("sessions.jsonl")).unwrap();
+    let records: Vec<_> = records.lines().map(json).collect();
+    assert_eq!(records.len(), 3, "{records:?}");
+    for record in records {
+        assert_eq!(record["reason"], "CLIENT_DONE");
+        assert!(record["bytes"].as_u64() >= Some(2 * SEGMENT as u64), "{record}");
+        assert!(record.get("client").is_none(), "{record}");
+    }
+}
+
+#[test]
+fn a_session_log_that_cannot_be_opened_is_a_mistake_in_the_configuration() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    let mut edge = world.edge_command("store", "127.0.0.1:0", "auto");
+    let said = fail(edge.args(["--session-log", "/no/such/folder/log"]), 2);
+    assert!(said.contains("session_log = \"/no/such/folder/log\""), "{said}");
+}
+
+#[test]
 fn clear_sets_are_served_and_fetched_alike() {
     let world = World::new();
     let title = world.pack_with(3 * SEGMENT + 5, &["--clear", "--name", "a clear one"]);

@@ -34,7 +34,10 @@ pub(crate) struct Board {
     draining: AtomicBool,
     io: OnceLock<&'static str>,
     failed: AtomicBool,
+    session_log: AtomicBool,
     log_client_address: AtomicBool,
+    /// Records that were taken and could not be written.
+    unwritten: AtomicU64,
     records: ArrayQueue<Closed>,
 }
 
@@ -51,7 +54,9 @@ impl Board {
             draining: AtomicBool::new(false),
             io: OnceLock::new(),
             failed: AtomicBool::new(false),
+            session_log: AtomicBool::new(false),
             log_client_address: AtomicBool::new(false),
+            unwritten: AtomicU64::new(0),
             records: ArrayQueue::new(limits::RECORDS),
         }
     }
@@ -116,6 +121,23 @@ impl Board {
     /// A thread ended without being asked to.
     pub(crate) fn set_failed(&self) {
         self.failed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_session_log(&self, on: bool) {
+        self.session_log.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether closed sessions are recorded at all.
+    pub(crate) fn session_log(&self) -> bool {
+        self.session_log.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_unwritten(&self, records: u64) {
+        self.unwritten.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.unwritten.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_log_client_address(&self, on: bool) {

@@ -20,6 +20,7 @@ mod metric;
 mod populate;
 mod record;
 mod server;
+mod session_log;
 mod shard;
 
 pub use addresses::AddressError;

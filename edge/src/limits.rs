@@ -122,10 +122,12 @@ pub const RESIDENT_OBJECTS: usize = 1 << 16;
 /// What that table takes.
 pub const RESIDENT_BYTES: u64 = RESIDENT_OBJECTS as u64 * 24;
 
-/// Records of closed sessions that wait for the side thread, some 200 bytes each.
+/// Records of closed sessions that wait for the session log, some 200 bytes each.
 pub const RECORDS: usize = 4096;
-/// How often the side thread looks for records.
+/// How often the session log is written.
 pub const RECORDS_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the side thread looks whether it is to stop.
+pub const STOP_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a request to the admin address may take to come, its whole head.
 pub const ADMIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the request and its answer may take together.

@@ -90,7 +90,7 @@ metrics! {
     LockedBytes: Gauge "locked_bytes" "Segments locked in memory";
     FaultedTrains: Counter "faulted_trains" "Sealed trains thrown away because their segment could not be read";
     ObjectsFailed: Counter "segments_failed" "Segments that failed while they were served";
-    RecordsDropped: Counter "session_records_dropped" "Records of closed sessions lost because the log fell behind";
+    RecordsDropped: Counter "session_records_dropped" "Records of closed sessions lost because the session log fell behind";
 }
 
 /// What is counted once for each code (docs/protocol, section 14).

@@ -1,7 +1,9 @@
-//! The record of a closed session, on its way from a shard to the log.
+//! The record of a closed session, on its way from a shard to the session log.
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use serde::Serialize;
 
 /// What is written about a session when it has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,25 +22,41 @@ pub(crate) struct Closed {
     pub(crate) requests: u64,
 }
 
+/// A line of the session log (docs/operate/session-log.md).
+#[derive(Serialize)]
+struct Line<'a> {
+    closed: f64,
+    shard: u8,
+    code: u16,
+    reason: &'a str,
+    by_client: bool,
+    token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<SocketAddr>,
+    seconds: f64,
+    bytes: u64,
+    bytes_retransmitted: u64,
+    datagrams: u64,
+    requests: u64,
+}
+
 impl Closed {
-    /// Writes the record as one structured event; the client's address only when `with_address`.
-    pub(crate) fn write(&self, with_address: bool) {
-        let token = u64::from_be_bytes(self.token_id);
-        let client = with_address.then(|| tracing::field::display(self.client));
-        tracing::info!(
-            target: "segcast_edge::session",
-            shard = self.shard,
-            code = self.code,
-            reason = self.reason,
-            by_client = self.by_client,
-            token = format_args!("{token:016x}"),
-            client,
-            seconds = self.duration.as_secs_f64(),
-            bytes = self.bytes_sent,
-            bytes_retransmitted = self.bytes_retransmitted,
-            datagrams = self.datagrams_sent,
-            requests = self.requests,
-            "session closed"
-        );
+    /// The record as a line of JSON, written at `now` (seconds since 1970); the client's address only when `with_address`.
+    pub(crate) fn line(&self, now: f64, with_address: bool) -> String {
+        let line = Line {
+            closed: (now * 1000.0).round() / 1000.0,
+            shard: self.shard,
+            code: self.code,
+            reason: self.reason,
+            by_client: self.by_client,
+            token: format!("{:016x}", u64::from_be_bytes(self.token_id)),
+            client: with_address.then_some(self.client),
+            seconds: self.duration.as_secs_f64(),
+            bytes: self.bytes_sent,
+            bytes_retransmitted: self.bytes_retransmitted,
+            datagrams: self.datagrams_sent,
+            requests: self.requests,
+        };
+        serde_json::to_string(&line).expect("numbers and strings are JSON") + "\n"
     }
 }

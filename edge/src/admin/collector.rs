@@ -67,6 +67,10 @@ impl BoardCollector {
                 by_code.map(|(place, code)| (Some(("code", code.name())), self.board.sum(place)));
             self.family(encoder, (MetricType::Counter, name, help), samples)?;
         }
+        let help = "Records of closed sessions that could not be written to the session log";
+        let unwritten = [(None, self.board.unwritten())];
+        let kind = MetricType::Counter;
+        self.family(encoder, (kind, "session_records_unwritten", help), unwritten)?;
         let ended = [
             (Some(("cause", "displaced")), self.ended.displaced.load(Ordering::Relaxed)),
             (Some(("cause", "timed_out")), self.ended.timed_out.load(Ordering::Relaxed)),

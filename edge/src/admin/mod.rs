@@ -1,4 +1,4 @@
-//! The side thread: metrics and health over HTTP, and the records of closed sessions.
+//! The side thread: metrics and health over HTTP.
 //!
 //! It shares nothing with the shards but the [`Board`]; when it is slow or dead, they do not notice.
 
@@ -66,7 +66,7 @@ impl Side {
         self.address
     }
 
-    /// Writes the records that are left and ends the thread.
+    /// Ends the thread.
     pub(crate) fn stop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take()
@@ -90,19 +90,9 @@ async fn run(board: Arc<Board>, listener: Option<tokio::net::TcpListener>, stop:
         // It ends with its runtime.
         tokio::spawn(listener::serve(listener, router, ended));
     }
-    let mut interval = tokio::time::interval(limits::RECORDS_INTERVAL);
+    let mut interval = tokio::time::interval(limits::STOP_INTERVAL);
     while !stop.load(Ordering::Acquire) {
         interval.tick().await;
-        write_records(&board);
-    }
-    write_records(&board);
-}
-
-/// Writes at most a queue full of records, so that HTTP has its turn too.
-fn write_records(board: &Board) {
-    let with_address = board.log_client_address();
-    for record in (0..limits::RECORDS).map_while(|_| board.take_record()) {
-        record.write(with_address);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The edge's table of keys, and how the values are read that only an edge has.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use segcast_config::bounds::{any, filled, size_within, time_within, within};
@@ -8,7 +9,7 @@ use segcast_config::{Field, Key, Problem, Size, Value, key, words};
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
 
-use super::{Admin, Config, Cookie, Io, LogFormat, LogLevel, Sets, ZeroCopy};
+use super::{Admin, Config, Cookie, Io, LogFormat, LogLevel, SessionLog, Sets, ZeroCopy};
 use crate::limits;
 
 /// When a change takes effect.
@@ -95,6 +96,7 @@ pub(super) const KEYS: &[Key<Config>] = &[
     key!(admin, RESTART, "HTTP address of metrics and health, or off", any),
     key!(log_level, RELOAD, "error, warn, info, debug or trace", any),
     key!(log_format, RESTART, "text or json", any),
+    key!(session_log, RELOAD, "File for records of closed sessions, or off", any),
     key!(log_client_address, RELOAD, "Write client addresses into session records", any),
     key!(drain_timeout, RELOAD, "Longest wait for sessions to finish at a stop", |&value| {
         time_within(value, Duration::ZERO, limits::DRAIN_TIMEOUT_MAX)
@@ -140,6 +142,22 @@ impl Field for Admin {
         match self {
             Self::Off => "\"off\"".to_owned(),
             Self::Listen(address) => address.show(),
+        }
+    }
+}
+
+impl Field for SessionLog {
+    fn read(value: &Value) -> Result<Self, Problem> {
+        match value {
+            Value::Text(text) | Value::Untyped(text) if text == "off" => Ok(Self::Off),
+            _ => PathBuf::read(value).map(Self::File),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => "\"off\"".to_owned(),
+            Self::File(path) => path.show(),
         }
     }
 }

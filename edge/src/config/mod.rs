@@ -91,6 +91,15 @@ pub enum Admin {
     Listen(SocketAddr),
 }
 
+/// Where records of closed sessions go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionLog {
+    /// Nowhere.
+    Off,
+    /// To this file, at its end.
+    File(PathBuf),
+}
+
 /// The least severe event that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the words of every logger")]
@@ -142,6 +151,7 @@ pub struct Config {
     pub admin: Admin,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    pub session_log: SessionLog,
     pub log_client_address: bool,
     pub drain_timeout: Duration,
 }
@@ -180,6 +190,7 @@ impl Default for Config {
             admin: Admin::Listen(SocketAddr::from(([127, 0, 0, 1], 4871))),
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,
+            session_log: SessionLog::Off,
             log_client_address: false,
             drain_timeout: Duration::from_secs(30),
         }

@@ -32,6 +32,7 @@ fn a_configuration_reads_back_what_it_shows() {
         sets: Sets::Only(BTreeSet::from([SetId([7; 16]), SetId([9; 16])])),
         admin: Admin::Off,
         zero_copy: ZeroCopy::Never,
+        session_log: SessionLog::File(PathBuf::from("/var/log/segcast/sessions.jsonl")),
         egress_max: RateCap::BitsPerSecond(2_500_000_000),
         idle_timeout: Duration::from_secs(90),
         ..Config::default()

@@ -33,6 +33,14 @@ pub enum StartError {
         /// The system's words.
         reason: std::io::Error,
     },
+    /// The session log cannot be opened.
+    #[error("session_log = \"{}\": cannot be opened to append to it: {reason}", path.display())]
+    SessionLog {
+        /// Its file.
+        path: std::path::PathBuf,
+        /// The system's words.
+        reason: std::io::Error,
+    },
     /// The system gives no thread, core or randomness.
     #[error("{what}: {reason}")]
     System {
@@ -56,7 +64,7 @@ impl StartError {
     #[must_use]
     pub const fn exit(&self) -> ExitCode {
         match self {
-            Self::Configuration(_) => ExitCode::Usage,
+            Self::Configuration(_) | Self::SessionLog { .. } => ExitCode::Usage,
             Self::Keys(_) => ExitCode::NotAllowed,
             Self::Store(_) => ExitCode::LocalFile,
             Self::Address(_) | Self::Network(_) | Self::Admin { .. } => ExitCode::Network,

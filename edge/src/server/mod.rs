@@ -8,6 +8,7 @@ mod run;
 mod serve;
 mod supervisor;
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -27,11 +28,12 @@ pub use supervisor::{Alone, Supervisor};
 use crate::admin::Side;
 use crate::announcement::Announcement;
 use crate::board::Board;
-use crate::config::{Admin, Config};
+use crate::config::{Admin, Config, SessionLog};
 use crate::keyfiles::{self, KeyError};
 use crate::limits;
 use crate::mailbox::{Control, Mailbox, Report};
 use crate::populate::Pool;
+use crate::session_log::{self, Writer};
 use crate::shard::{self, Setup};
 
 /// A running edge. Dropping it stops it at once; [`Server::join`] ends it in order.
@@ -46,6 +48,7 @@ pub struct Server {
     reports: Receiver<Report>,
     sender: Sender<Report>,
     side: Side,
+    session_log: Writer,
     populate: Pool,
 }
 
@@ -83,6 +86,7 @@ impl Server {
         let cores = build::shards(&config)?;
         let io = build::io(&config)?;
         let admin = admin_listener(&config)?;
+        let session_log = open_session_log(&config.session_log)?;
         let (addresses, sockets) = build::bind(&config, cores.len())?;
 
         let board = Arc::new(Board::new(cores.len()));
@@ -90,6 +94,7 @@ impl Server {
         board.set_io(io.name());
         board.set_log_client_address(config.log_client_address);
         let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
+        let session_log = Writer::start(Arc::clone(&board), session_log).map_err(no_thread)?;
         let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
         let (sender, reports) = bounded(limits::REPORTS);
         let populate = Pool::start(
@@ -114,6 +119,7 @@ impl Server {
             reports,
             sender,
             side,
+            session_log,
             populate,
         };
         server.spawn_shards(io, &cores, sockets, keyring)?;
@@ -226,6 +232,13 @@ impl Server {
         let catalogue = self.store.catalogue();
         self.tell(&Control::Reload { keyring, catalogue, sets });
         self.board.set_log_client_address(new.log_client_address);
+        match open_session_log(&new.session_log) {
+            Ok(file) => {
+                self.session_log.reopen(file);
+                self.config.session_log.clone_from(&new.session_log);
+            }
+            Err(error) => tracing::error!(%error, "the session log stays as it was"),
+        }
         let restart = self.config.restart_keys(new);
         self.config.center_keys.clone_from(&new.center_keys);
         self.config.sets.clone_from(&new.sets);
@@ -250,6 +263,12 @@ fn admin_listener(config: &Config) -> Result<Option<TcpListener>, StartError> {
     let Admin::Listen(address) = config.admin else { return Ok(None) };
     let listener = TcpListener::bind(address);
     listener.map(Some).map_err(|reason| StartError::Admin { address, reason })
+}
+
+fn open_session_log(to: &SessionLog) -> Result<Option<File>, StartError> {
+    let SessionLog::File(path) = to else { return Ok(None) };
+    let file = session_log::open(path);
+    file.map(Some).map_err(|reason| StartError::SessionLog { path: path.clone(), reason })
 }
 
 fn no_thread(error: std::io::Error) -> StartError {

@@ -222,6 +222,9 @@ impl Core {
 
     fn closed(&mut self, record: &SessionRecord) {
         self.values[metric::closed_at(record.code)] += 1;
+        if !self.board.session_log() {
+            return;
+        }
         let closed = Closed {
             shard: self.shard,
             code: u16::from(record.code),

@@ -1,0 +1,208 @@
+//! The session log: the records of closed sessions in a file of their own, by a thread of its own, since a disk may
+//! take its time and health checks may not.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::UNIX_EPOCH;
+
+use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
+
+use crate::board::Board;
+use crate::limits;
+
+/// Opens a file to append to it.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+/// The running thread. Dropping it writes what is left and ends it.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    thread: Option<JoinHandle<()>>,
+    files: Option<Sender<Option<File>>>,
+    board: Arc<Board>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub(crate) fn start(board: Arc<Board>, file: Option<File>) -> io::Result<Self> {
+        board.set_session_log(file.is_some());
+        let (files, reopened) = bounded::<Option<File>>(1);
+        let mut log = Log { board: Arc::clone(&board), file, failing: false };
+        let work = move || {
+            loop {
+                let next = reopened.recv_timeout(limits::RECORDS_INTERVAL);
+                log.write();
+                match next {
+                    Ok(file) => (log.file, log.failing) = (file, false),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("segcast-records".to_owned()).spawn(work)?;
+        Ok(Self { thread: Some(thread), files: Some(files), board })
+    }
+
+    /// Goes on in another file, or in none.
+    pub(crate) fn reopen(&self, file: Option<File>) {
+        self.board.set_session_log(file.is_some());
+        if let Some(files) = &self.files
+            && files.send(file).is_err()
+        {
+            tracing::error!("the thread of the session log has ended");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.files = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the session log has panicked");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Log {
+    board: Arc<Board>,
+    file: Option<File>,
+    /// The last write has failed, maybe within a line.
+    failing: bool,
+}
+
+impl Log {
+    /// Writes what is queued, all in one; what cannot be written is lost and counted.
+    fn write(&mut self) {
+        let now = UNIX_EPOCH.elapsed().map_or(0.0, |time| time.as_secs_f64());
+        let with_address = self.board.log_client_address();
+        let mut lines = String::new();
+        if self.failing {
+            lines.push('\n');
+        }
+        let mut records = 0;
+        for record in (0..limits::RECORDS).map_while(|_| self.board.take_record()) {
+            lines += &record.line(now, with_address);
+            records += 1;
+        }
+        let Some(file) = self.file.as_mut().filter(|_| records > 0) else { return };
+        match file.write_all(lines.as_bytes()) {
+            Ok(()) if self.failing => tracing::info!("the session log is written again"),
+            Ok(()) => {}
+            Err(error) => {
+                self.board.add_unwritten(records);
+                if !self.failing {
+                    tracing::error!(%error, "the session log cannot be written: records are lost");
+                }
+                self.failing = true;
+                return;
+            }
+        }
+        self.failing = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::record::Closed;
+
+    fn record(requests: u64) -> Closed {
+        Closed {
+            shard: 1,
+            code: 32,
+            reason: "CLIENT_DONE",
+            token_id: [0, 1, 2, 3, 4, 5, 6, 255],
+            by_client: true,
+            client: ([192, 0, 2, 1], 4000).into(),
+            duration: std::time::Duration::from_millis(1500),
+            bytes_sent: 100,
+            bytes_retransmitted: 7,
+            datagrams_sent: 3,
+            requests,
+        }
+    }
+
+    fn lines(path: &Path) -> Vec<Value> {
+        let text = std::fs::read_to_string(path).expect("the log");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    #[test]
+    fn each_closed_session_is_a_line_of_json_and_an_address_stands_there_only_when_it_may() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sessions.jsonl");
+        let board = Arc::new(Board::new(1));
+        for (requests, with_address) in [(1, false), (2, true)] {
+            board.set_log_client_address(with_address);
+            let file = open(&path).expect("a file");
+            let writer = Writer::start(Arc::clone(&board), Some(file)).expect("a thread");
+            assert!(board.record(record(requests)));
+            drop(writer);
+        }
+        let lines = lines(&path);
+        assert_eq!(lines.len(), 2);
+        for (line, client) in lines.iter().zip([None, Some("192.0.2.1:4000")]) {
+            assert!(line["closed"].as_f64() > Some(1e9), "{line}");
+            assert_eq!((line["shard"].as_u64(), line["code"].as_u64()), (Some(1), Some(32)));
+            assert_eq!(
+                (&line["reason"], &line["by_client"]),
+                (&"CLIENT_DONE".into(), &true.into())
+            );
+            assert_eq!(line["token"], "00010203040506ff");
+            assert_eq!(line.get("client").and_then(Value::as_str), client);
+            assert_eq!((line["seconds"].as_f64(), line["bytes"].as_u64()), (Some(1.5), Some(100)));
+            assert_eq!(line["bytes_retransmitted"].as_u64(), Some(7));
+            assert_eq!(line["datagrams"].as_u64(), Some(3));
+        }
+        assert_eq!(
+            (lines[0]["requests"].as_u64(), lines[1]["requests"].as_u64()),
+            (Some(1), Some(2))
+        );
+    }
+
+    #[test]
+    fn a_moved_file_is_left_when_the_log_is_opened_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, moved] = ["log", "log.1"].map(|name| folder.path().join(name));
+        let board = Arc::new(Board::new(1));
+        let file = || Some(open(&path).expect("a file"));
+        let writer = Writer::start(Arc::clone(&board), file()).expect("a thread");
+        assert!(board.record(record(1)));
+        std::fs::rename(&path, &moved).expect("moved");
+        // The queue has one place: when there is room for a third, the first is done with, and the record written.
+        (0..3).for_each(|_| writer.reopen(file()));
+        assert!(board.record(record(2)));
+        drop(writer);
+        let all = (lines(&moved), lines(&path));
+        let requests = |lines: &[Value]| -> Vec<u64> {
+            lines.iter().filter_map(|line| line["requests"].as_u64()).collect()
+        };
+        assert_eq!((requests(&all.0), requests(&all.1)), (vec![1], vec![2]));
+    }
+
+    #[test]
+    fn a_full_disk_and_a_full_queue_lose_records_that_are_counted() {
+        let board = Arc::new(Board::new(1));
+        assert!((0..limits::RECORDS).all(|_| board.record(record(1))));
+        assert!(!board.record(record(1)), "the queue is bounded");
+        let full = open(Path::new("/dev/full")).expect("full(4)");
+        drop(Writer::start(Arc::clone(&board), Some(full)).expect("a thread"));
+        assert_eq!(board.unwritten(), limits::RECORDS as u64);
+    }
+}
