@@ -5,12 +5,14 @@ use std::process::{Command, Stdio};
 
 use segcast_kit::metrics::metric;
 use segcast_kit::process::{
-    Edge, SEGMENT, Title, World, fail, interrupt, output, segcast, succeed, wait_until,
+    Edge, SEGMENT, Title, World, fail, interrupt, kill, output, segcast, succeed, wait_until,
 };
 use serde_json::Value;
 
-/// A send lag that no machine of tests reaches: verdicts here must not hang on how busy it is.
+/// A send lag that no machine of tests reaches, and all that other programs can use of it: verdicts here must not hang on how
+/// busy it is.
 const ANY_LAG: [&str; 2] = ["--lag-limit", "10m"];
+const ANY_OTHERS: [&str; 2] = ["--others-limit", "100%"];
 
 struct Setup {
     world: World,
@@ -41,6 +43,9 @@ impl Setup {
         let mut command = self.load(&["--phase", "ramp=500ms@100/s", "--phase", "steady=1s@150/s"]);
         if !more.contains(&"--lag-limit") {
             command.args(ANY_LAG);
+        }
+        if !more.contains(&"--others-limit") {
+            command.args(ANY_OTHERS);
         }
         command.args(more);
         command
@@ -161,6 +166,28 @@ fn each_way_to_end_has_its_exit_code() {
     let void = end(&["--slo", "ttlb.max<=1us", "--lag-limit", "0"], 11);
     assert!(void.starts_with("INCONCLUSIVE: the generator was the bottleneck"), "{void}");
     assert!(void.contains("VOID, not the server's"), "{void}");
+}
+
+/// A loop of the shell takes a processor, or what it gets of one.
+#[test]
+fn what_is_missed_beside_other_programs_is_not_the_servers() {
+    let setup = Setup::new();
+    let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+    let json = setup.file("busy.json");
+    let mut load =
+        setup.light(&["--others-limit", "0%", "--slo", "ttlb.max<=1us", "--json", &json]);
+    let found = output(&mut load);
+    kill(&mut busy);
+    assert_eq!(found.status.code(), Some(11), "{found:?}");
+    let text = String::from_utf8(found.stdout).expect("UTF-8");
+    assert!(
+        text.starts_with("INCONCLUSIVE: 0 of 1 objectives met; not judged: ttlb.max"),
+        "{text}"
+    );
+    assert!(text.contains("BUSY BOX: other programs used "), "{text}");
+    let result = setup.result("busy.json");
+    assert!(result["others"]["cpu_s"].as_f64() > Some(0.0), "{}", result["others"]);
+    assert!(result["figures"].get("valid").is_none() && result["objectives"][0]["met"].is_null());
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::record::Interval;
 use crate::result::generator::{Evidence, Generator};
 use crate::result::{
-    About, Clock, End, Figures, Fingerprint, LoadResult, Measured, Second, Server, Span, Sums,
-    share,
+    About, Clock, End, Figures, Fingerprint, LoadResult, Measured, Others, Second, Server, Span,
+    Sums, share,
 };
 use crate::slo::Slo;
 
@@ -152,6 +152,7 @@ impl Collector {
         slos: &[Slo],
         clock: Clock,
         server: Option<Server>,
+        others: Option<Others>,
     ) -> LoadResult {
         while let Some(second) = self.next_open() {
             self.recycle(second);
@@ -179,6 +180,7 @@ impl Collector {
             generator,
             objectives,
             server,
+            others,
             fingerprint: Fingerprint::take(&self.about),
         })
     }

@@ -8,7 +8,7 @@ use segcast_proto::wire::code::Code;
 
 use crate::collector::Collector;
 use crate::record::{Class, Failure, Interval, Unoffered};
-use crate::result::{About, Clock, End, Extent, LoadResult, PhaseAbout};
+use crate::result::{About, Clock, End, Extent, LoadResult, Others, PhaseAbout};
 use crate::server::{Sampler, ServerTarget};
 use crate::slo::Slo;
 use crate::view::Snapshot;
@@ -157,7 +157,19 @@ fn clock() -> Clock {
     }
 }
 
-fn run(intervals: &[Interval], slos: &[&str], extent: Extent, mut wall: Duration) -> LoadResult {
+fn run(intervals: &[Interval], slos: &[&str], extent: Extent, wall: Duration) -> LoadResult {
+    run_beside(0.0, intervals, slos, extent, wall)
+}
+
+/// With other programs that take this share of the box.
+fn run_beside(
+    share: f64,
+    intervals: &[Interval],
+    slos: &[&str],
+    extent: Extent,
+    mut wall: Duration,
+) -> LoadResult {
+    let others = Others { cpu_s: share * 100.0, share, waited: Some(0.998 * share), limit: 0.03 };
     let mut collector = collector();
     let target = ServerTarget { pid: Some(std::process::id()), metrics_url: None };
     let mut sampler = Sampler::new(target, "ramp").expect("this process can be read");
@@ -178,7 +190,7 @@ fn run(intervals: &[Interval], slos: &[&str], extent: Extent, mut wall: Duration
     let slos: Vec<Slo> = slos.iter().map(|slo| slo.parse().expect("an objective")).collect();
     let server = sampler.finish(collector.data_bytes());
     let end = End { wall, extent };
-    let mut result = collector.finish(&end, &slos, clock(), Some(server));
+    let mut result = collector.finish(&end, &slos, clock(), Some(server), Some(others));
     // Tests compare results of two machines and builds no more than of two runs.
     result.fingerprint.cpu = Some("an example".to_owned());
     result
@@ -197,10 +209,21 @@ pub(crate) fn good() -> LoadResult {
     run(&intervals(4), &SLOS, Extent::Complete, Duration::ZERO)
 }
 
+const MISSED: [&str; 3] = ["ttlb.p99<=2ms", "steady:loss<=0.1%", "startup.p99.99<=1s"];
+
 /// The server missed objectives.
 pub(crate) fn missed() -> LoadResult {
-    let slos = ["ttlb.p99<=2ms", "steady:loss<=0.1%", "startup.p99.99<=1s"];
-    run(&intervals(4), &slos, Extent::Complete, Duration::ZERO)
+    run(&intervals(4), &MISSED, Extent::Complete, Duration::ZERO)
+}
+
+/// The same beside compilers.
+pub(crate) fn busy() -> LoadResult {
+    run_beside(0.45, &intervals(4), &MISSED, Extent::Complete, Duration::ZERO)
+}
+
+/// All objectives met, even so.
+pub(crate) fn busy_and_good() -> LoadResult {
+    run_beside(0.45, &intervals(4), &SLOS, Extent::Complete, Duration::ZERO)
 }
 
 /// One objective has too few samples.

@@ -9,6 +9,8 @@
 pub mod calibrate;
 /// Adding up what threads record.
 pub mod collector;
+/// What other programs took of the box.
+pub mod others;
 /// Everything that will be asked for, and when.
 pub mod plan;
 /// When a viewer would see pictures, and when the picture would stand still.

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::collector::{ClosedSecond, Collector};
+use crate::others::Watch;
 use crate::record::Interval;
 use crate::report::Hlog;
 use crate::result::{Clock, End, LoadResult};
@@ -19,6 +20,7 @@ pub struct Recorder {
     display: Display,
     hlog: Option<Hlog>,
     server: Option<Sampler>,
+    others: Option<Watch>,
     /// The latest phase of which something was heard.
     phase: usize,
 }
@@ -27,7 +29,7 @@ impl Recorder {
     /// Adds up into `collector`, shows on `display`.
     #[must_use]
     pub fn new(collector: Collector, clock: Clock, display: Display) -> Self {
-        Self { collector, clock, display, hlog: None, server: None, phase: 0 }
+        Self { collector, clock, display, hlog: None, server: None, others: None, phase: 0 }
     }
 
     /// Writes every second's histograms to `hlog` too.
@@ -40,6 +42,12 @@ impl Recorder {
     #[must_use]
     pub fn with_server(self, server: Option<Sampler>) -> Self {
         Self { server, ..self }
+    }
+
+    /// Looks at what other programs take, too.
+    #[must_use]
+    pub fn with_others(self, others: Option<Watch>) -> Self {
+        Self { others, ..self }
     }
 
     /// Takes an interval in.
@@ -78,8 +86,9 @@ impl Recorder {
         self.display.end();
         let bytes = self.collector.data_bytes();
         let server = self.server.map(|server| server.finish(bytes));
+        let others = self.others.and_then(Watch::finish);
         let logged = self.hlog.map_or(Ok(()), Hlog::finish);
-        (self.collector.finish(end, slos, self.clock, server), logged)
+        (self.collector.finish(end, slos, self.clock, server, others), logged)
     }
 }
 

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use segcast_config::ExitCode;
 use segcast_config::amount;
 use segcast_load::collector::Collector;
+use segcast_load::others::Watch;
 use segcast_load::plan::{PhaseKind, Plan};
 use segcast_load::recorder::Recorder;
 use segcast_load::report::{self, Hlog};
@@ -50,6 +51,18 @@ pub(super) struct ReportArgs {
     /// The send lag (99.9 %, or the highest percentile that can be told) above which the run is the generator's and not the server's
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = amount::read_duration)]
     lag_limit: Duration,
+    /// The share of this machine's processors that other programs may use before an objective that was missed is not judged
+    #[arg(long, value_name = "SHARE", default_value = "3%", value_parser = parse_share)]
+    others_limit: f64,
+}
+
+/// `3%` as 0.03.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+    percent
+        .map(|percent: f64| percent / 100.0)
+        .ok_or_else(|| format!("{text:?} is no share such as 3%"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,10 +125,11 @@ impl Reporting {
             ServerTarget { pid: args.server_pid, metrics_url: args.server_metrics.clone() };
         let asked = target.pid.is_some() || target.metrics_url.is_some();
         let phase = about.phases.first().map_or("", |phase| phase.name.as_str());
+        let others = Watch::begin(target.pid, server, args.others_limit);
         let sampler = asked.then(|| Sampler::new(target, phase)).transpose()?;
         let display = Display::start(args.progress.into())?;
         let recorder = Recorder::new(Collector::new(about), clock, display);
-        let recorder = recorder.with_hlog(hlog).with_server(sampler);
+        let recorder = recorder.with_hlog(hlog).with_server(sampler).with_others(others);
         Ok(Self { slos: args.slo.clone(), json, html, recorder })
     }
 

@@ -24,6 +24,9 @@ pub fn text(result: &LoadResult) -> String {
     parts.push(ledger(void, &figures.all));
     parts.extend(wire(&figures.all));
     parts.push(generator(result));
+    parts.extend(result.others.as_ref().map(|others| {
+        format!("{others} (above {} what is missed is not judged)", share(others.limit))
+    }));
     parts.extend(server(result).map(|table| table.to_string()));
     parts.extend(result.server.iter().flat_map(|server| server.problems.clone()));
     parts.push(fingerprint(result));
@@ -229,6 +232,15 @@ mod tests {
         assert!(!void.contains(" yes │\n│ steady:loss"), "{void}");
         assert!(first(&example::partial()).contains("PARTIAL: interrupted after 10.0 s"));
         assert!(first(&example::missed()).starts_with("FAILED: 1 of 3 objectives met; not met:"));
+        let busy = text(&example::busy());
+        assert!(
+            busy.starts_with("INCONCLUSIVE: 1 of 3 objectives met; not judged: ttlb.p99<=2ms: ")
+        );
+        assert!(busy.contains(" · BUSY BOX: other programs used 45.0 % of the box's processors; "));
+        assert!(busy.contains("VOID, not the server's: time"), "{busy}");
+        assert!(
+            first(&example::busy_and_good()).starts_with("PASSED: 5 of 5 objectives met · BUSY")
+        );
         let few = first(&example::few());
         assert!(
             few.starts_with("INCONCLUSIVE: 1 of 2 objectives met; not judged: steady:ttfb.p99.99")

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::measured::Measured;
-use super::{Extent, Figures, Fingerprint, Generator, Identity, Objective, Server, not_measured};
+use super::{
+    Extent, Figures, Fingerprint, Generator, Identity, Objective, Others, Server, not_measured,
+};
 
 /// The form of the document. It changes when a reader of the old form would misread the new one.
 pub const SCHEMA: &str = "segcast-load/1";
@@ -24,7 +26,8 @@ pub enum Verdict {
     Passed,
     /// The server missed an objective.
     Failed,
-    /// The generator was what was measured, or an objective that was not missed cannot be judged.
+    /// The generator was what was measured, or an objective cannot be judged: it had too few samples, or was missed beside
+    /// other programs.
     Inconclusive,
     /// There were no objectives.
     Measured,
@@ -36,9 +39,9 @@ pub enum Verdict {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Judged {
-    /// The generator was not the bottleneck: these are the server's.
+    /// The generator was not the bottleneck, and other programs made nothing miss: these are the server's.
     Valid(Box<Figures>),
-    /// It was: these are not.
+    /// They are not.
     Void(Box<Figures>),
 }
 
@@ -77,6 +80,8 @@ pub struct LoadResult {
     pub generator: Generator,
     /// What the server used; null when it was not asked for.
     pub server: Option<Server>,
+    /// What other programs took of the generator's box; null when it could not be told.
+    pub others: Option<Others>,
     /// The generator's box.
     pub fingerprint: Fingerprint,
     /// What this run says nothing about.
@@ -115,8 +120,27 @@ pub enum ResultError {
 impl LoadResult {
     pub(crate) fn new(measured: Measured<'_>) -> Self {
         let not_measured = not_measured::list(&measured);
-        let Measured { about, end, figures, generator, objectives, server, fingerprint } = measured;
+        let Measured {
+            about,
+            end,
+            figures,
+            generator,
+            mut objectives,
+            server,
+            others,
+            fingerprint,
+        } = measured;
         let bottleneck = generator.failures();
+        let disturbed = others.as_ref().is_some_and(Others::are_too_many);
+        let blameless = |objective: &&mut Objective| {
+            disturbed && objective.met == Some(false) && objective.n > 0
+        };
+        let mut void = !bottleneck.is_empty();
+        for objective in objectives.iter_mut().filter(blameless) {
+            objective.met = None;
+            objective.found += ", beside other programs";
+            void = true;
+        }
         let any = |met| objectives.iter().any(|objective| objective.met == met);
         let verdict = match () {
             () if !bottleneck.is_empty() => Verdict::Inconclusive,
@@ -130,17 +154,14 @@ impl LoadResult {
             schema: SCHEMA.to_owned(),
             headline: String::new(),
             verdict,
-            figures: if bottleneck.is_empty() {
-                Judged::Valid(figures)
-            } else {
-                Judged::Void(figures)
-            },
+            figures: if void { Judged::Void(figures) } else { Judged::Valid(figures) },
             bottleneck,
             extent: end.extent.clone(),
             identity: Identity::from(about),
             objectives,
             generator,
             server,
+            others,
             fingerprint,
             not_measured,
         };
@@ -173,6 +194,9 @@ impl LoadResult {
         };
         if let Extent::Partial { why } = &self.extent {
             line += &format!(" · PARTIAL: {why}");
+        }
+        if let Some(others) = self.others.as_ref().filter(|others| others.are_too_many()) {
+            line += &format!(" · BUSY BOX: {others}");
         }
         if self.fingerprint.one_box {
             line += " · LAB: client and server on one box";

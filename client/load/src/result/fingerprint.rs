@@ -1,13 +1,13 @@
 //! The box that a run was made on, as far as it can be read without privileges.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use procfs::{CpuInfo, Current, Meminfo};
 use serde::{Deserialize, Serialize};
 
 use super::About;
+use crate::others::is_here;
 
 /// The generator's box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,22 +66,4 @@ impl Fingerprint {
 
 fn read(path: impl AsRef<Path>) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-}
-
-/// Whether `server` is an address of this box.
-fn is_here(server: &SocketAddr) -> bool {
-    let own = if_addrs::get_if_addrs().unwrap_or_default();
-    server.ip().is_loopback() || own.iter().any(|interface| interface.ip() == server.ip())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_this_box_is_known() {
-        assert!(is_here(&([127, 0, 0, 9], 1).into()));
-        // TEST-NET-1, RFC 5737.
-        assert!(!is_here(&([192, 0, 2, 1], 1).into()));
-    }
 }

@@ -1,6 +1,6 @@
 //! What a run ended with, before a result is made of it.
 
-use super::{About, End, Figures, Fingerprint, Generator, Objective, Server};
+use super::{About, End, Figures, Fingerprint, Generator, Objective, Others, Server};
 
 /// What a result is made of.
 pub(crate) struct Measured<'a> {
@@ -10,5 +10,6 @@ pub(crate) struct Measured<'a> {
     pub(crate) generator: Generator,
     pub(crate) objectives: Vec<Objective>,
     pub(crate) server: Option<Server>,
+    pub(crate) others: Option<Others>,
     pub(crate) fingerprint: Fingerprint,
 }

@@ -28,4 +28,5 @@ pub use series::{Basis, Quantity, Series, class_name};
 pub use sums::Sums;
 pub(crate) use sums::share;
 
+pub use crate::others::Others;
 pub use crate::server::Server;

@@ -38,6 +38,10 @@ pub(super) fn list(measured: &Measured<'_>) -> Vec<String> {
             }
         }
     }
+    if measured.others.is_none() {
+        let what = "What other programs took of this box's processors: the server's part could not be told from it";
+        list.push(what.to_owned());
+    }
     let playout = &measured.figures.all.playout;
     if playout.started + playout.never_started == 0 {
         list.push("Start-up, stalls and rebuffering: no viewing played at a bit rate".to_owned());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use metrics::Counters;
-use process::Process;
+pub(crate) use process::Process;
 use serde::{Deserialize, Serialize};
 
 /// For a reading of the metrics page, seconds.

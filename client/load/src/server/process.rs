@@ -4,20 +4,20 @@ use procfs::{ProcError, ProcResult};
 
 /// One reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Process {
+pub(crate) struct Process {
     /// User and system time of all its threads, io_uring's workers among them, seconds; ticks of 10 ms.
-    pub(super) cpu_s: f64,
-    pub(super) rss_bytes: u64,
-    pub(super) rss_max_bytes: u64,
-    pub(super) minor_faults: u64,
-    pub(super) major_faults: u64,
-    pub(super) threads: u64,
+    pub(crate) cpu_s: f64,
+    pub(crate) rss_bytes: u64,
+    pub(crate) rss_max_bytes: u64,
+    pub(crate) minor_faults: u64,
+    pub(crate) major_faults: u64,
+    pub(crate) threads: u64,
     /// Since boot, in ticks: tells whether a process id was given anew.
-    pub(super) started: u64,
+    pub(crate) started: u64,
 }
 
 impl Process {
-    pub(super) fn read(pid: u32) -> ProcResult<Self> {
+    pub(crate) fn read(pid: u32) -> ProcResult<Self> {
         let pid = i32::try_from(pid).map_err(|_| ProcError::NotFound(None))?;
         let process = procfs::process::Process::new(pid)?;
         let (stat, status) = (process.stat()?, process.status()?);

@@ -39,7 +39,8 @@ pub fn html(result: &LoadResult) -> String {
                 @if let Some(server) = &result.server {
                     section class=(worth) { h2 { "What the server used" } (tables::server(server)) }
                 }
-                section { h2 { "The generator itself" } (tables::generator(result)) }
+                section { h2 { "The generator itself" } (tables::generator(result))
+                    @if let Some(others) = &result.others { p.soft.small { (others) } } }
                 section { h2 { "Not measured" }
                     ul.caveats { @for caveat in &result.not_measured { li { (caveat) } } } }
                 section { h2 { "This run" } (parts::identity(result)) }
@@ -89,6 +90,9 @@ fn verdict(result: &LoadResult) -> Markup {
         @if let Extent::Partial { why } = &result.extent {
             span.stamp { "PARTIAL · " (why) }
         }
+        @if let Some(others) = result.others.as_ref().filter(|others| others.are_too_many()) {
+            span.stamp { "BUSY BOX · " (others) }
+        }
         @if result.fingerprint.one_box {
             span.stamp { "LAB · client and server on one box" }
         }
@@ -110,6 +114,7 @@ mod tests {
             ("good", example::good()),
             ("missed", example::missed()),
             ("void", example::void()),
+            ("busy", example::busy()),
             ("partial", example::partial()),
             ("empty", example::empty()),
         ];
@@ -124,7 +129,11 @@ mod tests {
             for outside in ["<script", "http:", "https:", "url(", "@import", "<link", "<img"] {
                 assert!(!page.contains(outside), "{name}: {outside}");
             }
-            assert_eq!(page.contains("class=\"worthless\""), name == "void", "{name}");
+            assert_eq!(
+                page.contains("class=\"worthless\""),
+                ["void", "busy"].contains(&name),
+                "{name}"
+            );
             assert!(page.contains("LAB · client and server on one box"), "{name}");
             assert_eq!(page.contains("PARTIAL"), ["partial", "empty"].contains(&name), "{name}");
         }
