@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use segcast_kit::metrics::metric;
-use segcast_kit::process::{SEGMENT, World, json, kill, signal, wait_until};
+use segcast_kit::process::{SEGMENT, World, json, kill, signal, succeed, wait_until};
 
 #[test]
 fn a_session_past_the_limit_is_refused_with_the_reason_and_gets_in_later() {
@@ -82,4 +82,19 @@ fn what_one_edge_refuses_as_overloaded_comes_from_another() {
     let edges = &report["edges"];
     assert!(edges[0]["refused"].as_u64() > Some(0), "the first one was asked: {report}");
     assert_eq!((&edges[0]["segments"], &edges[1]["segments"]), (&0.into(), &SEGMENTS.into()));
+}
+
+/// The cap is the edge's, not a part of it for each shard: what one does not use another has.
+#[test]
+fn a_lone_client_has_all_that_an_edge_of_two_shards_may_send() {
+    let world = World::new();
+    let title = world.pack(100 * SEGMENT);
+    let grant = world.grant(&title, &[]);
+    // 40 Mbit/s are 5 MB/s, and a half could not be more than 2.5.
+    let limits = ["--shards", "2", "--egress-max", "40 Mbit/s"];
+    let (edge, _admin) = world.edge_with_metrics("store", &limits);
+    let report = json(&succeed(world.get(&[&edge], &grant, "out").arg("--json")));
+    assert!(world.read("out") == title.bytes);
+    let goodput = report["goodput_bytes_per_second"].as_f64().expect("a number");
+    assert!(goodput > 3_000_000.0 && goodput < 5_500_000.0, "{report}");
 }

@@ -1,4 +1,4 @@
-//! When the next train may leave: the one law of a path's sender and of a shard's cap.
+//! When the next train may leave: the law of a path's sender, and with `EgressCap` of an edge's shards.
 //!
 //! It is a token bucket counted in time, with debt: a train leaves whole as soon as the time of those before it is over,
 //! and pushes back the next by its own. What a [`Bucket`](crate::bucket::Bucket) saves up to its burst is here the

@@ -8,7 +8,7 @@ use segcast_config::RateCap;
 use segcast_config::amount::{rounded, show_duration};
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::rate::Rate;
-use segcast_proto::session::server::EndpointConfig;
+use segcast_proto::session::server::{EgressCap, EndpointConfig};
 use segcast_proto::wire::packet_type::PacketType;
 use segcast_sysio::SysError;
 use segcast_sysio::driver::DriverConfig;
@@ -159,10 +159,19 @@ pub(super) fn driver(config: &Config) -> DriverConfig {
     }
 }
 
-/// One shard's endpoint: its equal part of what the configuration grants the whole edge.
+/// What all shards may send together.
+pub(super) fn egress_cap(config: &Config) -> Option<Arc<EgressCap>> {
+    match config.egress_max {
+        RateCap::Unlimited => None,
+        RateCap::BitsPerSecond(bits) => Some(Arc::new(EgressCap::new(Rate::new(bits / 8)))),
+    }
+}
+
+/// One shard's endpoint: its equal part of what the configuration grants the whole edge, and the cap on all of them.
 pub(super) fn endpoint(
     config: &Config,
     identity: &Arc<EdgeIdentity>,
+    egress_max: Option<Arc<EgressCap>>,
     shard: u8,
     shards: u8,
 ) -> EndpointConfig {
@@ -177,12 +186,7 @@ pub(super) fn endpoint(
         idle_timeout: config.idle_timeout,
         datagram_max: usize::try_from(config.datagram_max.0).unwrap_or(usize::MAX),
         receive_max: limits::RECEIVE_BUFFER_BYTES as u16,
-        egress_max: match config.egress_max {
-            RateCap::Unlimited => None,
-            RateCap::BitsPerSecond(bits) => {
-                Some(Rate::new(bits / 8).shared_by(shards.into()).max(Rate::LEAST))
-            }
-        },
+        egress_max,
         egress_queue: config.egress_queue,
         requests_max: part(config.requests_max),
         requests_per_second: config.requests_per_second,
@@ -240,9 +244,10 @@ mod tests {
             egress_max: RateCap::BitsPerSecond(8_000_000),
             ..Config::default()
         };
-        let endpoint = endpoint(&config, &identity(), 1, 4);
+        let cap = egress_cap(&config);
+        let endpoint = endpoint(&config, &identity(), cap.clone(), 1, 4);
         assert_eq!((endpoint.sessions_max, endpoint.pending_max), (3, 3));
-        assert_eq!(endpoint.egress_max, Some(Rate::new(250_000)));
+        assert_eq!(cap.map(|cap| cap.rate()), Some(Rate::new(1_000_000)));
         assert_eq!((endpoint.shard, endpoint.shards), (1, 4));
     }
 

@@ -144,6 +144,7 @@ impl Server {
     ) -> Result<(), StartError> {
         let shards = u8::try_from(cores.len()).expect("SHARDS_MAX fits");
         let sets = Arc::new(self.config.sets.clone());
+        let cap = build::egress_cap(&self.config);
         let shared_secret = random()?;
         for ((shard, core), sockets) in (0..).zip(cores).zip(sockets) {
             let setup = Setup {
@@ -152,7 +153,7 @@ impl Server {
                 io,
                 sockets,
                 driver: build::driver(&self.config),
-                endpoint: build::endpoint(&self.config, &self.identity, shard, shards),
+                endpoint: build::endpoint(&self.config, &self.identity, cap.clone(), shard, shards),
                 keyring: Arc::clone(&keyring),
                 shared_secret,
                 seed: random()?,

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::rate::Rate;
-use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
+use segcast_proto::session::server::{
+    EgressCap, Endpoint, EndpointConfig, Path, SendFailure, SendTicket,
+};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::Keyring;
 use segcast_proto::wire::{ClearHeader, PacketType};
@@ -77,7 +79,7 @@ impl<'a> Server<'a> {
         let driver = Driver::new(behaviour.io, vec![socket], config)?;
         let mut config = EndpointConfig::new(Arc::new(EdgeIdentity::new(title.edge_secret())));
         config.datagram_max = behaviour.datagram_max;
-        config.egress_max = behaviour.rate.map(Rate::new);
+        config.egress_max = behaviour.rate.map(|rate| Arc::new(EgressCap::new(Rate::new(rate))));
         config.sessions_per_client = u16::MAX;
         config.requests_per_second = NO_LIMIT;
         // Many sessions open at once, and all are welcome.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::handshake::EdgeIdentity;
 use crate::limits;
-use crate::rate::Rate;
+use crate::session::server::send::cap::EgressCap;
 use crate::time::Duration;
 
 /// Settings of one shard's endpoint.
@@ -28,8 +28,8 @@ pub struct EndpointConfig {
     pub datagram_max: usize,
     /// The largest datagram that its caller receives, bytes of UDP payload: WELCOME says so.
     pub receive_max: u16,
-    /// What this shard may send. `None`: no cap.
-    pub egress_max: Option<Rate>,
+    /// What all shards of the edge may send together. `None`: no cap.
+    pub egress_max: Option<Arc<EgressCap>>,
     /// How long requests may wait for this shard; those that would wait longer are refused with OVERLOADED.
     pub egress_queue: Duration,
     /// Requests waiting in this shard; more are refused with OVERLOADED.

@@ -49,6 +49,7 @@ pub use event::{
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
+pub use send::cap::EgressCap;
 use send::egress::Egress;
 use send::overload::Overload;
 use send::schedule::Schedule;
@@ -119,8 +120,8 @@ impl Endpoint {
             hello_limiter: HelloLimiter::new(config.handshakes_per_second, rng.next_u64(), now),
             cookies: CookieJar::new(hash::hmac256(&shared_secret, &[b"cookies"])),
             steering_key: hash::hmac256(&shared_secret, &[b"steering"]),
-            egress: Egress::new(config.egress_max),
-            overload: Overload::new(config.egress_queue, config.requests_max, config.egress_max),
+            egress: Egress::new(config.egress_max.clone()),
+            overload: Overload::new(config.egress_queue, config.requests_max),
             upkeep: upkeep::Upkeep::new(now),
             draining: false,
             cut: false,

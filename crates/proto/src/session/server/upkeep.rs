@@ -63,6 +63,7 @@ impl Endpoint {
 
     /// One step of the walk over all slots: rests idle sessions, closes silent ones and those whose token has ended, drains.
     fn walk(&mut self, now: Instant) {
+        self.egress.roll(now);
         let slots = self.table.len();
         for _ in 0..STEP.min(slots) {
             let slot = self.upkeep.at % slots.max(1);

@@ -1,11 +1,14 @@
 //! The shards of an edge, their clients, and the sums that must agree after every step.
 
+use std::sync::Arc;
+
 use segcast_proto::crypto::Suite;
 use segcast_proto::ids::SetIndex;
 use segcast_proto::limits::{DATAGRAM_BASE, TRAIN_DATAGRAMS_MAX, TRAIN_MAX};
 use segcast_proto::rate::Rate;
 use segcast_proto::session::server::{
-    Disposition, DropReason, Endpoint, EndpointConfig, Path, SendTicket, ServerEvent, Transmit,
+    Disposition, DropReason, EgressCap, Endpoint, EndpointConfig, Path, SendTicket, ServerEvent,
+    Transmit,
 };
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::{ClearHeader, Code};
@@ -72,7 +75,8 @@ impl World {
         limits.requests_per_second = 1 + u32::from(script.byte());
         limits.epoch_packets = 1 + u64::from(script.byte());
         let egress = script.byte();
-        limits.egress_max = (egress > 0).then(|| Rate::new(u64::from(egress) * 20_000));
+        limits.egress_max =
+            (egress > 0).then(|| Arc::new(EgressCap::new(Rate::new(u64::from(egress) * 20_000))));
         limits.datagram_max = [DATAGRAM_BASE, 1440, 8952][script.choose(3)];
         let shard = |shard: u8| {
             let config = EndpointConfig { shard, ..limits.clone() };

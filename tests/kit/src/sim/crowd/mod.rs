@@ -6,13 +6,14 @@ mod viewer;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::limits::TRAIN_MAX;
 use segcast_proto::rate::Rate;
-use segcast_proto::session::server::{Counters, Endpoint, Path};
+use segcast_proto::session::server::{Counters, EgressCap, Endpoint, Path};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::token::Claims;
 use segcast_proto::wire::Code;
@@ -168,7 +169,8 @@ impl Crowd {
         let cast = Cast::draw(&mut rng);
         let start = START;
         let mut endpoint = cast.settings();
-        endpoint.egress_max = (config.limit == Limit::Cap).then(|| Rate::new(config.capacity));
+        endpoint.egress_max = (config.limit == Limit::Cap)
+            .then(|| Arc::new(EgressCap::new(Rate::new(config.capacity))));
         endpoint.egress_queue = config.egress_queue;
         endpoint.sessions_max = config.sessions_max;
         endpoint.handshakes_per_second = config.handshakes_per_second;

@@ -62,6 +62,8 @@ pub(in crate::session::server) struct Overload {
     pressed: bool,
     /// When saturated; `None`: not known yet.
     rate: Option<Rate>,
+    /// What the edge's cap leaves the shard: never faster than that.
+    share: Rate,
     sample_from: Instant,
     sample_bytes: u64,
     /// The shard was saturated or had a backlog since the sample began.
@@ -71,12 +73,8 @@ pub(in crate::session::server) struct Overload {
 }
 
 impl Overload {
-    /// Nothing is promised yet. `rate`: what the shard may send, where that is known.
-    pub(in crate::session::server) fn new(
-        bound: Duration,
-        requests_max: u32,
-        rate: Option<Rate>,
-    ) -> Self {
+    /// Nothing is promised yet, and no cap known.
+    pub(in crate::session::server) fn new(bound: Duration, requests_max: u32) -> Self {
         Self {
             bound,
             requests_max,
@@ -84,7 +82,8 @@ impl Overload {
             requests: 0,
             backlog: None,
             pressed: false,
-            rate,
+            rate: None,
+            share: Rate::MAX,
             sample_from: Instant::ZERO,
             sample_bytes: 0,
             sample_whole: false,
@@ -167,16 +166,22 @@ impl Overload {
         self.rate(now).time_for(self.bytes)
     }
 
-    /// [`Rate::MAX`] while nothing was measured.
+    /// What the edge's cap leaves the shard at present.
+    pub(super) fn set_share(&mut self, share: Rate) {
+        self.share = share;
+    }
+
+    /// The share of the cap, or no bound, while nothing was measured.
     fn rate(&self, now: Instant) -> Rate {
         let passed = now.saturating_since(self.sample_from);
-        match self.rate {
+        let found = match self.rate {
             Some(rate) => rate,
             None if passed >= SATURATED_AFTER && self.sample_bytes > 0 => {
                 measured(self.sample_bytes, passed)
             }
             None => Rate::MAX,
-        }
+        };
+        found.min(self.share)
     }
 
     /// Whether one more request is taken in.
@@ -229,7 +234,7 @@ mod tests {
 
     /// A shard that has sent 100 MiB/s for a second with trains waiting all the time, and owes so many MiB.
     fn busy(owed: u64) -> Overload {
-        let mut overload = Overload::new(BOUND, 1000, None);
+        let mut overload = Overload::new(BOUND, 1000);
         overload.recount(Owed::default(), Owed { bytes: owed * MIB, requests: 1 });
         overload.train_waits(at(0));
         (1..=100).for_each(|turn| overload.sent(at(turn * 10), MIB));
@@ -261,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_thread_without_time_to_spare_is_saturated_though_no_train_waits() {
-        let mut overload = Overload::new(BOUND, 1000, None);
+        let mut overload = Overload::new(BOUND, 1000);
         overload.recount(Owed::default(), Owed { bytes: 60 * MIB, requests: 1 });
         overload.set_pressed(at(0), true);
         for turn in 1..=100 {
@@ -290,7 +295,7 @@ mod tests {
 
     #[test]
     fn requests_are_bounded_whatever_they_want() {
-        let mut overload = Overload::new(BOUND, 10, None);
+        let mut overload = Overload::new(BOUND, 10);
         overload.recount(Owed::default(), Owed { bytes: 10, requests: 10 });
         let repair = Candidate { repair: true, ..WANTED };
         assert_eq!(overload.admit(at(0), repair), Err(RETRY_MIN));
@@ -310,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_rate_that_is_not_measured_yet_is_taken_from_what_was_sent_so_far() {
-        let mut overload = Overload::new(BOUND, 1000, None);
+        let mut overload = Overload::new(BOUND, 1000);
         overload.recount(Owed::default(), Owed { bytes: 100 * MIB, requests: 1 });
         overload.train_waits(at(0));
         overload.sent(at(10), MIB);
@@ -318,5 +323,15 @@ mod tests {
         overload.sent(at(20), MIB);
         assert_eq!(overload.wait(at(20)).as_millis(), 1000);
         assert!(overload.admit(at(20), WANTED).is_err());
+    }
+
+    #[test]
+    fn what_the_edges_cap_leaves_the_shard_counts_at_once() {
+        let mut overload = busy(30);
+        overload.set_share(Rate::new(25 * MIB));
+        assert_eq!(overload.wait(at(1000)).as_millis(), 1200);
+        assert!(overload.admit(at(1000), WANTED).is_err());
+        overload.set_share(Rate::MAX);
+        assert_eq!(overload.wait(at(1000)).as_millis(), 300);
     }
 }

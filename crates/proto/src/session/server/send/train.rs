@@ -38,6 +38,7 @@ impl Endpoint {
         self.counters.skipped += u64::from(session.skip());
         let train = session.seal_train(now, &piece, budget, source, out)?;
         self.egress.sent(now, train.len as u64);
+        self.overload.set_share(self.egress.share());
         self.overload.sent(now, train.owed);
         self.counters.trains += 1;
         self.counters.data_bytes += train.payload;
