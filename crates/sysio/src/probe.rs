@@ -68,7 +68,7 @@ pub fn udp_offload() -> UdpOffload {
 
 #[cfg(test)]
 mod tests {
-    use setup::hint_for;
+    use setup::Machine;
 
     use super::*;
     use crate::driver::{Driver, DriverConfig};
@@ -107,11 +107,11 @@ mod tests {
         }
     }
 
-    /// Forbids io_uring_setup(2) to the calling thread, as a container's profile does.
-    fn forbid_rings() {
+    /// Answers io_uring_setup(2) of the calling thread with `errno`, as a container's profile does.
+    fn forbid_rings(errno: i32) {
         use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
         let instruction = |code: u32, jt, k| libc::sock_filter { code: code as u16, jt, jf: 0, k };
-        let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let refuse = libc::SECCOMP_RET_ERRNO | errno as u32;
         let mut program = [
             // Offset 0 of seccomp_data is the number of the system call.
             instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0),
@@ -131,33 +131,51 @@ mod tests {
 
     #[test]
     fn a_seccomp_filter_leads_to_epoll_and_is_named() {
-        std::thread::spawn(|| {
-            forbid_rings();
-            let (kind, reason) = choose(None).unwrap();
-            assert_eq!(kind, IoKind::Mmsg);
-            // Where the sysctl forbids rings to all, the kernel and the filter say the same errno.
-            let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
-            if disabled.is_ok_and(|value| value.trim() == "0") {
-                assert!(reason.contains("seccomp"), "{reason}");
-            }
-            for kind in IoKind::ALL.iter().copied().filter(|kind| kind.is_built()) {
-                // Those on a runtime too: no panic, no exit.
-                let errno = choose(Some(kind)).err().and_then(|missing| missing.errno());
-                assert_eq!(errno, (kind != IoKind::Mmsg).then_some(libc::EPERM), "{kind:?}");
-            }
-        })
-        .join()
-        .unwrap();
+        for filtered in [libc::EPERM, libc::ENOSYS] {
+            std::thread::spawn(move || {
+                forbid_rings(filtered);
+                let (kind, reason) = choose(None).unwrap();
+                assert_eq!(kind, IoKind::Mmsg);
+                // Where the sysctl forbids rings to all, the kernel and the filter say the same errno.
+                let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+                if disabled.is_ok_and(|value| value.trim() == "0") {
+                    assert!(reason.contains("seccomp filter"), "{reason}");
+                }
+                for kind in IoKind::ALL.iter().copied().filter(|kind| kind.is_built()) {
+                    // Those on a runtime too: no panic, no exit.
+                    let errno = choose(Some(kind)).err().and_then(|missing| missing.errno());
+                    assert_eq!(errno, (kind != IoKind::Mmsg).then_some(filtered), "{kind:?}");
+                }
+            })
+            .join()
+            .unwrap();
+        }
     }
 
     #[test]
-    fn hints_tell_the_sysctl_from_seccomp_and_age() {
-        assert!(hint_for(Some(libc::EPERM), "2").unwrap().contains("io_uring_disabled"));
-        assert!(hint_for(Some(libc::EPERM), "1").unwrap().contains("io_uring_group"));
-        assert!(hint_for(Some(libc::EPERM), "0").unwrap().contains("seccomp"));
-        assert!(hint_for(Some(libc::ENOSYS), "").unwrap().contains("6.1"));
-        assert!(hint_for(Some(libc::ENOMEM), "0").unwrap().contains("MEMLOCK"));
-        assert_eq!(hint_for(None, "0"), None);
+    fn hints_tell_age_sysctl_filters_and_policies_and_memory_apart() {
+        let hint = |errno, release, disabled, filtered| {
+            Machine { release, disabled, filtered }.hint_for(errno).expect("a hint")
+        };
+        let (now, old) = ((6, 18), (4, 19));
+        for (hint, wanted) in [
+            (hint(libc::EPERM, now, Some(2), true), "io_uring_disabled is 2"),
+            (hint(libc::EPERM, now, Some(1), false), "io_uring_group"),
+            (hint(libc::EPERM, now, Some(0), true), "a seccomp filter forbids it"),
+            (hint(libc::EPERM, now, Some(0), false), "a security module forbids it"),
+            // A unit with ProcSubset=pid: it may be either.
+            (hint(libc::EPERM, now, None, true), "cannot be read here, or a seccomp filter"),
+            (hint(libc::EPERM, now, None, false), "cannot be read here, or a security module"),
+            (hint(libc::EPERM, (6, 1), None, true), "a seccomp filter forbids it"),
+            (hint(libc::EACCES, now, Some(0), true), "a security module"),
+            (hint(libc::ENOSYS, now, Some(0), true), "a seccomp filter says that there is none"),
+            (hint(libc::ENOSYS, now, Some(0), false), "CONFIG_IO_URING"),
+            (hint(libc::ENOSYS, old, None, true), "too old: it is Linux 4.19"),
+            (hint(libc::EINVAL, (5, 15), None, false), "too old: it is Linux 5.15"),
+            (hint(libc::ENOMEM, now, Some(0), false), "RLIMIT_MEMLOCK is"),
+        ] {
+            assert!(hint.contains(wanted), "{hint}, not {wanted}");
+        }
     }
 
     #[test]

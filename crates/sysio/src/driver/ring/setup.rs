@@ -9,6 +9,8 @@ use crate::driver::ring::buffers::GROUP;
 use crate::driver::trains::arena::Arena;
 use crate::driver::trains::pages::Pages;
 use crate::error::SysError;
+use crate::mapped::page_bytes;
+use crate::rlimit::{self, Limit};
 
 /// Most entries of a submission queue; a completion queue may have twice as many (io_uring_setup(2)).
 const MOST_ENTRIES: u32 = 32_768;
@@ -23,6 +25,33 @@ pub(crate) fn open(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .setup_submit_all()
         .setup_cqsize(completions.next_power_of_two().min(2 * MOST_ENTRIES))
         .build(submissions.next_power_of_two().min(MOST_ENTRIES))
+}
+
+/// What a ring of these sizes counts as locked memory since Linux 6.14, bytes: its two queues, and the ring of its receive
+/// buffers, each in whole pages (io_uring_setup(2)).
+pub(crate) fn ring_bytes(submissions: u32, completions: u32, buffers: u16) -> u64 {
+    const SUBMISSION: u64 = 64;
+    const COMPLETION: u64 = 16;
+    // With each submission goes an index of 4 bytes; the heads of both queues take a few cache lines.
+    const INDEX: u64 = 4;
+    const HEADS: u64 = 512;
+    let size = |entries: u32| u64::from(entries.next_power_of_two().min(2 * MOST_ENTRIES));
+    let pages = |bytes: u64| bytes.next_multiple_of(page_bytes() as u64);
+    let queues = size(completions) * COMPLETION + size(submissions) * INDEX + HEADS;
+    let buffers = size(buffers.into()) * COMPLETION;
+    pages(size(submissions) * SUBMISSION) + pages(queues) + pages(buffers)
+}
+
+/// What to do where `what` does not fit into the limit of locked memory.
+pub(crate) fn locked_memory_hint(what: &str, bytes: u64) -> String {
+    let kib = |bytes: u64| bytes.div_ceil(1024);
+    let limit = rlimit::soft(Limit::LockedMemory);
+    let limit = limit.map_or("unlimited".to_owned(), |bytes| format!("{} KiB", kib(bytes)));
+    format!(
+        "RLIMIT_MEMLOCK is {limit} for all of this user's processes, and {what} takes {} KiB: raise it (ulimit -l, or \
+         LimitMEMLOCK= in the unit)",
+        kib(bytes)
+    )
 }
 
 /// Registers all of `arena` as the ring's only fixed buffer, so that its pages are pinned once and
@@ -43,7 +72,7 @@ pub(crate) fn register_arena(ring: &IoUring, arena: &Arena) -> Result<(), SysErr
         let error =
             SysError::new("register send buffers with the ring, to send without copying", e);
         if limit {
-            error.with_hint("raise RLIMIT_MEMLOCK: ulimit -l, or LimitMEMLOCK= in the unit")
+            error.with_hint(locked_memory_hint("each driver's send buffer", bytes as u64))
         } else {
             error
         }
@@ -84,8 +113,7 @@ pub(crate) fn probe() -> Result<(), SysError> {
 
 /// Says why a ring cannot be opened here.
 pub(crate) fn cannot_open(e: io::Error) -> SysError {
-    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
-    let hint = hint_for(e.raw_os_error(), disabled.as_deref().unwrap_or("").trim());
+    let hint = e.raw_os_error().and_then(|errno| Machine::look().hint_for(errno));
     let error = SysError::new("use io_uring", e);
     match hint {
         Some(hint) => error.with_hint(hint),
@@ -93,20 +121,66 @@ pub(crate) fn cannot_open(e: io::Error) -> SysError {
     }
 }
 
-/// The hint for an errno of io_uring_setup(2), given the value of the sysctl.
-pub(crate) fn hint_for(errno: Option<i32>, disabled: &str) -> Option<&'static str> {
-    match (errno?, disabled) {
-        (libc::EPERM, "1") => Some(
-            "sysctl kernel.io_uring_disabled is 1: set it to 0, or run in kernel.io_uring_group",
-        ),
-        (libc::EPERM, "2") => Some("sysctl kernel.io_uring_disabled is 2: set it to 0"),
-        (libc::EPERM | libc::EACCES, _) => Some(
-            "a seccomp filter or security module forbids it: allow the io_uring_* system calls \
-             in the container's profile",
-        ),
-        (libc::ENOSYS, _) => Some("this kernel has no io_uring; it needs Linux 6.1"),
-        (libc::EINVAL, _) => Some("this kernel is too old; the ring needs Linux 6.1"),
-        (libc::ENOMEM, _) => Some("raise RLIMIT_MEMLOCK: ulimit -l"),
-        _ => None,
+/// What tells the causes apart that io_uring_setup(2) has the same errno for.
+pub(crate) struct Machine {
+    /// The kernel's version.
+    pub(crate) release: (u32, u32),
+    /// The sysctl kernel.io_uring_disabled, which there is since Linux 6.6; `None`: it cannot be read.
+    pub(crate) disabled: Option<u8>,
+    /// A filter of system calls is in force (proc_pid_status(5), Seccomp).
+    pub(crate) filtered: bool,
+}
+
+impl Machine {
+    fn look() -> Machine {
+        let uname = rustix::system::uname();
+        let mut numbers = uname.release().to_str().unwrap_or("").split(['.', '-']);
+        let mut number = || numbers.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let release = (number(), number());
+        let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+        Machine {
+            release,
+            disabled: disabled.ok().and_then(|text| text.trim().parse().ok()),
+            filtered: status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"])),
+        }
     }
+
+    /// The hint for an errno of io_uring_setup(2).
+    pub(crate) fn hint_for(&self, errno: i32) -> Option<String> {
+        const ALLOW: &str = "allow the io_uring_* system calls in its profile";
+        const SYSCTL: &str = "sysctl kernel.io_uring_disabled";
+        let (major, minor) = self.release;
+        // Before it existed it forbade nothing.
+        let disabled = if self.release < (6, 6) { Some(0) } else { self.disabled };
+        Some(match errno {
+            libc::EPERM => match (disabled, self.filtered) {
+                (Some(1), _) => {
+                    format!("{SYSCTL} is 1: set it to 0, or run in kernel.io_uring_group")
+                }
+                (Some(2), _) => format!("{SYSCTL} is 2: set it to 0"),
+                (Some(_), true) => format!("a seccomp filter forbids it: {ALLOW}"),
+                (Some(_), false) => "a security module forbids it: see its log".to_owned(),
+                (None, true) => format!(
+                    "{SYSCTL}, which cannot be read here, or a seccomp filter forbids it: set the one to 0, or {ALLOW}"
+                ),
+                (None, false) => {
+                    format!("{SYSCTL}, which cannot be read here, or a security module forbids it")
+                }
+            },
+            libc::EACCES => "a security module forbids it: see its log".to_owned(),
+            libc::ENOSYS if self.release < (5, 1) => too_old(major, minor),
+            libc::ENOSYS if self.filtered => format!(
+                "a seccomp filter says that there is none, as podman's does, but this is Linux {major}.{minor}: {ALLOW}"
+            ),
+            libc::ENOSYS => "this kernel was built without it (CONFIG_IO_URING)".to_owned(),
+            libc::EINVAL => too_old(major, minor),
+            libc::ENOMEM => locked_memory_hint("even a small ring", ring_bytes(8, 32, 8)),
+            _ => return None,
+        })
+    }
+}
+
+fn too_old(major: u32, minor: u32) -> String {
+    format!("this kernel is too old: it is Linux {major}.{minor}, and the ring needs 6.1")
 }
