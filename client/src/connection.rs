@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Once;
 
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
@@ -96,6 +97,28 @@ impl Peer {
     }
 }
 
+/// A driver of `kind`: of no other if that was `chosen`, else of one that fits into the limit of locked memory.
+///
+/// # Errors
+/// As [`Driver::new`].
+pub fn driver(
+    chosen: Option<IoKind>,
+    kind: IoKind,
+    sockets: Vec<UdpSocket>,
+    config: DriverConfig,
+) -> Result<Driver, SysError> {
+    if chosen.is_some() {
+        return Driver::new(kind, sockets, config);
+    }
+    let mut driver = Driver::fitting(kind, sockets, config)?;
+    static TOLD: Once = Once::new();
+    if let Some(reason) = driver.no_ring() {
+        TOLD.call_once(|| tracing::warn!(%reason, "datagrams go through epoll"));
+    }
+    driver.register(config);
+    Ok(driver)
+}
+
 /// Sessions and the driver they share.
 pub struct Connections {
     driver: Driver,
@@ -123,7 +146,7 @@ impl Connections {
         tracing::debug!(io = kind.name(), %reason, "driver chosen");
         let sockets = edges.iter().map(|edge| socket_towards(edge.address, config.gro));
         let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
-        let driver = Driver::new(kind, sockets, DriverConfig::CLIENT)?;
+        let driver = driver(config.io, kind, sockets, DriverConfig::CLIENT)?;
         let mut peers = Vec::with_capacity(edges.len());
         for (index, edge) in edges.iter().enumerate() {
             let session = begin(edge, own_index(index), &access, &config, None)?;

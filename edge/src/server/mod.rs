@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 
 pub use check::check;
 use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::sync::WaitGroup;
 pub use error::StartError;
 pub use run::run;
 use segcast_config::Configuration;
@@ -28,7 +29,7 @@ pub use supervisor::{Alone, Supervisor};
 use crate::admin::Side;
 use crate::announcement::Announcement;
 use crate::board::Board;
-use crate::config::{Admin, Config, SessionLog};
+use crate::config::{Admin, Config, Io, SessionLog};
 use crate::keyfiles::{self, KeyError};
 use crate::limits;
 use crate::mailbox::{Control, Mailbox, Report};
@@ -91,7 +92,6 @@ impl Server {
 
         let board = Arc::new(Board::new(cores.len()));
         board.set_store_open();
-        board.set_io(io.name());
         board.set_log_client_address(config.log_client_address);
         let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
         let session_log = Writer::start(Arc::clone(&board), session_log).map_err(no_thread)?;
@@ -145,12 +145,15 @@ impl Server {
         let shards = u8::try_from(cores.len()).expect("SHARDS_MAX fits");
         let sets = Arc::new(self.config.sets.clone());
         let cap = build::egress_cap(&self.config);
+        let rings = WaitGroup::new();
         let shared_secret = random()?;
         for ((shard, core), sockets) in (0..).zip(cores).zip(sockets) {
             let setup = Setup {
                 shard,
                 core: *core,
                 io,
+                or_mmsg: self.config.io == Io::Auto,
+                rings: rings.clone(),
                 sockets,
                 driver: build::driver(&self.config),
                 endpoint: build::endpoint(&self.config, &self.identity, cap.clone(), shard, shards),

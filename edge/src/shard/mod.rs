@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
+use crossbeam::sync::WaitGroup;
 use pressure::Pressure;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
@@ -41,6 +42,10 @@ pub(crate) struct Setup {
     /// The core to stay on.
     pub(crate) core: Option<usize>,
     pub(crate) io: IoKind,
+    /// Nobody insists on `io`: where the ring needs more locked memory than there is, it may be epoll.
+    pub(crate) or_mmsg: bool,
+    /// Waits until the rings of all shards are made.
+    pub(crate) rings: WaitGroup,
     /// One for each address, in the same order on all shards.
     pub(crate) sockets: Vec<UdpSocket>,
     pub(crate) driver: DriverConfig,
@@ -86,6 +91,14 @@ pub(crate) fn now() -> Instant {
     Instant::from_nanos(clock::monotonic_nanoseconds())
 }
 
+/// Says why a shard cannot send as it should, once for all shards: they share the limit, and the reason.
+fn tell_once(shard: u8, reason: Option<&SysError>, consequence: &str) {
+    static TOLD: Once = Once::new();
+    if let Some(reason) = reason {
+        TOLD.call_once(|| tracing::warn!(shard, %reason, "{consequence}"));
+    }
+}
+
 struct Shard {
     driver: Driver,
     core: Core,
@@ -101,11 +114,15 @@ impl Shard {
             cpu::pin_current_thread(core)?;
         }
         let shard = setup.shard;
-        let driver = Driver::new(setup.io, setup.sockets, setup.driver)?;
-        // Once for all shards: they share the limit, and the reason.
-        static TOLD: Once = Once::new();
-        if let Some(reason) = driver.no_zero_copy() {
-            TOLD.call_once(|| tracing::warn!(shard, %reason, "trains are copied into the kernel"));
+        let make = if setup.or_mmsg { Driver::fitting } else { Driver::unregistered };
+        let mut driver = make(setup.io, setup.sockets, setup.driver)?;
+        tell_once(shard, driver.no_ring(), "a shard has no ring, but epoll");
+        // A shard that fails drops its part: nobody waits for it.
+        setup.rings.wait();
+        driver.register(setup.driver);
+        tell_once(shard, driver.no_zero_copy(), "trains are copied into the kernel");
+        if shard == 0 {
+            setup.board.set_io(driver.kind().name());
         }
         if let Some(mailbox) = setup.mailboxes.get(usize::from(shard)) {
             mailbox.set_waker(driver.waker());

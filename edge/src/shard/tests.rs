@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::bounded;
+use crossbeam::sync::WaitGroup;
 use segcast_lab::counting_allocator::{CountingAllocator, allocations};
 use segcast_proto::crypto::Suite;
 use segcast_proto::crypto::sign::SigningKey;
@@ -130,6 +131,8 @@ fn shard(
         shard: 0,
         core: None,
         io,
+        or_mmsg: false,
+        rings: WaitGroup::new(),
         sockets: vec![socket],
         driver: DriverConfig::EDGE,
         endpoint: EndpointConfig::new(Arc::clone(identity)),

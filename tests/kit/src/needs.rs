@@ -126,6 +126,14 @@ pub fn mounts() -> Result<(), String> {
     }
 }
 
+/// Limits and capabilities for a child: `prlimit` and `setpriv` of util-linux.
+///
+/// # Errors
+/// When either is not installed.
+pub fn limits() -> Result<(), String> {
+    runs("prlimit", "--version").and_then(|()| runs("setpriv", "--version"))
+}
+
 /// A disk under temporary files, from which what left the page cache is read again.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use segcast_client::connection::{now, socket_towards};
+use segcast_client::connection::{self, now, socket_towards};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::ClearHeader;
 use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
@@ -82,7 +82,7 @@ pub(super) fn driver(
     let sockets = sessions.div_ceil(config.sessions_per_socket).max(1);
     let sockets = (0..sockets).map(|_| socket_towards(subject.edge.address, config.gro));
     let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
-    Ok(Driver::new(kind, sockets, DRIVER)?)
+    Ok(connection::driver(config.io, kind, sockets, DRIVER)?)
 }
 
 impl<'a> Thread<'a> {

@@ -12,8 +12,11 @@ use crate::udp::UdpSocket;
 pub(crate) trait Backend: Sized {
     const KIND: IoKind;
 
-    /// As [`Driver::new`](crate::driver::Driver::new).
+    /// As [`Driver::new`](crate::driver::Driver::new), but for the registration.
     fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<Self, SysError>;
+
+    /// As [`Driver::register`](crate::driver::Driver::register).
+    fn register_send_buffers(&mut self, _config: DriverConfig) {}
 
     fn base(&self) -> &Base;
 

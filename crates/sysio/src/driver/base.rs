@@ -24,6 +24,8 @@ pub(crate) struct Base {
     pub(crate) stats: DriverStats,
     /// Why nothing is sent without copying, although it was asked for.
     pub(crate) no_zero_copy: Option<SysError>,
+    /// Why this is not the ring's driver, which was asked for.
+    pub(crate) no_ring: Option<SysError>,
 }
 
 impl Base {
@@ -35,6 +37,7 @@ impl Base {
             inbox: Inbox::new(sockets.len()),
             stats: DriverStats::default(),
             no_zero_copy: None,
+            no_ring: None,
             sockets,
         })
     }

@@ -156,6 +156,24 @@ impl Driver {
         sockets: Vec<UdpSocket>,
         config: DriverConfig,
     ) -> Result<Driver, SysError> {
+        let mut driver = Driver::unregistered(kind, sockets, config)?;
+        driver.register(config);
+        Ok(driver)
+    }
+
+    /// The same for several drivers that share a limit of locked memory: those that come first leave room for the others'
+    /// rings, as their send buffers are only registered by [`Self::register`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn unregistered(
+        kind: IoKind,
+        sockets: Vec<UdpSocket>,
+        config: DriverConfig,
+    ) -> Result<Driver, SysError> {
         assert!(sockets.len() <= usize::from(u16::MAX), "{} sockets", sockets.len());
         assert!(config.send_buffers > 0, "a driver without send buffers cannot send");
         match kind {
@@ -168,6 +186,39 @@ impl Driver {
             #[cfg(not(all(feature = "tokio-uring", feature = "glommio")))]
             other => Err(other.not_built()),
         }
+    }
+
+    /// As [`Self::unregistered`]; where a ring was wanted and does not fit into the limit of locked memory, `mmsg`, and
+    /// [`Self::no_ring`] says why.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn fitting(
+        kind: IoKind,
+        sockets: Vec<UdpSocket>,
+        config: DriverConfig,
+    ) -> Result<Driver, SysError> {
+        if kind != IoKind::Ring {
+            return Driver::unregistered(kind, sockets, config);
+        }
+        match ring::Parts::new(sockets.len(), &config) {
+            Ok(parts) => RingDriver::of(parts, sockets, config).map(Driver::Ring),
+            Err(missing) if missing.errno() == Some(libc::ENOMEM) => {
+                let mut driver = Driver::unregistered(IoKind::Mmsg, sockets, config)?;
+                driver.base_mut().no_ring = Some(missing);
+                Ok(driver)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Registers the send buffers of a driver made with this `config`, if it is to send without copying. What does not fit
+    /// into the limit of locked memory is copied, and [`Self::no_zero_copy`] says why.
+    pub fn register(&mut self, config: DriverConfig) {
+        inside!(self, driver => driver.register_send_buffers(config));
     }
 
     /// Which kind this is.
@@ -241,6 +292,11 @@ impl Driver {
     /// works all the same.
     pub fn no_zero_copy(&self) -> Option<&SysError> {
         self.base().no_zero_copy.as_ref()
+    }
+
+    /// Why this is not the ring's driver, although [`Self::fitting`] was asked for it.
+    pub fn no_ring(&self) -> Option<&SysError> {
+        self.base().no_ring.as_ref()
     }
 
     /// Counters since the driver was made.

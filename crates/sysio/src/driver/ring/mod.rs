@@ -77,46 +77,54 @@ pub struct RingDriver {
     completions: Vec<cqueue::Entry>,
 }
 
+/// A ring and its receive buffers: all of a driver that counts as locked memory, but for the send buffers.
+pub(crate) struct Parts {
+    ring: IoUring,
+    buffers: ReceiveBuffers,
+}
+
+impl Parts {
+    /// For a driver of so many sockets.
+    ///
+    /// # Errors
+    /// `ENOMEM` where the limit of locked memory does not allow it.
+    pub(crate) fn new(sockets: usize, config: &DriverConfig) -> Result<Parts, SysError> {
+        // At most one entry for each wire and socket, and one for the waker.
+        let submissions = u32::from(wires(config)) + sockets as u32 + 1;
+        let in_flight = submissions + u32::from(config.receive_buffers);
+        let completions = 4 * in_flight;
+        let hinted = |error: SysError| match error.errno() {
+            Some(libc::ENOMEM) => {
+                let bytes = setup::ring_bytes(submissions, completions, config.receive_buffers);
+                error.with_hint(setup::locked_memory_hint("each ring", bytes))
+            }
+            _ => error,
+        };
+        let ring = setup::open(submissions, completions).map_err(setup::cannot_open);
+        let ring = ring.map_err(hinted)?;
+        let buffer_bytes = PAYLOAD_OFFSET + config.receive_buffer_bytes as usize;
+        let buffers = ReceiveBuffers::new(&ring, config.receive_buffers, buffer_bytes);
+        Ok(Parts { buffers: buffers.map_err(hinted)?, ring })
+    }
+}
+
+fn wires(config: &DriverConfig) -> u16 {
+    config.send_buffers.saturating_add(SPLIT_WIRES)
+}
+
 impl Backend for RingDriver {
     const KIND: IoKind = IoKind::Ring;
 
     fn new(sockets: Vec<UdpSocket>, config: DriverConfig) -> Result<RingDriver, SysError> {
-        let wires = config.send_buffers.saturating_add(SPLIT_WIRES);
-        // At most one entry for each wire and socket, and one for the waker.
-        let submissions = u32::from(wires) + sockets.len() as u32 + 1;
-        let in_flight = submissions + u32::from(config.receive_buffers);
-        let ring = setup::open(submissions, 4 * in_flight).map_err(setup::cannot_open)?;
-        let mut base = Base::new(sockets, config)?;
-        let mut files: Vec<i32> = base.sockets.iter().map(UdpSocket::raw).collect();
-        files.push(base.waker.raw());
-        ring.submitter().register_files(&files).map_err(|e| {
-            SysError::new("register sockets with the ring", e)
-                .with_hint("raise the limit of open files: ulimit -n")
-        })?;
-        if config.gso && config.zero_copy != ZeroCopy::Never {
-            base.choose_zero_copy(config.zero_copy, setup::register_arena(&ring, &base.arena));
-        }
-        let buffer_bytes = PAYLOAD_OFFSET + config.receive_buffer_bytes as usize;
-        let mut receive_header = Box::new(empty_header());
-        receive_header.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
-        receive_header.msg_controllen = RECEIVE_BYTES as _;
-        let memory = KernelMemory {
-            buffers: ReceiveBuffers::new(&ring, config.receive_buffers, buffer_bytes)?,
-            sends: Sends::new(wires, config.send_buffers, base.sockets.len()),
-            receive_header,
-        };
-        Ok(RingDriver {
-            door: Door::new(&ring),
-            ring,
-            memory: ManuallyDrop::new(Box::new(memory)),
-            disarmed: (0..base.sockets.len() as u16).collect(),
-            waker_armed: false,
-            operations: 0,
-            completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
-            base,
-        })
+        RingDriver::of(Parts::new(sockets.len(), &config)?, sockets, config)
     }
 
+    fn register_send_buffers(&mut self, config: DriverConfig) {
+        if config.gso && config.zero_copy != ZeroCopy::Never {
+            let registered = setup::register_arena(&self.ring, &self.base.arena);
+            self.base.choose_zero_copy(config.zero_copy, registered);
+        }
+    }
     fn base(&self) -> &Base {
         &self.base
     }
@@ -142,6 +150,36 @@ impl Backend for RingDriver {
 }
 
 impl RingDriver {
+    pub(crate) fn of(
+        parts: Parts,
+        sockets: Vec<UdpSocket>,
+        config: DriverConfig,
+    ) -> Result<RingDriver, SysError> {
+        let Parts { ring, buffers } = parts;
+        let base = Base::new(sockets, config)?;
+        let mut files: Vec<i32> = base.sockets.iter().map(UdpSocket::raw).collect();
+        files.push(base.waker.raw());
+        ring.submitter().register_files(&files).map_err(|e| {
+            SysError::new("register sockets with the ring", e)
+                .with_hint("raise the limit of open files: ulimit -n")
+        })?;
+        let mut receive_header = Box::new(empty_header());
+        receive_header.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
+        receive_header.msg_controllen = RECEIVE_BYTES as _;
+        let sends = Sends::new(wires(&config), config.send_buffers, base.sockets.len());
+        let memory = KernelMemory { buffers, sends, receive_header };
+        Ok(RingDriver {
+            door: Door::new(&ring),
+            ring,
+            memory: ManuallyDrop::new(Box::new(memory)),
+            disarmed: (0..base.sockets.len() as u16).collect(),
+            waker_armed: false,
+            operations: 0,
+            completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
+            base,
+        })
+    }
+
     /// Arms what is not armed: the waker's poll, and receives that ended or never began.
     fn arm(&mut self) {
         if !self.waker_armed {
