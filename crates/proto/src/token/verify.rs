@@ -40,11 +40,14 @@ pub fn verify(
 }
 
 /// Tokens whose signatures were verified: a client that comes again, or for one more session, costs no Ed25519. All else
-/// is checked each time. Known are their SHA-256, 128 KiB for all; a new one takes the place that its digest says.
-pub struct VerifiedTokens(Box<[[u8; SHA256_LEN]; VERIFIED_MAX]>);
+/// is checked each time. Known are half of their SHA-256, 256 KiB for all; a new one takes the place that its digest says.
+/// To pass for one of them, another token would have to be a second preimage of 128 bits.
+pub struct VerifiedTokens(Box<[Digest; VERIFIED_MAX]>);
 
 /// Tokens that are known at most.
-const VERIFIED_MAX: usize = 4096;
+const VERIFIED_MAX: usize = 16_384;
+
+type Digest = [u8; SHA256_LEN / 2];
 
 impl VerifiedTokens {
     /// As [`verify`]; of a token that was verified before, the signature is not.
@@ -59,7 +62,8 @@ impl VerifiedTokens {
         unix_time: u64,
         client_public: &[u8; 32],
     ) -> Result<Claims, TokenError> {
-        let digest = sha256(&[token]);
+        let whole = sha256(&[token]);
+        let digest: Digest = core::array::from_fn(|i| whole[i]);
         let place = usize::from(u16::from_be_bytes([digest[0], digest[1]])) % VERIFIED_MAX;
         let is_known = self.0[place] == digest;
         let claims = check(token, keyring, unix_time, client_public, is_known)?;
@@ -69,14 +73,14 @@ impl VerifiedTokens {
 
     /// Forgets all: the keys that verified them may be no longer trusted.
     pub fn clear(&mut self) {
-        self.0.fill([0; SHA256_LEN]);
+        self.0.fill(Digest::default());
     }
 }
 
 impl Default for VerifiedTokens {
     /// None is known: no token has a digest of zeros.
     fn default() -> Self {
-        Self(Box::new([[0; SHA256_LEN]; VERIFIED_MAX]))
+        Self(Box::new([Digest::default(); VERIFIED_MAX]))
     }
 }
 
