@@ -28,7 +28,7 @@ use place::{Link, Side};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use record::Recording;
-use report::{Collected, Report};
+use report::{Collected, Report, Who};
 use segcast_client::access::Access;
 use stage::Stage;
 use viewer::Progress;
@@ -222,7 +222,7 @@ fn beside_a_kind(
     Ok(())
 }
 
-/// New clients without a flood, and beside those that ask for handshakes.
+/// New clients without a flood, the same ones once more, and new ones beside floods that ask for handshakes.
 fn handshakes(
     args: &Args,
     stage: &Stage,
@@ -230,18 +230,20 @@ fn handshakes(
     rng: &mut ChaCha20Rng,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
-    let idle = Progress::default();
-    let mut newcomers = stage.newcomers(args.handshakes, args.seconds, rng)?;
-    let come = || stage.welcome(&mut newcomers, args.handshakes);
-    let (piece, tally) = stage.piece(&idle, come)?;
-    collected.handshakes(None, args.handshakes, piece, tally);
+    let (idle, count) = (Progress::default(), (args.handshakes * args.seconds) as usize);
+    let come = |newcomers: &mut _| stage.piece(&idle, || stage.welcome(newcomers, args.handshakes));
+    let keys = stage.keys(count, rng)?;
+    for who in [Who::New, Who::Again] {
+        let (piece, tally) = come(&mut stage.newcomers(&keys, rng)?)?;
+        collected.handshakes((who, None), args.handshakes, piece, tally);
+    }
     for kind in args.kinds().filter(|kind| HELLO_FLOODS.contains(kind)) {
         let (recorder, recording) = stage.record(rng)?;
         let datagrams = stage.junk(kind, &recording, attacker)?;
-        let mut newcomers = stage.newcomers(args.handshakes, args.seconds, rng)?;
-        let come = || stage.piece(&idle, || stage.welcome(&mut newcomers, args.handshakes));
+        let mut newcomers = stage.newcomers(&stage.keys(count, rng)?, rng)?;
+        let come = || come(&mut newcomers);
         let ((piece, tally), ..) = stage.beside(attacker, (kind, &datagrams), args.rate, come)?;
-        collected.handshakes(Some(kind), args.handshakes, piece, tally);
+        collected.handshakes((Who::New, Some(kind)), args.handshakes, piece, tally);
         drop(recorder);
     }
     Ok(())

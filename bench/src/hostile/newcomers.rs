@@ -38,6 +38,25 @@ pub(super) struct Tally {
     pub(super) hellos: u64,
 }
 
+/// What a client comes with, and may come again with.
+pub(super) struct Keys {
+    secret: [u8; 32],
+    token: Vec<u8>,
+}
+
+impl Keys {
+    /// Those of a new client.
+    ///
+    /// # Errors
+    /// When no token can be made.
+    pub(super) fn new(packed: &Packed, rng: &mut impl RngCore) -> anyhow::Result<Self> {
+        let mut secret = [0; 32];
+        rng.fill_bytes(&mut secret);
+        let token = packed.token(rng.next_u64(), &StaticSecret::new(secret), None)?;
+        Ok(Self { secret, token })
+    }
+}
+
 /// Clients of one measured piece, made before it begins.
 pub(super) struct Newcomers {
     socket: UdpSocket,
@@ -50,27 +69,28 @@ pub(super) struct Newcomers {
 }
 
 impl Newcomers {
-    /// Makes `count` clients, each with its own keys and token. Their HELLOs stay fresh for five seconds.
+    /// Makes a client for each of `keys`. Their HELLOs stay fresh for five seconds.
     ///
     /// # Errors
     /// When one cannot be made, or there is no socket.
     pub(super) fn new(
         edge: EdgeAddress,
-        packed: &Packed,
-        count: usize,
+        keys: &[Keys],
         rng: &mut impl RngCore,
     ) -> anyhow::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect(edge.address)?;
         socket.set_nonblocking(true)?;
-        let mut session = |index| -> anyhow::Result<ClientSession> {
-            let [mut secret, mut seed] = [[0; 32]; 2];
-            rng.fill_bytes(&mut secret);
+        let mut session = |(index, keys): (u32, &Keys)| -> anyhow::Result<ClientSession> {
+            let mut seed = [0; 32];
             rng.fill_bytes(&mut seed);
-            let token = packed.token(rng.next_u64(), &StaticSecret::new(secret), None)?;
-            Ok(ClientSession::new(config(edge, secret, token, index), seed, now())?)
+            Ok(ClientSession::new(
+                config(edge, keys.secret, keys.token.clone(), index),
+                seed,
+                now(),
+            )?)
         };
-        let sessions = (0..u32::try_from(count)?).map(&mut session).collect::<Result<_, _>>()?;
+        let sessions = (0..).zip(keys).map(&mut session).collect::<Result<_, _>>()?;
         let (active, hellos) = (Vec::new(), Vec::new());
         let buffer = vec![0; DATAGRAM_MAX];
         Ok(Self { socket, sessions, active, tally: Tally::default(), hellos, buffer })

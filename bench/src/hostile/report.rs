@@ -17,11 +17,30 @@ use crate::measure::{Band, Repeats, Table, digits};
 /// Share of the rate from which on it counts as reached.
 const REACHED: f64 = 0.98;
 
+/// Who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Who {
+    /// Clients that the edge never saw.
+    New,
+    /// Clients that had a session before: the edge knows their tokens.
+    Again,
+}
+
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Self::New => "new clients",
+            Self::Again => "the same once more",
+        }
+    }
+}
+
 /// Repeats so far.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     kinds: BTreeMap<Kind, OfKind>,
-    handshakes: BTreeMap<Option<Kind>, OfHandshakes>,
+    handshakes: BTreeMap<(Who, Option<Kind>), OfHandshakes>,
     realtime: bool,
 }
 
@@ -80,12 +99,12 @@ impl Collected {
     /// One round of new clients.
     pub(super) fn handshakes(
         &mut self,
-        flood: Option<Kind>,
+        who: (Who, Option<Kind>),
         rate: f64,
         piece: Piece,
         tally: Tally,
     ) {
-        let of = self.handshakes.entry(flood).or_default();
+        let of = self.handshakes.entry(who).or_default();
         let (begun, opened) = (tally.begun as f64, tally.opened as f64);
         // Open loop: they began within this time.
         let seconds = begun / rate;
@@ -149,6 +168,8 @@ struct KindReport {
 /// New clients, without a flood or beside one.
 #[derive(Debug, Serialize)]
 struct HandshakeReport {
+    /// Who came.
+    who: Who,
     /// Beside which flood.
     flood: Option<Kind>,
     /// Clients a second that began.
@@ -181,7 +202,8 @@ impl Report {
                 fates: of.fates.clone(),
             }
         });
-        let handshakes = collected.handshakes.iter().map(|(&flood, of)| HandshakeReport {
+        let handshakes = collected.handshakes.iter().map(|(&(who, flood), of)| HandshakeReport {
+            who,
             flood,
             begun_per_s: band(&of.begun),
             opened_per_s: band(&of.opened),
@@ -264,7 +286,8 @@ impl Report {
             let flood = of.flood.map_or("no flood", Kind::name);
             writeln!(
                 text,
-                "handshakes, {flood}: {} a second of {} begun ({}), {} for each CPU-second, {} HELLOs each",
+                "handshakes of {}, {flood}: {} a second of {} begun ({}), {} for each CPU-second, {} HELLOs each",
+                of.who.name(),
                 of.opened_per_s,
                 digits(of.begun_per_s.median),
                 digits(of.share_opened.median),

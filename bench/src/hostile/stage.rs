@@ -15,7 +15,7 @@ use super::Args;
 use super::attacker::{Attacker, Sent};
 use super::junk::{self, Kind};
 use super::ledger::{Fates, Snapshot};
-use super::newcomers::{Newcomers, Tally};
+use super::newcomers::{Keys, Newcomers, Tally};
 use super::place::{Place, Side};
 use super::record::{Recorder, Recording, config};
 use super::viewer::Progress;
@@ -126,7 +126,8 @@ impl Stage {
         rng.fill_bytes(&mut seed);
         let Self { place, edge, packed, .. } = self;
         place.at(Side::Client, || {
-            let mut newcomers = Newcomers::new(*edge, packed, RECORDED, rng)?;
+            let keys = self.keys(RECORDED, rng)?;
+            let mut newcomers = Newcomers::new(*edge, &keys, rng)?;
             let tally = newcomers.run(RECORDED_RATE, PATIENCE)?;
             anyhow::ensure!(tally.opened > 0, "no handshake could be recorded: {tally:?}");
             let hellos = newcomers.into_hellos();
@@ -231,19 +232,24 @@ impl Stage {
         }
     }
 
-    /// Lets `rate` clients a second open a session, for about `seconds`.
+    /// The keys of new clients.
     ///
     /// # Errors
-    /// When they cannot be made or the socket fails.
+    /// When no token can be made.
+    pub(super) fn keys(&self, count: usize, rng: &mut ChaCha20Rng) -> anyhow::Result<Vec<Keys>> {
+        (0..count.max(1)).map(|_| Keys::new(&self.packed, rng)).collect()
+    }
+
+    /// Clients with these keys.
+    ///
+    /// # Errors
+    /// When they cannot be made or there is no socket.
     pub(super) fn newcomers(
         &self,
-        rate: f64,
-        seconds: f64,
+        keys: &[Keys],
         rng: &mut ChaCha20Rng,
     ) -> anyhow::Result<Newcomers> {
-        let Self { place, edge, packed, .. } = self;
-        let count = (rate * seconds) as usize;
-        place.at(Side::Client, || Newcomers::new(*edge, packed, count.max(1), rng))
+        self.place.at(Side::Client, || Newcomers::new(self.edge, keys, rng))
     }
 
     /// Runs them.
