@@ -20,13 +20,20 @@ use segcast_load::slo::SloError;
 use segcast_load::view::ViewError;
 use segcast_store::StoreError;
 
-use crate::commands::edges::Unresolved;
 use crate::output::{self, OutputError};
 
 /// A command was ended by a signal, and has said so itself.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted(pub(crate) ExitCode);
+
+/// An edge's name that leads to no address.
+#[derive(Debug, thiserror::Error)]
+#[error("edge {name}: {reason}")]
+pub(crate) struct Unresolved {
+    pub(crate) name: String,
+    pub(crate) reason: String,
+}
 
 /// What follows from an error.
 #[derive(Clone, Debug, PartialEq, Eq)]

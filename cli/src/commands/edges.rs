@@ -8,19 +8,12 @@ use segcast_config::address;
 use segcast_keys::keytext::KeyKind;
 
 use super::keys::public_key;
+use crate::failure::Unresolved;
 
 /// Where edges listen unless told otherwise.
 const PORT: u16 = 4870;
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
-
-/// A name that leads to no address.
-#[derive(Debug, thiserror::Error)]
-#[error("edge {name}: {reason}")]
-pub(crate) struct Unresolved {
-    name: String,
-    reason: String,
-}
 
 /// Each edge with its key, by all addresses of its name: one key for all edges, or one for each.
 pub(crate) fn edges(names: &[String], keys: &[String]) -> anyhow::Result<Vec<Vec<EdgeAddress>>> {
