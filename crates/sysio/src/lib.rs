@@ -6,7 +6,7 @@
 //! - [`udp`]: sockets with the options that all of them have, and steering between them
 //! - [`probe`]: what this machine offers, and the choice of a driver with its reason
 //! - [`mapped`]: files mapped for reading, and the SIGBUS handler behind them
-//! - [`file`](mod@file): the steps of crash-safe commits, and the lock file
+//! - [`file`](mod@file): the steps of crash-safe commits, and the lock file; [`byte_lock`]: who uses what of a file
 //! - [`bell`]: waking helper threads without a lock
 //! - [`mod@prefetch`]: asking for memory before it is needed
 //! - [`cpu`], [`clock`], [`rlimit`], [`memory`]: pinning and naming threads; the two clocks; limits
@@ -37,6 +37,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod bell;
+pub mod byte_lock;
 pub mod clock;
 pub mod cpu;
 pub mod driver;
