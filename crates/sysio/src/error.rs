@@ -79,7 +79,7 @@ fn errno_hint(errno: i32) -> Option<&'static str> {
         libc::ENFILE => "raise sysctl fs.file-max",
         libc::EADDRINUSE => "another process has this address and port: see ss -ulpn",
         libc::EADDRNOTAVAIL => "this address is on no interface of the machine: see ip addr",
-        libc::EACCES => "check the owner and mode; ports below 1024 need CAP_NET_BIND_SERVICE",
+        libc::EACCES => "check the owner and mode",
         libc::ENOSPC => "the file system is full: see df -h and df -i",
         libc::EDQUOT => "the disk quota is used up",
         libc::EROFS => "the file system is mounted read-only",
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn message_names_operation_cause_and_hint() {
-        let error = SysError::new("bind 127.0.0.1:80", io::Error::from_raw_os_error(libc::EACCES));
+        let error = SysError::new("open store/LOCK", io::Error::from_raw_os_error(libc::EACCES));
         let text = error.to_string();
-        assert!(text.starts_with("bind 127.0.0.1:80: "), "{text}");
-        assert!(text.contains("CAP_NET_BIND_SERVICE"), "{text}");
+        assert!(text.starts_with("open store/LOCK: "), "{text}");
+        assert!(text.contains("owner") && !text.contains("port"), "{text}");
         assert_eq!(error.errno(), Some(libc::EACCES));
     }
 

@@ -57,6 +57,9 @@ pub struct UdpSocket {
     got_send: usize,
 }
 
+/// What `EACCES` means of a bind.
+const BELOW_1024: &str = "ports below 1024 need CAP_NET_BIND_SERVICE";
+
 impl UdpSocket {
     /// Binds `address` (port 0: the kernel chooses). IPv6 sockets take IPv6 only, so a pair of
     /// sockets serves both. Sends are marked ECT(0), the ECN bits of received datagrams are
@@ -78,7 +81,10 @@ impl UdpSocket {
         }
         set_family_options(&socket, address)?;
         set_optional(&socket, config)?;
-        socket.bind(&address.into()).map_err(|e| failed("bind", e))?;
+        socket.bind(&address.into()).map_err(|e| match e.raw_os_error() {
+            Some(libc::EACCES) => failed("bind", e).with_hint(BELOW_1024),
+            _ => failed("bind", e),
+        })?;
         let local = socket
             .local_addr()
             .map_err(|e| failed("read the bound address of", e))?
