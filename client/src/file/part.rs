@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use segcast_sysio::file::is_without_locks;
+
 use super::journal::{self, HEADER, Identity};
 use super::{Bitmap, FileError, JOURNAL, NEW, PART, open, output, place, with_suffix};
 
@@ -145,13 +147,23 @@ impl PartFile {
     }
 }
 
-/// Opens or makes the part file and locks it, so that two fetches never write one file.
+/// Opens or makes the part file and locks it, so that two fetches never write one file. Where the file system has no
+/// locks that is for the user to see to, and the log says so.
 fn open_part(part: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     let file = open::regular(part, options.read(true).write(true).create(true).truncate(false))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    judge_lock(file.try_lock(), part)?;
+    Ok(file)
+}
+
+fn judge_lock(locked: Result<(), TryLockError>, part: &Path) -> Result<(), FileError> {
+    match locked {
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(FileError::InUse { path: part.to_owned() }),
+        Err(TryLockError::Error(e)) if e.raw_os_error().is_some_and(is_without_locks) => {
+            tracing::warn!(file = %part.display(), "no locks here: see that no other fetch writes to it");
+            Ok(())
+        }
         Err(TryLockError::Error(e)) => Err(FileError::system("lock", part, e)),
     }
 }
@@ -206,6 +218,7 @@ fn write_journal(path: &Path, identity: &Identity, map: &Bitmap) -> Result<File,
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
     use segcast_proto::ids::SetId;
 
     use super::*;
@@ -227,6 +240,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let name = folder.path().join("film");
         (folder, name)
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_respected_and_one_that_cannot_be_had_is_gone_without() {
+        let of_system = |errno: Errno| Err(TryLockError::Error(errno.into()));
+        let judge = |locked| judge_lock(locked, Path::new("film.part"));
+        judge(Ok(())).unwrap();
+        assert!(matches!(judge(Err(TryLockError::WouldBlock)), Err(FileError::InUse { .. })));
+        for without in [Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOLCK] {
+            judge(of_system(without)).unwrap();
+        }
+        assert!(matches!(judge(of_system(Errno::IO)), Err(FileError::System { .. })));
     }
 
     #[test]

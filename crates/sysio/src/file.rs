@@ -112,7 +112,7 @@ fn parent(path: &Path) -> &Path {
 pub enum LockError {
     /// Another open lock file description holds it.
     #[error(
-        "{} is locked by {}: one process owns a store; stop that one or use another folder",
+        "{} is locked by {}: one process writes there at a time; wait for it, or use another folder",
         path.display(), owner(*pid)
     )]
     Held {
@@ -128,6 +128,12 @@ pub enum LockError {
 
 fn owner(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// Whether this errno of a call for a lock says that the file system has none (flock(2), fcntl(2)).
+#[must_use]
+pub const fn is_without_locks(errno: i32) -> bool {
+    matches!(errno, libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOLCK)
 }
 
 /// An exclusive lock (flock(2)) on a file that holds the owner's pid. Freed when dropped or when the process ends in
