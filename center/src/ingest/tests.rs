@@ -184,7 +184,8 @@ fn any_number_of_workers_makes_the_same_title() {
 pub(super) fn assert_untouched(bench: &Bench) {
     let usage = bench.store.usage();
     assert_eq!((usage.sets, usage.free_slots), (0, usage.slots));
-    assert_eq!(fs::read_dir(bench.folder.path().join("keys/titles")).unwrap().count(), 0);
+    // The first key of a title would make their folder.
+    assert!(!bench.folder.path().join("keys/titles").exists());
 }
 
 #[test]

@@ -80,20 +80,13 @@ pub struct KeyDir {
 }
 
 impl KeyDir {
-    /// Opens the directory, and makes it (mode 0700) when it is not there.
+    /// Opens the directory, and makes it (mode 0700) when it is not there. One that has all keys need not be writable.
     ///
     /// # Errors
     /// [`KeyDirError`].
     pub fn open(root: &Path) -> Result<Self, KeyDirError> {
-        let keys = Self { root: root.to_owned() };
-        for folder in [root, &keys.titles()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .map_err(KeyFileError::io(folder, "make the directory"))?;
-        }
-        Ok(keys)
+        make_folder(root)?;
+        Ok(Self { root: root.to_owned() })
     }
 
     /// The center's signing key.
@@ -134,6 +127,7 @@ impl KeyDir {
     /// # Errors
     /// [`KeyDirError`]; [`KeyFileError::Exists`] when there is a record of this set.
     pub fn record_title(&self, set: SetId, record: &TitleRecord) -> Result<(), KeyDirError> {
+        make_folder(&self.titles())?;
         match record {
             TitleRecord::Sealed(key) => {
                 file::create(&self.title_path(set), KeyKind::Title, key.as_bytes())?;
@@ -191,6 +185,12 @@ impl KeyDir {
         }
         Ok((secret, public))
     }
+}
+
+/// Makes a folder for its owner alone; one that is there is left as it is.
+fn make_folder(folder: &Path) -> Result<(), KeyFileError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(KeyFileError::io(folder, "make the directory"))
 }
 
 /// Fresh random bytes from the operating system.
