@@ -140,6 +140,7 @@ impl Scan {
             map: Arc::new(FileMap { map, number, geometry }),
             slots,
             writable,
+            fresh: false,
         });
         Ok(())
     }

@@ -69,6 +69,7 @@ impl Shared {
     pub(crate) fn publish(&self, entry: SetEntry) {
         let mut state = self.state();
         state.writing.remove(&entry.set);
+        state.space.keep(&entry.places);
         state.sets.insert(entry.set, Arc::new(entry));
         *self.catalogue() = state.snapshot();
     }

@@ -39,6 +39,11 @@ impl SlotTable {
         self.free
     }
 
+    /// Whether all are free.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.free as usize == self.slots.len()
+    }
+
     /// Takes the lowest free slots, at most `wanted`.
     pub(crate) fn take(&mut self, wanted: u32) -> Vec<Taken> {
         let wanted = wanted.min(self.free);

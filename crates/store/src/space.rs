@@ -20,6 +20,8 @@ pub(crate) struct SegmentFile {
     pub(crate) slots: SlotTable,
     /// False for a damaged file: what is whole in it is read, and nothing is written to it.
     pub(crate) writable: bool,
+    /// Made in this run, and no set was ever committed in it.
+    pub(crate) fresh: bool,
 }
 
 impl SegmentFile {
@@ -64,8 +66,24 @@ impl Space {
             Ok(()) => Ok(places),
             Err(error) => {
                 self.give_back(&places, true);
+                self.drop_unused_files();
                 Err(error)
             }
+        }
+    }
+
+    /// The files of these slots are there to stay: a set is committed in them.
+    pub(crate) fn keep(&mut self, places: &[Place]) {
+        for place in places {
+            self.files[place.file as usize].fresh = false;
+        }
+    }
+
+    /// Takes back the newest files, as far as they were made for sets that were not committed. No catalogue shows a slot of
+    /// theirs. One that cannot be removed costs only disk space, and is used later.
+    pub(crate) fn drop_unused_files(&mut self) {
+        while let Some(file) = self.files.pop_if(|file| file.fresh && file.slots.is_unused()) {
+            let _ = self.layer.remove(file.path());
         }
     }
 
@@ -206,6 +224,7 @@ impl Space {
             map: Arc::new(FileMap { map, number, geometry }),
             slots: SlotTable::new(geometry.slots()),
             writable: true,
+            fresh: true,
         });
         Ok(())
     }

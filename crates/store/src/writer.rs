@@ -246,5 +246,6 @@ impl Drop for SetWriter {
         let mut state = self.shared.state();
         state.writing.remove(&self.set);
         state.space.give_back(&self.places, self.headers_written);
+        state.space.drop_unused_files();
     }
 }

@@ -88,6 +88,13 @@ fn write(store: &Store, number: u32, segments: u32) -> Result<(), StoreError> {
     writer.commit(&[b"root"])
 }
 
+/// How many segment files below `dir` this process has mapped (proc_pid_maps(5)).
+fn mapped(dir: &Path) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let segments = dir.join("segments").display().to_string();
+    maps.lines().filter(|line| line.contains(&segments)).count()
+}
+
 /// Writes set 2 on a disk that is full after 0, 1, 2, … calls, until it succeeds. After each failure set 1 is whole, no
 /// slot is lost, and set 2 can be written as soon as there is room; every second time after a start.
 fn full_at_every_call(no_allocate: bool) {
@@ -130,6 +137,8 @@ fn full_at_every_call(no_allocate: bool) {
         }
         let after = store.usage();
         assert_eq!(after.sets, before.sets);
+        // The files that were made for it are taken back.
+        assert_eq!((after.files, mapped(dir.path())), (before.files, 1), "full at call {calls}");
         let held = |usage: segcast_store::Usage| usage.slots - usage.free_slots;
         assert_eq!(held(after), held(before), "full at call {calls}");
         write(&store, 2, 9).unwrap();
