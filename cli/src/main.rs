@@ -36,7 +36,7 @@ enum Command {
     Token(commands::token::TokenArgs),
     /// Fetch a title into a file
     Get(commands::get::GetArgs),
-    /// Look for damage in a store, and remove sets from it
+    /// List what is in a store, look for damage, and remove sets, also while an edge serves it
     Store(commands::store::StoreArgs),
     /// Load an edge with many sessions, and say what became of every segment
     Load(Box<commands::load::LoadArgs>),

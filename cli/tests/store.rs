@@ -1,4 +1,5 @@
-//! `segcast store`: what is wrong in a store is found and named; a set that is removed frees its segments.
+//! `segcast store`: what is in a store is listed, what is wrong with it found and named; a set that is removed frees its
+//! segments.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -68,8 +69,26 @@ fn a_removed_set_frees_its_segments_and_leaves_the_others() {
     let grant = world.grant(&other, &[]);
     succeed(&mut world.get(&[&edge], &grant, "out"));
     assert!(world.read("out") == other.bytes);
-    // The edge owns the store.
-    fail(&mut store(&world, &["remove", "--set", &other.set]), 3);
+}
+
+#[test]
+fn sets_are_listed_with_their_sizes_and_damage_is_named() {
+    let world = World::new();
+    let (title, other) = (world.pack(4 * SEGMENT), world.pack(SEGMENT));
+    let said = succeed(&mut store(&world, &["list"]));
+    for wanted in [
+        format!("set {}: 4 segments of 72.0 KiB, 288 KiB, manifest of 2 pages", title.set),
+        format!("set {}: 1 segment of 72.0 KiB", other.set),
+        "2 sets, 360 KiB".to_owned(),
+    ] {
+        assert!(said.contains(&wanted), "{wanted}: {said}");
+    }
+    std::fs::write(world.path(&format!("store/sets/{}.set", other.set)), "no set").expect("write");
+    let found = output(&mut store(&world, &["list"]));
+    assert_eq!(found.status.code(), Some(6), "{found:?}");
+    let said = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(said.contains(&format!("set {}: its .set file", other.set)), "{said}");
+    assert!(said.contains("1 set, 288 KiB"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! `segcast store`: looks at a store that no other process has open, and removes sets from it.
+//! `segcast store`: lists and checks what is in a store, and removes sets from it, also while edges serve it.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -8,9 +9,16 @@ use segcast_config::ExitCode;
 use segcast_config::amount::rounded;
 use segcast_edge::config::Config;
 use segcast_proto::ids::SetId;
-use segcast_store::{Options, SetInfo, Store, StoreError};
+use segcast_store::error::Damage;
+use segcast_store::limits::PAGE_MEMORY_DEFAULT;
+use segcast_store::{Options, Reader, SetInfo, Store, StoreError};
 
 use crate::words;
+
+/// How long a removal waits for edges to let go of the set: they look at the store twice a second.
+const LET_GO: Duration = Duration::from_secs(10);
+/// How often it asks.
+const ASK: Duration = Duration::from_millis(20);
 
 /// Arguments of `segcast store`.
 #[derive(Args, Debug)]
@@ -21,6 +29,8 @@ pub(crate) struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
+    /// List the sets, and what is damaged; exit code 6 when something is
+    List(FolderArg),
     /// Read every segment from the disk and compare it with its checksum; exit code 6 when one is wrong
     Verify(VerifyArgs),
     /// Remove a set, without asking, and say what that has freed
@@ -55,24 +65,56 @@ struct RemoveArgs {
 /// Runs the command.
 pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
+        StoreCommand::List(folder) => list(folder),
         StoreCommand::Verify(args) => verify(args),
         StoreCommand::Remove(args) => remove(args),
     }
 }
 
 impl FolderArg {
-    fn open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.store, &Options::default())
+    /// Only to read: nothing is locked, and nothing in the folder changes.
+    fn read(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.store, PAGE_MEMORY_DEFAULT)
+    }
+
+    /// The exit code after this many things that are wrong; says so when there are any.
+    fn judge(&self, wrong: usize) -> ExitCode {
+        if wrong == 0 {
+            return ExitCode::Success;
+        }
+        println!("something is wrong with {}", self.store.display());
+        ExitCode::WrongBytes
     }
 }
 
+fn list(folder: &FolderArg) -> anyhow::Result<ExitCode> {
+    let store = folder.read()?;
+    let catalogue = store.catalogue();
+    let mut bytes = 0;
+    for info in catalogue.sets() {
+        let of_set = u64::from(info.segments) * u64::from(info.segment_bytes);
+        bytes += of_set;
+        println!(
+            "{}, {}, manifest of {}",
+            described(&info),
+            rounded::size(of_set),
+            words::count(info.pages.into(), "page")
+        );
+    }
+    store.damage().iter().for_each(|damage| println!("{damage}"));
+    let sets = words::count(catalogue.sets().len() as u64, "set");
+    println!("{sets}, {} in {}", rounded::size(bytes), folder.store.display());
+    Ok(folder.judge(store.damage().len()))
+}
+
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let store = args.folder.open()?;
+    let store = args.folder.read()?;
     let is_meant = |set: SetId| args.set.is_none_or(|wanted| wanted == set);
-    // What the scan found is not served, and so in no catalogue.
-    let damage = store.damage().iter();
-    let damage: Vec<_> = damage.filter(|d| d.set().map_or(args.set.is_none(), is_meant)).collect();
-    let sets: Vec<_> = store.catalogue().sets().filter(|info| is_meant(info.set)).collect();
+    // What the look found damaged is not served, and so in no catalogue.
+    let is_of_meant = |damage: &&Damage| damage.set().map_or(args.set.is_none(), is_meant);
+    let damage: Vec<_> = store.damage().iter().filter(is_of_meant).collect();
+    let catalogue = store.catalogue();
+    let sets: Vec<_> = catalogue.sets().filter(|info| is_meant(info.set)).collect();
     if let (Some(set), [], []) = (args.set, &damage[..], &sets[..]) {
         return Err(StoreError::NoSuchSet { set }.into());
     }
@@ -81,25 +123,26 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     }
     let mut wrong = damage.len();
     for info in &sets {
-        let bad = store.verify_set(&info.set)?;
+        let bad = catalogue.verify_set(&info.set)?;
         println!("{}", found(info, &bad));
         wrong += usize::from(!bad.is_empty());
     }
-    if wrong == 0 {
-        return Ok(ExitCode::Success);
-    }
-    println!("something is wrong with {}", args.folder.store.display());
-    Ok(ExitCode::WrongBytes)
+    Ok(args.folder.judge(wrong))
+}
+
+/// `set ID: 40 segments of 2.88 MiB`.
+fn described(info: &SetInfo) -> String {
+    let SetInfo { set, segments, segment_bytes, .. } = info;
+    let size = rounded::size(u64::from(*segment_bytes));
+    format!("set {set}: {} of {size}", words::count((*segments).into(), "segment"))
 }
 
 fn found(info: &SetInfo, bad: &[u32]) -> String {
-    let SetInfo { set, segments, segment_bytes, .. } = info;
-    let size = rounded::size(u64::from(*segment_bytes));
     let judged = match bad {
         [] => "all as they were packed".to_owned(),
         bad => format!("{} wrong: {}", bad.len(), ranges(bad)),
     };
-    format!("set {set}: {} of {size}, {judged}", words::count((*segments).into(), "segment"))
+    format!("{}, {judged}", described(info))
 }
 
 /// `3, 7-9` of ascending numbers.
@@ -112,10 +155,21 @@ fn ranges(numbers: &[u32]) -> String {
 }
 
 fn remove(args: &RemoveArgs) -> anyhow::Result<ExitCode> {
-    let store = args.folder.open()?;
+    let store = Store::open(&args.folder.store, &Options::default())?;
     let before = store.usage().free_slots;
     let info = store.catalogue().sets().find(|info| info.set == args.set);
     store.remove_set(&args.set).with_context(|| args.folder.store.display().to_string())?;
+    let begun = Instant::now();
+    while store.still_read() > 0 && begun.elapsed() < LET_GO {
+        std::thread::sleep(ASK);
+    }
+    if store.still_read() > 0 {
+        println!(
+            "set {}: removed; it is still read, and its room is free at the first change of the store after that has ended",
+            args.set
+        );
+        return Ok(ExitCode::Success);
+    }
     let slots = store.usage().free_slots.saturating_sub(before);
     let bytes = match info {
         Some(info) => format!(", {}", rounded::size(slots * u64::from(info.segment_bytes))),

@@ -1,6 +1,7 @@
 //! What a store serves: an immutable snapshot of its sets, looked up without a lock and without allocating.
 
 use core::ops::Range;
+use std::fs::File;
 use std::sync::Arc;
 
 use segcast_proto::ids::{ObjectNumber, SetId};
@@ -8,6 +9,7 @@ use segcast_sysio::SysError;
 use segcast_sysio::mapped::MappedFile;
 
 use crate::format::segment_file::Geometry;
+use crate::format::set_file::SetFile;
 
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +29,20 @@ pub(crate) struct SetEntry {
     pub(crate) pages: Vec<Box<[u8]>>,
     /// Sum of the pages' sizes.
     pub(crate) page_bytes: u64,
+    /// Where a reader says that it shows the set: stays open as long as anything shows it.
+    _shown_by: Option<Arc<File>>,
+}
+
+impl SetEntry {
+    pub(crate) fn new(
+        file: SetFile,
+        places: Box<[Place]>,
+        page_bytes: u64,
+        shown_by: Option<Arc<File>>,
+    ) -> Self {
+        let SetFile { set, generation, segment_bytes, pages, .. } = file;
+        Self { set, generation, segment_bytes, places, pages, page_bytes, _shown_by: shown_by }
+    }
 }
 
 /// A segment file, mapped once.
@@ -98,6 +114,17 @@ impl Catalogue {
     pub fn find_set(&self, set: &SetId) -> Option<u32> {
         let found = self.snapshot.sets.binary_search_by(|entry| entry.set.cmp(set)).ok()?;
         u32::try_from(found).ok()
+    }
+
+    /// The index in `other` of the set with this index: the same attempt to write it, not one of the same name.
+    #[must_use]
+    pub fn index_in(&self, set: u32, other: &Self) -> Option<u32> {
+        if self.is_same(other) {
+            return Some(set);
+        }
+        let entry = self.entry(set)?;
+        let index = other.find_set(&entry.set)?;
+        other.entry(index).filter(|found| Arc::ptr_eq(found, entry)).map(|_| index)
     }
 
     /// All sets, in the order of their indexes.

@@ -24,7 +24,7 @@ pub enum StoreError {
     },
     /// The disk or the quota is full.
     #[error(
-        "the disk is full: {action} {}{}; remove a set, or give the store more room", path.display(),
+        "the disk is full: {action} {}{}; remove a set (segcast store remove), or give the store more room", path.display(),
         for_bytes(*bytes)
     )]
     Full {
@@ -77,9 +77,9 @@ pub enum StoreError {
         /// What was asked for.
         wanted: u64,
     },
-    /// Another process has the store open.
+    /// Another process writes to the store.
     #[error(
-        "{} is in use by process {}: stop it, or use another folder", dir.display(),
+        "{} is being written to by process {}: wait for it, or use another folder", dir.display(),
         pid.map_or_else(|| "(unknown)".to_owned(), |pid| pid.to_string())
     )]
     Owned {

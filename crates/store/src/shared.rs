@@ -1,16 +1,18 @@
 //! What a store and its writers share: what is in the folder, and who may change it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use segcast_proto::ids::SetId;
+use segcast_sysio::byte_lock;
 use segcast_sysio::file::LockFile;
 
 use crate::catalogue::{Catalogue, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
+use crate::files::set_file_name;
 use crate::layer::{SyncPoint, WriteLayer};
-use crate::scan::set_file_name;
 use crate::space::Space;
 
 /// What the store and its writers share.
@@ -34,14 +36,50 @@ pub(crate) struct State {
     pub(crate) space: Space,
     pub(crate) sets: BTreeMap<SetId, Arc<SetEntry>>,
     /// Sets that are not served, and their slots.
-    pub(crate) broken: BTreeMap<SetId, Vec<Place>>,
-    /// Removed sets that some catalogue may still show.
-    pub(crate) retired: Vec<Arc<SetEntry>>,
+    pub(crate) broken: BTreeMap<SetId, Vec<Held>>,
+    /// Removed sets that somebody may still read.
+    pub(crate) retired: Vec<Held>,
+    /// Who reads the store in other processes.
+    pub(crate) readers: Readers,
     /// Sets that are being written.
     pub(crate) writing: BTreeSet<SetId>,
     pub(crate) next_generation: u64,
     /// Bytes of manifest pages, of sets that are being committed too.
     pub(crate) page_bytes: u64,
+}
+
+/// Slots of one generation of a set that is not served any more, or never was.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) generation: u64,
+    pub(crate) places: Vec<Place>,
+    /// What catalogues of this process show.
+    pub(crate) entry: Option<Arc<SetEntry>>,
+}
+
+/// Asks which sets other processes read. Each of them shares a lock on the byte of the file `STORE` that a set's
+/// generation numbers, for as long as any catalogue of its shows the set.
+#[derive(Debug)]
+pub(crate) struct Readers(File);
+
+impl Readers {
+    /// # Errors
+    /// If the file cannot be opened, or the file system has no locks: then nobody can be asked.
+    pub(crate) fn open(store_file: &Path) -> Result<Self, StoreError> {
+        let readers = Self(File::open(store_file).map_err(failed("opening", store_file, 0))?);
+        // Generations begin at 1.
+        byte_lock::is_shared(&readers.0, 0).map_err(failed(
+            "asking for locks of",
+            store_file,
+            0,
+        ))?;
+        Ok(readers)
+    }
+
+    pub(crate) fn show(&self, generation: u64) -> bool {
+        // Not known is as good as yes: slots then stay as they are.
+        byte_lock::is_shared(&self.0, generation).unwrap_or(true)
+    }
 }
 
 impl Shared {
@@ -97,15 +135,15 @@ impl State {
         Catalogue::new(self.sets.values().cloned().collect(), files)
     }
 
-    /// Frees the slots of removed sets that no catalogue shows any more.
+    /// Frees the slots of removed sets that nobody reads any more: no catalogue here, and no other process.
     pub(crate) fn sweep(&mut self) {
-        let retired = std::mem::take(&mut self.retired);
-        for mut entry in retired {
-            // Ours is the only reference left, and none can be made from it: nobody reads these slots.
-            if Arc::get_mut(&mut entry).is_some() {
-                self.space.give_back(&entry.places, true);
+        for mut held in std::mem::take(&mut self.retired) {
+            // Ours is the only reference left, and none can be made from it.
+            let is_shown = held.entry.as_mut().is_some_and(|entry| Arc::get_mut(entry).is_none());
+            if is_shown || self.readers.show(held.generation) {
+                self.retired.push(held);
             } else {
-                self.retired.push(entry);
+                self.space.give_back(&held.places, true);
             }
         }
     }

@@ -72,6 +72,13 @@ impl Space {
         }
     }
 
+    /// Holds free slots (the scan of a start).
+    pub(crate) fn hold(&mut self, places: &[Place]) {
+        for place in places {
+            self.files[place.file as usize].slots.hold(place.slot);
+        }
+    }
+
     /// The files of these slots are there to stay: a set is committed in them.
     pub(crate) fn keep(&mut self, places: &[Place]) {
         for place in places {
@@ -80,7 +87,7 @@ impl Space {
     }
 
     /// Takes back the newest files, as far as they were made for sets that were not committed. No catalogue shows a slot of
-    /// theirs. One that cannot be removed costs only disk space, and is used later.
+    /// theirs, in any process. One that cannot be removed costs only disk space, and is used later.
     pub(crate) fn drop_unused_files(&mut self) {
         while let Some(file) = self.files.pop_if(|file| file.fresh && file.slots.is_unused()) {
             let _ = self.layer.remove(file.path());

@@ -5,16 +5,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use segcast_proto::ids::{ObjectNumber, SetId};
-use segcast_sysio::file::{LockError, LockFile};
+use segcast_sysio::SysError;
+use segcast_sysio::file::{self, LockError, LockFile};
 
 use crate::catalogue::Catalogue;
 use crate::error::{Damage, StoreError, failed};
+use crate::files::read_store_file;
 use crate::format::segment_file::Geometry;
 use crate::format::store_file::{StoreFile, file_bytes_valid};
 use crate::layer::{RealLayer, SyncPoint, WriteLayer};
 use crate::limits::{FILE_BYTES_DEFAULT, PAGE_MEMORY_DEFAULT, SETS_MAX};
 use crate::scan::{Scan, scan};
-use crate::shared::{Shared, State};
+use crate::shared::{Held, Readers, Shared, State};
 use crate::space::Space;
 use crate::writer::SetWriter;
 
@@ -56,19 +58,21 @@ pub struct Usage {
     pub page_memory: u64,
 }
 
-/// An open store. All methods may be called from any thread; they take a lock and wait for the disk, so a hot thread
-/// calls none of them but works on a [`Catalogue`].
+/// A store that is open for writing, by one process at a time; others may have it open as [`Reader`](crate::Reader)s. All
+/// methods may be called from any thread; they take a lock and wait for the disk, so a hot thread calls none of them but
+/// works on a [`Catalogue`].
 #[derive(Clone, Debug)]
 pub struct Store {
     shared: Arc<Shared>,
 }
 
 impl Store {
-    /// Opens the store in `dir` and scans it. Damage from outside is reported by [`damage`](Self::damage) and keeps
-    /// nothing else from being served.
+    /// Opens the store in `dir` for writing and scans it. Damage from outside is reported by [`damage`](Self::damage) and
+    /// keeps nothing else from being served.
     ///
     /// # Errors
-    /// If `dir` is no store, another process has it open, or it was made with another file size.
+    /// If `dir` is no store, another process writes to it, its file system has no locks, or it was made with another
+    /// file size.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, StoreError> {
         let layer = options.layer.clone().unwrap_or_else(default_layer);
         if let Some(wanted) = options.file_bytes.filter(|bytes| !file_bytes_valid(*bytes)) {
@@ -82,10 +86,11 @@ impl Store {
         }
         let lock = acquire(dir)?;
         let file_bytes = if store_file.exists() {
-            read_store_file(dir, &store_file, options.file_bytes)?
+            as_wanted(dir, read_store_file(&store_file)?, options.file_bytes)?
         } else {
             create(&*layer, dir, options)?
         };
+        let readers = Readers::open(&store_file)?;
         let mut space = Space {
             layer: Arc::clone(&layer),
             folder: dir.join("segments"),
@@ -94,11 +99,18 @@ impl Store {
             highest: 0,
         };
         let sets_folder = dir.join("sets");
-        let scan = scan(&mut space, &sets_folder, options.page_memory)?;
-        let Scan { sets, broken, damage, next_generation, page_bytes, .. } = scan;
-        let retired = Vec::new();
-        let writing = BTreeSet::new();
-        let state = State { space, sets, broken, retired, writing, next_generation, page_bytes };
+        let scan = scan(&mut space, &sets_folder, options.page_memory, &readers)?;
+        let Scan { sets, broken, retired, damage, next_generation, page_bytes, .. } = scan;
+        let state = State {
+            space,
+            sets,
+            broken,
+            retired,
+            readers,
+            writing: BTreeSet::new(),
+            next_generation,
+            page_bytes,
+        };
         let catalogue = Mutex::new(state.snapshot());
         let (state, page_memory) = (Mutex::new(state), options.page_memory);
         let shared =
@@ -169,7 +181,8 @@ impl Store {
         Ok(SetWriter::new(Arc::clone(&self.shared), set, generation, segment_bytes, places))
     }
 
-    /// Removes a set, served or broken. Its slots are free once no catalogue shows it any more.
+    /// Removes a set, served or broken. Its slots are free once no catalogue shows it any more, in this process and in
+    /// those that read the store: [`still_read`](Self::still_read).
     ///
     /// # Errors
     /// If there is no such set, or the system refuses; the set is then served as before.
@@ -179,16 +192,26 @@ impl Store {
             return Err(StoreError::NoSuchSet { set: *set });
         }
         self.shared.unlink_set(*set)?;
-        if let Some(places) = state.broken.remove(set) {
-            state.space.give_back(&places, true);
+        if let Some(held) = state.broken.remove(set) {
+            state.retired.extend(held);
         }
         if let Some(entry) = state.sets.remove(set) {
             state.page_bytes -= entry.page_bytes;
-            state.retired.push(entry);
+            let (generation, places) = (entry.generation, entry.places.to_vec());
+            state.retired.push(Held { generation, places, entry: Some(entry) });
         }
         *self.shared.catalogue() = state.snapshot();
         state.sweep();
         Ok(())
+    }
+
+    /// How many removed sets somebody still reads. Their slots are freed here when that has ended, or else at a later
+    /// start of a writer.
+    #[must_use]
+    pub fn still_read(&self) -> usize {
+        let mut state = self.shared.state();
+        state.sweep();
+        state.retired.len()
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -200,21 +223,27 @@ fn acquire(dir: &Path) -> Result<LockFile, StoreError> {
     let path = dir.join("LOCK");
     LockFile::acquire(&path).map_err(|error| match error {
         LockError::Held { pid, .. } => StoreError::Owned { dir: dir.to_owned(), pid },
-        LockError::System(error) => failed("locking", &path, 0)(error.into()),
+        LockError::System(error) => failed("locking", &path, 0)(without_locks(error).into()),
     })
 }
 
-/// The size of segment files that the store was created with.
-fn read_store_file(dir: &Path, path: &Path, wanted: Option<u64>) -> Result<u64, StoreError> {
-    let bytes = std::fs::read(path).map_err(failed("reading", path, 0))?;
-    let store = StoreFile::decode(&bytes)
-        .map_err(|reason| StoreError::StoreFile { path: path.to_owned(), reason })?;
+/// Says what to do where the file system has no locks (flock(2)).
+fn without_locks(error: SysError) -> SysError {
+    match error.errno() {
+        Some(errno) if file::is_without_locks(errno) => error.with_hint(
+            "its file system has no locks: there a store can be read, and must be written elsewhere",
+        ),
+        _ => error,
+    }
+}
+
+/// The size of the store's segment files, unless another one is wanted.
+fn as_wanted(dir: &Path, found: u64, wanted: Option<u64>) -> Result<u64, StoreError> {
     match wanted {
-        Some(wanted) if wanted != store.file_bytes => {
-            let (dir, found) = (dir.to_owned(), store.file_bytes);
-            Err(StoreError::FileBytesMismatch { dir, found, wanted })
+        Some(wanted) if wanted != found => {
+            Err(StoreError::FileBytesMismatch { dir: dir.to_owned(), found, wanted })
         }
-        _ => Ok(store.file_bytes),
+        _ => Ok(found),
     }
 }
 

@@ -6,26 +6,25 @@ use std::os::unix::fs::FileExt;
 
 use segcast_proto::ids::SetId;
 
-use crate::catalogue::{FileMap, SetEntry};
+use crate::catalogue::{Catalogue, FileMap, SetEntry};
 use crate::error::{Damage, StoreError, failed};
 use crate::format::slot_header::{SLOT_HEADER_BYTES, SlotHeader};
 use crate::store::Store;
 
-impl Store {
+impl Catalogue {
     /// Reads all segments of a set from the disk, not through the mapping, and returns the numbers of those whose
     /// header or data is not what was written, ascending.
     ///
     /// # Errors
-    /// If the set is not served, or a segment file cannot be opened.
+    /// If the set is not in the catalogue, or a segment file cannot be opened.
     pub fn verify_set(&self, set: &SetId) -> Result<Vec<u32>, StoreError> {
-        let catalogue = self.catalogue();
-        let entry = catalogue.find_set(set).and_then(|index| catalogue.entry(index));
+        let entry = self.find_set(set).and_then(|index| self.entry(index));
         let entry = entry.ok_or(StoreError::NoSuchSet { set: *set })?;
         let mut bad = Vec::new();
         let mut open: Option<(u32, File)> = None;
         let mut data = Vec::new();
         for (segment, place) in (0_u32..).zip(&entry.places) {
-            let map = &catalogue.files()[place.file as usize];
+            let map = &self.files()[place.file as usize];
             if open.as_ref().is_none_or(|(index, _)| *index != place.file) {
                 open = Some((place.file, open_file(map)?));
             }
@@ -39,7 +38,9 @@ impl Store {
         }
         Ok(bad)
     }
+}
 
+impl Store {
     /// Reads every slot that has a valid header, also free ones, and returns those whose data is not what the header
     /// says. The order of a commit promises that there are none, whenever a crash came.
     ///

@@ -8,10 +8,10 @@ use segcast_proto::ids::SetId;
 
 use crate::catalogue::{FileMap, Place, SetEntry};
 use crate::error::{BadSegment, StoreError, failed};
+use crate::files::set_file_name;
 use crate::format::set_file::{SetFile, check_pages};
 use crate::format::slot_header::SlotHeader;
 use crate::layer::{SyncPoint, WriteFile};
-use crate::scan::set_file_name;
 use crate::shared::Shared;
 
 /// A set that is being written. Nobody sees it before [`commit`](Self::commit) has returned; dropped before that,
@@ -124,9 +124,8 @@ impl SetWriter {
             return Err(error);
         }
         self.slots = SlotsOf::Set;
-        let SetFile { generation, segment_bytes, pages, .. } = file;
         let places = std::mem::take(&mut self.places);
-        self.shared.publish(SetEntry { set, generation, segment_bytes, places, pages, page_bytes });
+        self.shared.publish(SetEntry::new(file, places, page_bytes, None));
         Ok(())
     }
 

@@ -1,46 +1,16 @@
 //! The store from outside: what is served, what is refused, what damage costs.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use segcast_proto::ids::{ObjectNumber, SetId};
+use common::{FILE_BYTES, SEGMENT_BYTES, options, segment, served, set, write};
+use segcast_proto::ids::ObjectNumber;
 use segcast_store::error::BadSegment;
 use segcast_store::{Damage, Options, Store, StoreError, Stored};
-
-const FILE_BYTES: u64 = 64 << 10;
-/// Slots of 5000 bytes take two pages each; a file of 16 pages has two pages of headers and 7 slots.
-const SEGMENT_BYTES: u32 = 5000;
-
-fn options() -> Options {
-    Options { create: true, file_bytes: Some(FILE_BYTES), ..Options::default() }
-}
-
-fn set(number: u32) -> SetId {
-    SetId::new([1; 12], number)
-}
-
-fn segment(set: SetId, number: u32) -> Vec<u8> {
-    let first = set.0[15] ^ u8::try_from(number).unwrap();
-    (0..SEGMENT_BYTES).map(|i| first.wrapping_add((i % 251) as u8)).collect()
-}
-
-fn write(store: &Store, set: SetId, segments: u32) {
-    let mut writer = store.begin_set(set, SEGMENT_BYTES, segments).unwrap();
-    for number in 0..segments {
-        writer.write_segment(number, &segment(set, number)).unwrap();
-    }
-    writer.commit(&[b"root".to_vec(), b"page 1".to_vec()]).unwrap();
-}
-
-fn served(store: &Store, set: SetId, segments: u32) -> bool {
-    let catalogue = store.catalogue();
-    let Some(index) = catalogue.find_set(&set) else { return false };
-    (0..segments).all(|number| {
-        catalogue.object(index, ObjectNumber(number)) == Stored::Segment(&segment(set, number))
-    })
-}
 
 fn segment_file(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("segments/{number:08}.seg"))
@@ -63,7 +33,7 @@ fn a_committed_set_is_served_now_and_after_a_start() {
     let check = |store: &Store| {
         let catalogue = store.catalogue();
         let index = catalogue.find_set(&set(1)).unwrap();
-        assert!(served(store, set(1), 10));
+        assert!(served(&catalogue, set(1), 10));
         assert_eq!(catalogue.object(index, ObjectNumber::page(1)), Stored::Page(b"page 1"));
         assert_eq!(catalogue.object(index, ObjectNumber(10)), Stored::PastEnd);
         assert_eq!(catalogue.object(index, ObjectNumber::page(2)), Stored::PastEnd);
@@ -71,7 +41,7 @@ fn a_committed_set_is_served_now_and_after_a_start() {
         let info = catalogue.set(index).unwrap();
         assert_eq!((info.segments, info.segment_bytes, info.pages), (10, SEGMENT_BYTES, 2));
         assert_eq!((info.page_bytes, catalogue.page_bytes()), (10, 10));
-        assert_eq!(store.verify_set(&set(1)).unwrap(), [0; 0]);
+        assert_eq!(store.catalogue().verify_set(&set(1)).unwrap(), [0; 0]);
         let usage = store.usage();
         assert_eq!((usage.files, usage.slots, usage.free_slots), (2, 14, 4));
         catalogue.populate(index, ObjectNumber(3)).unwrap();
@@ -153,19 +123,19 @@ fn slots_of_a_removed_set_wait_for_the_last_catalogue() {
     drop(shown);
     write(&store, set(3), 7);
     assert_eq!(store.usage().files, 2, "now they were");
-    assert!(served(&store, set(2), 7) && served(&store, set(3), 7));
+    assert!(served(&store.catalogue(), set(2), 7) && served(&store.catalogue(), set(3), 7));
     assert!(matches!(store.remove_set(&set(1)), Err(StoreError::NoSuchSet { .. })));
 }
 
 #[test]
-fn a_second_owner_is_refused_with_the_pid_of_the_first() {
+fn a_second_writer_is_refused_with_the_pid_of_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
     let error = Store::open(dir.path(), &options()).unwrap_err();
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     let writer = store.begin_set(set(1), SEGMENT_BYTES, 1).unwrap();
     drop(store);
-    assert!(Store::open(dir.path(), &options()).is_err(), "a writer is an owner too");
+    assert!(Store::open(dir.path(), &options()).is_err(), "who has begun a set writes too");
     drop(writer);
     Store::open(dir.path(), &options()).unwrap();
 }
@@ -244,12 +214,12 @@ fn flipped_bits_in_data_are_found_by_a_check() {
     write(&store, set(1), 7);
     // Data starts on the third page.
     flip(&segment_file(dir.path(), 1), 2 * 4096 + 2 * 8192 + 4999);
-    assert_eq!(store.verify_set(&set(1)).unwrap(), [2]);
+    assert_eq!(store.catalogue().verify_set(&set(1)).unwrap(), [2]);
     let damage = store.verify_slots().unwrap();
     assert!(matches!(damage[..], [Damage::Data { segment: 2, slot: 2, .. }]), "{damage:?}");
     // A header that is damaged while the store is open.
     flip(&segment_file(dir.path(), 1), 4096 + 5 * 64 + 9);
-    assert_eq!(store.verify_set(&set(1)).unwrap(), [2, 5]);
+    assert_eq!(store.catalogue().verify_set(&set(1)).unwrap(), [2, 5]);
 }
 
 #[test]
@@ -265,14 +235,14 @@ fn a_damaged_header_costs_its_set_and_no_other() {
     assert_eq!(store.damage(), [damage]);
     assert!(store.damage()[0].to_string().contains(&set(1).to_string()));
     assert_eq!(store.catalogue().find_set(&set(1)), None);
-    assert!(served(&store, set(2), 3));
+    assert!(served(&store.catalogue(), set(2), 3));
     // Its two whole slots are kept until it is removed.
     assert_eq!(store.usage().free_slots, 2);
     assert!(matches!(store.begin_set(set(1), SEGMENT_BYTES, 1), Err(StoreError::SetExists { .. })));
     store.remove_set(&set(1)).unwrap();
     assert_eq!(store.usage().free_slots, 4);
     write(&store, set(1), 4);
-    assert!(served(&store, set(1), 4) && served(&store, set(2), 3));
+    assert!(served(&store.catalogue(), set(1), 4) && served(&store.catalogue(), set(2), 3));
 }
 
 #[test]
@@ -291,10 +261,10 @@ fn a_truncated_file_costs_the_sets_whose_slots_are_gone() {
     let missing = Damage::Missing { set: set(2), segments: 4, missing: 4, first: 0 };
     let length = Damage::FileLength { path: path.clone(), found: left, wanted: FILE_BYTES };
     assert_eq!(store.damage(), [length, missing]);
-    assert!(served(&store, set(1), 3) && served(&store, set(3), 2));
+    assert!(served(&store.catalogue(), set(1), 3) && served(&store.catalogue(), set(3), 2));
     // Nothing is written to the damaged file; what else the store does goes on.
     write(&store, set(4), 7);
-    assert!(served(&store, set(4), 7));
+    assert!(served(&store.catalogue(), set(4), 7));
     store.remove_set(&set(1)).unwrap();
     store.remove_set(&set(2)).unwrap();
     drop(store);
@@ -303,7 +273,7 @@ fn a_truncated_file_costs_the_sets_whose_slots_are_gone() {
     OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
     assert!(matches!(store.damage(), [Damage::SegmentFile { .. }]), "{:?}", store.damage());
-    assert!(served(&store, set(3), 2) && served(&store, set(4), 7));
+    assert!(served(&store.catalogue(), set(3), 2) && served(&store.catalogue(), set(4), 7));
 }
 
 #[test]
@@ -326,7 +296,7 @@ fn a_file_that_shrinks_while_it_is_served_costs_an_error() {
     assert!(catalogue.faulted(0, last) && !catalogue.faulted(0, first));
     assert_eq!(catalogue.object(0, last), Stored::Damaged);
     assert_eq!(catalogue.object(0, first), Stored::Segment(&segment(set(1), 0)));
-    assert_eq!(store.verify_set(&set(1)).unwrap(), [6]);
+    assert_eq!(store.catalogue().verify_set(&set(1)).unwrap(), [6]);
 }
 
 #[test]
@@ -354,7 +324,7 @@ fn a_damaged_set_file_or_segment_file_is_named() {
     ]) {
         assert!(text.contains(&wanted), "{text}");
     }
-    assert!(served(&store, set(2), 3));
+    assert!(served(&store.catalogue(), set(2), 3));
     // The slots of the set whose file cannot be read are kept.
     assert_eq!(store.usage().free_slots, 1);
     // The number of the damaged file is not used again.

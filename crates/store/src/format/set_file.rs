@@ -9,7 +9,7 @@ use crate::limits::PAGES_MAX;
 
 const MAGIC: &str = "SGCSETFL";
 /// Bytes before the page lengths.
-const HEADER_BYTES: u64 = 48;
+pub const SET_HEADER_BYTES: usize = 48;
 
 /// The contents of a `.set` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl SetFile {
     pub fn encode(&self) -> Vec<u8> {
         let sum = check_pages(&self.pages).expect("pages were checked before");
         let mut bytes = Vec::with_capacity(
-            HEADER_BYTES as usize + 4 * self.pages.len() + usize::try_from(sum).unwrap_or(0) + 4,
+            SET_HEADER_BYTES + 4 * self.pages.len() + usize::try_from(sum).unwrap_or(0) + 4,
         );
         bytes.extend_from_slice(MAGIC.as_bytes());
         bytes.extend_from_slice(&FORMAT_VERSION.to_be_bytes());
@@ -99,14 +99,26 @@ impl SetFile {
         bytes
     }
 
+    /// The generation in the head of a file, whose checksum is at its end and not looked at.
+    ///
+    /// # Errors
+    /// If it is no such head, or no generation.
+    pub fn generation_in(head: &[u8; SET_HEADER_BYTES]) -> Result<u64, FormatError> {
+        let mut fields = Fields::new(head, SET_HEADER_BYTES as u64);
+        fields.opening(MAGIC)?;
+        fields.u32()?;
+        fields.take(16)?;
+        checked_generation(fields.u64()?)
+    }
+
     /// Reads the bytes of the file of set `set`.
     ///
     /// # Errors
     /// Any difference from what [`encode`](Self::encode) writes for that set.
     pub fn decode(bytes: &[u8], set: SetId) -> Result<Self, FormatError> {
-        Fields::new(bytes, HEADER_BYTES + 4).opening(MAGIC)?;
+        Fields::new(bytes, SET_HEADER_BYTES as u64 + 4).opening(MAGIC)?;
         let body = strip_checksum(bytes)?;
-        let mut fields = Fields::new(body, HEADER_BYTES);
+        let mut fields = Fields::new(body, SET_HEADER_BYTES as u64);
         fields.opening(MAGIC)?;
         let count = fields.u32()?;
         if count == 0 || count as usize > PAGES_MAX {
@@ -116,18 +128,21 @@ impl SetFile {
             return Err(FormatError::OtherSet);
         }
         let (generation, segment_bytes, segments) = (fields.u64()?, fields.u32()?, fields.u32()?);
-        if generation >= GENERATIONS {
-            return Err(FormatError::Value { field: "the generation", found: generation });
-        }
+        let generation = checked_generation(generation)?;
         if segments > ObjectNumber::FIRST_PAGE {
             let field = "the number of segments";
             return Err(FormatError::Value { field, found: segments.into() });
         }
         let lengths = fields.take(4 * count as usize)?;
-        let rest = body.get(HEADER_BYTES as usize + lengths.len()..).unwrap_or(&[]);
+        let rest = body.get(SET_HEADER_BYTES + lengths.len()..).unwrap_or(&[]);
         let pages = split_pages(lengths, rest)?;
         Ok(Self { set, generation, segment_bytes, segments, pages })
     }
+}
+
+fn checked_generation(found: u64) -> Result<u64, FormatError> {
+    let wrong = FormatError::Value { field: "the generation", found };
+    if found < GENERATIONS { Ok(found) } else { Err(wrong) }
 }
 
 /// Cuts `rest` into pages of the given lengths (four bytes each), of which nothing may be left.
@@ -179,6 +194,8 @@ mod tests {
         ) {
             let file = sample(pages);
             let bytes = file.encode();
+            let head = bytes.first_chunk().expect("a whole head");
+            prop_assert_eq!(SetFile::generation_in(head), Ok(file.generation));
             prop_assert_eq!(SetFile::decode(&bytes, SetId([7; 16])), Ok(file));
             prop_assert!(SetFile::decode(&bytes, SetId([8; 16])).is_err());
             prop_assert!(SetFile::decode(&bytes[..cut % bytes.len()], SetId([7; 16])).is_err());

@@ -1,5 +1,6 @@
 //! Processes that write sets are killed at any moment, on a disk that loses, reorders and tears what was not synced;
-//! what was committed must be there afterwards, whole, and nothing else.
+//! what was committed must be there afterwards, whole, and nothing else; and whatever a reader beside them shows must be
+//! whole for as long as it shows it.
 //!
 //! Each life of a store is a child process (this test binary again) with the fault layer and a kill at a random
 //! operation. The parent reads from its output what was acknowledged and checks the folder. A
@@ -8,6 +9,7 @@
 //! `SEGCAST_SEED=n` repeats a run; the seed is printed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod beside;
 mod check;
 mod child;
 mod content;
@@ -66,6 +68,8 @@ struct Tally {
     /// Sets whose commit was not acknowledged and that are there all the same, which is allowed.
     unacknowledged: usize,
     killed: usize,
+    /// Sets that a reader beside the children found whole.
+    looks: usize,
 }
 
 /// Kills `RUNS` children and checks what each left.
@@ -78,7 +82,13 @@ fn runs(seed: u64, without: Option<SyncPoint>) -> Result<Tally, String> {
         let mut model = check::Model::default();
         for run in first..first + LIVES {
             let (life, kill) = (random.next(), 1 + random.next() % KILL_WITHIN);
-            let found = live(&dir, life, kill, without)
+            // A store that lacks a barrier is not one to read from.
+            let (found, looks) = match without {
+                None => beside::read_while(&dir, || live(&dir, life, kill, without)),
+                Some(_) => (live(&dir, life, kill, without), Ok(0)),
+            };
+            tally.looks += looks.map_err(|what| format!("run {run}, beside it: {what}"))?;
+            let found = found
                 .inspect(|text| {
                     tally.killed += usize::from(!text.contains("ended after"));
                     model.read(text, &mut tally);
@@ -97,6 +107,7 @@ fn what_was_committed_is_there_after_any_kill() {
     println!("{tally:?}");
     // Else the test tests nothing.
     assert!(tally.committed > 100 && tally.removed > 20 && tally.killed > 100, "{tally:?}");
+    assert!(tally.looks > 100, "{tally:?}");
 }
 
 #[test]

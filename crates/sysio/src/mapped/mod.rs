@@ -6,9 +6,10 @@
 //! page cache. Rust's rules want the bytes behind a `&[u8]` not to change while it lives, and the kernel cannot promise
 //! that: whoever may write to the file can change it. Why this is sound in practice here:
 //!
-//! 1. Within the product nobody writes where somebody reads. One process owns a store (`LockFile`), it writes a slot
-//!    with `pwrite` before the slot is committed, and slices are taken of committed slots only. That is the
-//!    precondition of `bytes`, and it is the store's to keep.
+//! 1. Within the product nobody writes where somebody reads. One process writes to a store (`LockFile`), it writes a slot
+//!    with `pwrite` before the slot is committed, slices are taken of committed slots only, and the slots of a removed set
+//!    stay as they are while any process shows it ([`byte_lock`](crate::byte_lock)). That is the precondition of `bytes`,
+//!    and it is the store's to keep.
 //! 2. A foreign writer (an operator with an editor, a failing disk) can break that. Every bit pattern is a valid
 //!    `u8`, so no invalid value can arise. What remains is that two loads of one byte may differ. So readers must
 //!    not derive indices, lengths or branches that memory safety rests on from mapped bytes without copying them

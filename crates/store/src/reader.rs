@@ -1,0 +1,380 @@
+//! A store that is only read, beside a process that may be writing to it: what is committed, looked at again and again.
+//!
+//! Nothing in the folder is changed. What a reader shows it announces by a shared lock on the byte of the file `STORE` that
+//! the set's generation numbers ([`byte_lock`]); a writer frees the slots of a removed set when nobody announces it. The
+//! order makes that safe: a reader locks, and then sees that the `.set` file is still there; a writer removes
+//! the file, and then asks. One of the two finds the other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use segcast_proto::ids::SetId;
+use segcast_sysio::byte_lock;
+use segcast_sysio::mapped::MappedFile;
+
+use crate::catalogue::{Catalogue, FileMap, Place, SetEntry};
+use crate::error::{Damage, StoreError, failed};
+use crate::files::{self, Found, Opened, SetName, complete};
+use crate::format::set_file::{SET_HEADER_BYTES, SetFile};
+use crate::format::slot_header::SlotHeader;
+use crate::limits::{FILES_MAX, SETS_MAX};
+
+/// A folder's time of change says that nothing has changed since it was listed, if it lay so far back then: file systems
+/// count that time in steps, of which the coarsest in use are 2 s.
+const SETTLED: Duration = Duration::from_secs(3);
+/// How often a `.set` file may be replaced while it is read, before that waits for the next look or counts as damage.
+const ATTEMPTS: usize = 4;
+
+/// Shows what is committed in a store, as of its last [`refresh`](Self::refresh).
+#[derive(Debug)]
+pub struct Reader {
+    segments_folder: PathBuf,
+    sets_folder: PathBuf,
+    file_bytes: u64,
+    page_memory: u64,
+    /// The file `STORE`: its bytes say what is shown.
+    announcements: Arc<File>,
+    /// Generations that are announced.
+    announced: BTreeSet<u64>,
+    /// Why nothing can be announced, where the file system has no locks. Nobody writes to such a store.
+    unannounced: Option<io::Error>,
+    sets: BTreeMap<SetId, Arc<SetEntry>>,
+    /// Of segment files those in which a set was ever found. None leaves the list, so that places stay what they are.
+    files: Vec<Arc<FileMap>>,
+    /// Removed sets that some catalogue may still show.
+    retired: Vec<Arc<SetEntry>>,
+    damage: Vec<Damage>,
+    page_bytes: u64,
+    /// When the folder of sets had last changed, if nothing can have changed since.
+    settled: Option<SystemTime>,
+    catalogue: Catalogue,
+}
+
+/// What one look at the folder found.
+#[derive(Debug, Default)]
+struct Look {
+    /// Every set that is there.
+    there: BTreeMap<SetId, PathBuf>,
+    /// Those of them that are not shown yet, with the bytes of their pages.
+    new: Vec<(SetFile, u64)>,
+    found: HashMap<(SetId, u64), Vec<Found>>,
+    damage: Vec<Damage>,
+}
+
+impl Reader {
+    /// Opens the store in `dir`, whose manifest pages may take `page_memory` bytes. A folder that cannot be written to, or
+    /// belongs to somebody else, will do.
+    ///
+    /// # Errors
+    /// If `dir` is no store, or cannot be read.
+    pub fn open(dir: &Path, page_memory: u64) -> Result<Self, StoreError> {
+        let path = dir.join("STORE");
+        let segments_folder = dir.join("segments");
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let dir = dir.to_owned();
+                return Err(if segments_folder.exists() {
+                    StoreError::StoreFileLost { dir }
+                } else {
+                    StoreError::NoStore { dir }
+                });
+            }
+            other => other.map_err(failed("opening", &path, 0))?,
+        };
+        let mut reader = Self {
+            segments_folder,
+            sets_folder: dir.join("sets"),
+            file_bytes: files::read_store_file(&path)?,
+            page_memory,
+            announcements: Arc::new(file),
+            announced: BTreeSet::new(),
+            unannounced: None,
+            sets: BTreeMap::new(),
+            files: Vec::new(),
+            retired: Vec::new(),
+            damage: Vec::new(),
+            page_bytes: 0,
+            settled: None,
+            catalogue: Catalogue::default(),
+        };
+        reader.refresh()?;
+        Ok(reader)
+    }
+
+    /// What is shown now.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        self.catalogue.clone()
+    }
+
+    /// What the last look found damaged.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Why a writer cannot be told what is read here: the file system has no locks.
+    #[must_use]
+    pub fn unannounced(&self) -> Option<&io::Error> {
+        self.unannounced.as_ref()
+    }
+
+    /// Removed sets that a catalogue of this reader still shows. The next [`refresh`](Self::refresh) lets go of those that
+    /// no catalogue shows any more.
+    #[must_use]
+    pub fn retired(&self) -> usize {
+        self.retired.len()
+    }
+
+    /// Looks whether the store has changed: one system call when it has not. Says whether another catalogue is there now.
+    ///
+    /// # Errors
+    /// If the store cannot be read; what was shown stays.
+    pub fn refresh(&mut self) -> Result<bool, StoreError> {
+        let looked = self.look();
+        // Also what a look that failed has announced.
+        self.withdraw();
+        looked
+    }
+
+    fn look(&mut self) -> Result<bool, StoreError> {
+        let folder = &self.sets_folder;
+        let changed = std::fs::metadata(folder).and_then(|found| found.modified());
+        let changed = changed.map_err(failed("looking at", folder, 0))?;
+        if self.settled == Some(changed) {
+            return Ok(false);
+        }
+        let settled = is_settled(changed, SystemTime::now());
+        let mut look = Look::default();
+        self.list_sets(&mut look)?;
+        let gone = self.retire(&look);
+        self.read_new_sets(&mut look);
+        self.look_for_slots(&mut look)?;
+        let come = self.show(&mut look);
+        self.damage = look.damage;
+        self.settled = settled.then_some(changed);
+        if gone + come == 0 {
+            return Ok(false);
+        }
+        self.catalogue = Catalogue::new(self.sets.values().cloned().collect(), self.files.clone());
+        Ok(true)
+    }
+
+    fn list_sets(&self, look: &mut Look) -> Result<(), StoreError> {
+        for path in files::list(&self.sets_folder)? {
+            match files::set_name(&path) {
+                SetName::Set(set) => {
+                    look.there.insert(set, path);
+                }
+                SetName::Unfinished => {}
+                SetName::Strange => look.damage.push(Damage::StrangeFile { path }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what was removed, or removed and written again. A file that cannot be read now costs nothing: its
+    /// set stays.
+    fn retire(&mut self, look: &Look) -> usize {
+        let is_gone = |entry: &SetEntry| match look.there.get(&entry.set).map(|p| generation(p)) {
+            None => true,
+            Some(Ok(found)) => found != entry.generation,
+            Some(Err(error)) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let gone: Vec<_> = self.sets.extract_if(.., |_, entry| is_gone(entry)).collect();
+        let count = gone.len();
+        for (_, entry) in gone {
+            self.page_bytes -= entry.page_bytes;
+            self.retired.push(entry);
+        }
+        count
+    }
+
+    fn read_new_sets(&mut self, look: &mut Look) {
+        let new: Vec<(SetId, PathBuf)> = look
+            .there
+            .iter()
+            .filter(|(set, _)| !self.sets.contains_key(set))
+            .map(|(set, path)| (*set, path.clone()))
+            .collect();
+        let mut left = self.page_memory.saturating_sub(self.page_bytes);
+        for (set, path) in new {
+            if self.sets.len() + look.new.len() >= SETS_MAX {
+                let reason = "the store has as many sets as it can hold";
+                look.damage.push(Damage::OverLimit { set, reason });
+                continue;
+            }
+            match self.read_new_set(set, &path, left) {
+                Ok(Some((file, page_bytes))) => {
+                    left -= page_bytes;
+                    look.new.push((file, page_bytes));
+                }
+                Ok(None) => {}
+                Err(damage) => look.damage.push(damage),
+            }
+        }
+    }
+
+    /// A set that is announced and, after that, still there. `None`: it is being removed or replaced.
+    fn read_new_set(
+        &mut self,
+        set: SetId,
+        path: &Path,
+        left: u64,
+    ) -> Result<Option<(SetFile, u64)>, Damage> {
+        let mut last = Ok(None);
+        for _ in 0..ATTEMPTS {
+            match generation(path) {
+                Ok(generation) => self.announce(generation),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                // Reading all of it says what is wrong.
+                Err(_) => {}
+            }
+            last = match files::read_set_file(path, set, left) {
+                Ok((file, _)) if !self.is_announced(file.generation) => Ok(None),
+                Ok(read) => return Ok(Some(read)),
+                // Or it was replaced just then: the next attempt says.
+                Err((damage, _)) => Err(damage),
+            };
+        }
+        last
+    }
+
+    /// Finds the slots of new sets, maps the files that they lie in, and names damaged files.
+    fn look_for_slots(&mut self, look: &mut Look) -> Result<(), StoreError> {
+        let wanted: BTreeSet<(SetId, u64)> =
+            look.new.iter().map(|(file, _)| (file.set, file.generation)).collect();
+        let sizes: BTreeSet<u32> = look.new.iter().map(|(file, _)| file.segment_bytes).collect();
+        let there = files::segment_files(&self.segments_folder)?.whole;
+        if there.len() > FILES_MAX {
+            return Err(StoreError::TooManyFiles);
+        }
+        for (number, path) in there {
+            let opened = match Opened::open(&path, number, self.file_bytes) {
+                Ok(opened) => opened,
+                // A writer has taken it back: no set was ever in it.
+                Err(_) if !path.exists() => continue,
+                Err(damage) => {
+                    look.damage.push(damage);
+                    continue;
+                }
+            };
+            look.damage.extend(opened.wrong_length(&path));
+            if !sizes.contains(&opened.geometry.segment_bytes()) {
+                continue;
+            }
+            let mut slots = Vec::new();
+            let read = opened.each_header(|slot, bytes| {
+                let header = SlotHeader::decode(bytes, number, slot).ok();
+                slots.extend(header.map(|header| (slot, header)).filter(|(_, header)| {
+                    wanted.contains(&(header.set, header.generation))
+                        && opened.geometry.data_range(slot).end <= opened.end()
+                }));
+            });
+            look.damage.extend(read.err().map(|error| files::unreadable(&path, &error)));
+            if !slots.is_empty() {
+                let file = self.map(&path, &opened)?;
+                for (slot, SlotHeader { set, segment, length, generation, .. }) in slots {
+                    let place = Place { file, slot };
+                    let found = look.found.entry((set, generation)).or_default();
+                    found.push(Found { segment, length, place });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of a segment file, which is mapped when a set is first found in it.
+    fn map(&mut self, path: &Path, opened: &Opened) -> Result<u32, StoreError> {
+        // One that has another length by now is mapped anew: slots may lie beyond the old mapping.
+        let is_same = |file: &Arc<FileMap>| {
+            file.number == opened.number && file.map.len() as u64 == opened.length
+        };
+        let known = self.files.iter().position(is_same);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let map = MappedFile::open(path, opened.length)
+                    .map_err(|error| failed("mapping", path, 0)(error.into()))?;
+                let (number, geometry) = (opened.number, opened.geometry);
+                self.files.push(Arc::new(FileMap { map, number, geometry }));
+                self.files.len() - 1
+            }
+        };
+        Ok(u32::try_from(index).expect("at most FILES_MAX files"))
+    }
+
+    /// Takes up the new sets that are whole, and says how many.
+    fn show(&mut self, look: &mut Look) -> usize {
+        let mut come = 0;
+        for (file, page_bytes) in std::mem::take(&mut look.new) {
+            let found = look.found.get(&(file.set, file.generation)).map_or(&[][..], |found| found);
+            match complete(&file, found) {
+                Ok(places) => {
+                    let shown_by = Some(Arc::clone(&self.announcements));
+                    let entry = SetEntry::new(file, places, page_bytes, shown_by);
+                    self.page_bytes += page_bytes;
+                    self.sets.insert(entry.set, Arc::new(entry));
+                    come += 1;
+                }
+                Err(damage) => look.damage.push(damage),
+            }
+        }
+        come
+    }
+
+    fn is_announced(&self, generation: u64) -> bool {
+        self.unannounced.is_some() || self.announced.contains(&generation)
+    }
+
+    fn announce(&mut self, generation: u64) {
+        match byte_lock::share(&self.announcements, generation) {
+            Ok(()) => {
+                self.announced.insert(generation);
+            }
+            Err(error) => self.unannounced = Some(error),
+        }
+    }
+
+    /// Takes back the announcements of what no catalogue shows any more.
+    fn withdraw(&mut self) {
+        self.retired.retain_mut(|entry| Arc::get_mut(entry).is_none());
+        let shown = self.sets.values().chain(&self.retired);
+        let shown: BTreeSet<u64> = shown.map(|entry| entry.generation).collect();
+        let announcements = &self.announcements;
+        self.announced.retain(|generation| {
+            // What cannot be unlocked keeps some slots from use; it cannot be helped.
+            shown.contains(generation) || byte_lock::unlock(announcements, *generation).is_err()
+        });
+    }
+}
+
+/// The generation that a `.set` file names: its head, without a look at the rest.
+fn generation(path: &Path) -> io::Result<u64> {
+    let mut head = [0; SET_HEADER_BYTES];
+    File::open(path)?.read_exact_at(&mut head, 0)?;
+    SetFile::generation_in(&head).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// Whether a folder that had `changed` when it was looked at `now` shows any later change by another time.
+fn is_settled(changed: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(changed).is_ok_and(|ago| ago >= SETTLED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_just_before_a_look_or_in_the_future_is_looked_at_again() {
+        let now = SystemTime::now();
+        assert!(is_settled(now - SETTLED, now));
+        assert!(!is_settled(now - SETTLED / 2, now));
+        assert!(!is_settled(now + SETTLED, now), "a clock was set back, or is another's");
+    }
+}
