@@ -116,7 +116,7 @@ fn two_edges_are_used_and_one_of_them_may_die() {
     let title = world.pack(60 * SEGMENT);
     let grant = world.grant(&title, &SLOW);
     let one = world.edge("127.0.0.1:0", "auto");
-    // One process owns a store: the second edge has a copy.
+    // The second edge has a store of its own.
     let mut copy = Command::new("cp");
     let copied = copy.arg("-a").arg(world.path("store")).arg(world.path("copy"));
     assert!(copied.status().unwrap().success());

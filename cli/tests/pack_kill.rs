@@ -1,5 +1,6 @@
 //! `kill -9` of `segcast pack` at random points, on a disk that loses, reorders and tears what was not synced: what was
-//! packed is whole and served, what was not is gone or whole too, and nothing is half there.
+//! packed is whole and served, what was not is gone or whole too, and nothing is half there. An edge serves the store all the
+//! while, and is killed now and then itself.
 //!
 //! The binary of this crate's tests has the store's feature `fault-layer` (a dev-dependency asks for it; a built or
 //! installed `segcast` has it not), and the environment of a child names the seed and the operation to die at. A few
@@ -13,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::unix::process::ExitStatusExt;
 
 use segcast_center::keys::{KeyDir, TitleRecord};
-use segcast_kit::process::{SEGMENT, World, json, output, segcast, succeed};
+use segcast_kit::process::{Edge, SEGMENT, World, json, kill, output, segcast, wait_until};
 use segcast_kit::progress::Progress;
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::segment::cipher::SegmentCipher;
@@ -30,6 +31,8 @@ const KILL_WITHIN: u64 = 100;
 const FULL_CHECK: u64 = 16;
 /// A token names at most so many sets.
 const FETCHED: usize = 4;
+/// The edge is killed and started again after this many lives.
+const EDGE_LIVES: u64 = 20;
 
 /// Numbers that follow from a seed (SplitMix64).
 struct Random(u64);
@@ -59,6 +62,8 @@ fn seed() -> u64 {
 
 /// One store through all its lives.
 struct Lives {
+    /// Once there is a store; goes before its folder.
+    edge: Option<Edge>,
     world: World,
     random: Random,
     /// The title of each life, by the name that its manifest carries.
@@ -80,7 +85,7 @@ impl Lives {
     fn new(seed: u64) -> Self {
         let (world, random) = (World::new(), Random(seed));
         let (titles, seen) = (BTreeMap::new(), BTreeSet::new());
-        Self { world, random, titles, seen, tally: Tally::default() }
+        Self { world, edge: None, random, titles, seen, tally: Tally::default() }
     }
 
     /// Packs one title with a kill somewhere, or beyond its end; gives the set if it was packed.
@@ -181,13 +186,24 @@ impl Lives {
         assert!(title.len() < wanted.len() + SEGMENT, "{set}: too long");
     }
 
-    /// Fetches some of what was packed, as a client would.
+    /// Starts an edge, or kills it and starts another.
+    fn restart_edge(&mut self) {
+        if let Some(edge) = &mut self.edge {
+            kill(&mut edge.child);
+        }
+        self.edge = Some(self.world.edge("127.0.0.1:0", "auto"));
+    }
+
+    /// Fetches some of what was packed, as a client would, from the edge that has seen the last kills: it has heard of the
+    /// last sets within a second.
     fn fetch(&self) {
-        let edge = self.world.edge("127.0.0.1:0", "auto");
+        let edge = self.edge.as_ref().expect("it was started");
         for set in self.seen.iter().take(FETCHED) {
             let grant = self.world.grant_of(&set.to_string(), &[]);
             let out = set.to_string();
-            succeed(&mut self.world.get(&[&edge], &grant, &out));
+            wait_until("the edge to serve the set", || {
+                output(&mut self.world.get(&[edge], &grant, &out)).status.success()
+            });
             let bytes = self.world.read(&out);
             assert!(self.titles.values().any(|title| *title == bytes), "{set}: wrong bytes");
         }
@@ -210,6 +226,11 @@ fn run(seed: u64, progress: &Progress) -> Tally {
         let packed = lives.live(life);
         (killed..lives.tally.killed).for_each(|_| progress.step());
         lives.check(packed, life % FULL_CHECK == 0);
+        // The first pack that comes to its end has made the keys.
+        let due = if lives.edge.is_some() { life % EDGE_LIVES == 0 } else { packed.is_some() };
+        if due {
+            lives.restart_edge();
+        }
     }
     lives.check(None, true);
     lives.fetch();

@@ -104,6 +104,10 @@ pub const POPULATE_QUEUE: usize = 1024;
 /// in though its request may have gone meanwhile, and before what another session asks for next: so no more than keep
 /// the threads busy.
 pub const POPULATE_WAITED: usize = 16;
+/// How often the edge looks whether its store has changed: what was packed is served a second later.
+pub const STORE_INTERVAL: Duration = Duration::from_millis(500);
+/// The same while a removed set is still shown somewhere, which ends within a few turns of the shards.
+pub const STORE_LET_GO: Duration = Duration::from_millis(20);
 /// Threads that populate.
 pub const POPULATE_THREADS_MAX: u16 = 64;
 /// How long a shard takes a segment for resident that the helper has read in and locked. While it is used it is renewed

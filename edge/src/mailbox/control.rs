@@ -19,6 +19,13 @@ pub(crate) enum Control {
         /// What of it is served.
         sets: Arc<Sets>,
     },
+    /// Another catalogue of the same store.
+    Store {
+        /// What is stored.
+        catalogue: Catalogue,
+        /// What of it is served.
+        sets: Arc<Sets>,
+    },
     /// Refuse new sessions and requests, finish and close the others.
     Drain,
     /// Close the sessions that are left.
@@ -41,6 +48,8 @@ pub(crate) enum Report {
         /// What failed.
         failure: Option<String>,
     },
+    /// The store has changed.
+    Store(Catalogue),
     /// A signal for the process (signal(7)).
     Signal(i32),
     /// The owner wants a drain.

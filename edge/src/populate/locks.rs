@@ -1,7 +1,7 @@
 //! Which segments are locked in memory (mlock(2)), within a budget, the least recently used released first.
 //!
-//! Only helper threads come here. A shard trusts what it was told for [`limits::RESIDENT_TRUST`], so a lock is held for
-//! longer than that after its last renewal.
+//! Only helper threads come here, and the server's own when the store has changed. A shard trusts what it was told for
+//! [`limits::RESIDENT_TRUST`], so a lock is held for longer than that after its last renewal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::limits;
 
 /// A lock that nobody renewed for this long may go: the trust of the last answer and what it took to arrive.
 const HOLD: Duration = limits::RESIDENT_TRUST.saturating_add(Duration::from_secs(2));
-/// And after this it goes although nothing else needs its place, so that a removed set's space is given back.
+/// And after this it goes although nothing else needs its place.
 const FORGET: Duration = HOLD.saturating_mul(3);
 
-/// A segment of a catalogue.
+/// A segment of the catalogue that the locks are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     /// The set's index in the catalogue.
@@ -59,11 +59,27 @@ impl Locks {
         self.bytes
     }
 
+    /// Goes over to `catalogue`: locks of sets that are in it too stay, those of all others go.
+    pub(super) fn adopt(&mut self, catalogue: &Catalogue) {
+        let mut stay = BTreeMap::new();
+        for key in self.locked.keys().copied().collect::<Vec<_>>() {
+            let Some(index) = self.catalogue.index_in(key.index, catalogue) else {
+                self.release(key);
+                continue;
+            };
+            stay.extend(self.locked.remove(&key).map(|locked| (Key { index, ..key }, locked)));
+        }
+        self.order = stay.iter().map(|(key, locked)| (locked.renewed, *key)).collect();
+        self.locked = stay;
+        self.catalogue = catalogue.clone();
+    }
+
     /// Renews the lock of a segment; false: it has none.
     pub(super) fn renew(&mut self, catalogue: &Catalogue, key: Key, now: Instant) -> bool {
-        if !self.catalogue.is_same(catalogue) {
-            return false;
-        }
+        self.here(catalogue, key).is_some_and(|key| self.renew_here(key, now))
+    }
+
+    fn renew_here(&mut self, key: Key, now: Instant) -> bool {
         let Some(locked) = self.locked.get_mut(&key) else { return false };
         self.order.remove(&(locked.renewed, key));
         locked.renewed = now;
@@ -73,24 +89,30 @@ impl Locks {
 
     /// Locks a segment that is resident, or renews its lock; false: there is no room, and it may be evicted.
     pub(super) fn keep(&mut self, catalogue: &Catalogue, key: Key, now: Instant) -> bool {
-        if !self.catalogue.is_same(catalogue) {
-            self.release_until(None);
-            self.catalogue = catalogue.clone();
-        }
-        if self.renew(catalogue, key, now) {
+        // A shard that has not heard of the newest catalogue asks with an older one.
+        let Some(key) = self.here(catalogue, key) else { return false };
+        if self.renew_here(key, now) {
             return true;
         }
-        let Some(set) = catalogue.set(key.index) else { return false };
+        let Some(set) = self.catalogue.set(key.index) else { return false };
         let bytes = u64::from(set.segment_bytes).next_multiple_of(page_bytes() as u64);
         self.make_room(bytes, now) && self.lock(key, bytes, now)
     }
 
     /// Releases what has not been used for long.
     pub(super) fn tidy(&mut self, now: Instant) {
-        self.release_until(now.checked_sub(FORGET));
-        if self.locked.is_empty() {
-            self.catalogue = Catalogue::default();
+        let Some(time) = now.checked_sub(FORGET) else { return };
+        while let Some(&(renewed, key)) = self.order.first()
+            && renewed <= time
+        {
+            self.release(key);
         }
+    }
+
+    /// A segment of `catalogue` in the catalogue of the locks, if it is there.
+    fn here(&self, catalogue: &Catalogue, key: Key) -> Option<Key> {
+        let index = catalogue.index_in(key.index, &self.catalogue)?;
+        Some(Key { index, ..key })
     }
 
     /// Releases locks that nobody relies on, the oldest first, until `bytes` more fit.
@@ -120,15 +142,6 @@ impl Locks {
         true
     }
 
-    /// Releases what was last renewed at `time` or before; `None`: all.
-    fn release_until(&mut self, time: Option<Instant>) {
-        while let Some(&(renewed, key)) = self.order.first()
-            && time.is_none_or(|time| renewed <= time)
-        {
-            self.release(key);
-        }
-    }
-
     fn release(&mut self, key: Key) {
         let Some(locked) = self.locked.remove(&key) else { return };
         self.order.remove(&(locked.renewed, key));
@@ -153,7 +166,13 @@ mod tests {
         Key { index, object: ObjectNumber(number) }
     }
 
-    fn catalogue(directory: &std::path::Path) -> Catalogue {
+    fn locks(catalogue: &Catalogue, budget: u64) -> Locks {
+        let mut locks = Locks::new(budget);
+        locks.adopt(catalogue);
+        locks
+    }
+
+    fn catalogue(directory: &std::path::Path) -> (Store, Catalogue) {
         let options = Options { create: true, file_bytes: Some(64 << 20), ..Options::default() };
         let store = Store::open(directory, &options).expect("store");
         let mut writer = store.begin_set(SetId([1; 16]), SEGMENT as u32, 4).expect("set");
@@ -161,7 +180,7 @@ mod tests {
         writer.commit(&[&[1; 100]]).expect("commit");
         let catalogue = store.catalogue();
         (0..4).for_each(|n| catalogue.populate(0, ObjectNumber(n)).expect("read in"));
-        catalogue
+        (store, catalogue)
     }
 
     /// What the kernel says is locked of the files below `directory` (proc_pid_smaps(5)), bytes.
@@ -181,8 +200,8 @@ mod tests {
     #[test]
     fn locks_stay_within_the_budget_and_the_oldest_makes_room_when_nobody_relies_on_it() {
         let directory = tempfile::tempdir().expect("tempdir");
-        let catalogue = catalogue(directory.path());
-        let mut locks = Locks::new(2 * SEGMENT);
+        let (_store, catalogue) = catalogue(directory.path());
+        let mut locks = locks(&catalogue, 2 * SEGMENT);
         let now = Instant::now();
         let mut keep = |number, at| locks.keep(&catalogue, key(0, number), at);
         assert!(keep(0, now) && keep(1, now + Duration::from_secs(1)));
@@ -199,22 +218,33 @@ mod tests {
     }
 
     #[test]
-    fn another_catalogue_lets_go_of_what_was_locked_in_the_last_one() {
-        let (one, two) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
-        let (one, two) = (catalogue(one.path()), catalogue(two.path()));
-        let mut locks = Locks::new(4 * SEGMENT);
+    fn another_catalogue_keeps_the_locks_of_what_is_still_there() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let (store, old) = catalogue(directory.path());
+        let mut locks = locks(&old, 4 * SEGMENT);
         let now = Instant::now();
-        (0..3).for_each(|n| assert!(locks.keep(&one, key(0, n), now)));
-        assert!(locks.keep(&two, key(0, 0), now));
-        assert_eq!(locks.bytes(), SEGMENT);
-        assert!(!locks.keep(&two, key(7, 0), now), "no such set");
+        assert!(locks.keep(&old, key(0, 1), now) && locks.keep(&old, key(0, 2), now));
+        // A set that comes before it in the new catalogue, so that its index there is another.
+        let writer = store.begin_set(SetId([0; 16]), SEGMENT as u32, 0).expect("set");
+        writer.commit(&[&[1; 100]]).expect("commit");
+        let new = store.catalogue();
+        locks.adopt(&new);
+        assert_eq!(locked_bytes(directory.path()), 2 * SEGMENT);
+        assert!(locks.renew(&new, key(1, 1), now) && !locks.renew(&new, key(0, 1), now));
+        assert!(locks.keep(&old, key(0, 2), now), "a shard still has the old one");
+        assert_eq!(locks.bytes(), 2 * SEGMENT);
+        assert!(!locks.keep(&new, key(7, 0), now), "no such set");
+        store.remove_set(&SetId([1; 16])).expect("removed");
+        locks.adopt(&store.catalogue());
+        assert_eq!((locks.bytes(), locked_bytes(directory.path())), (0, 0));
+        assert!(!locks.keep(&old, key(0, 1), now), "it is gone");
     }
 
     #[test]
     fn what_is_larger_than_the_budget_is_never_locked() {
         let directory = tempfile::tempdir().expect("tempdir");
-        let catalogue = catalogue(directory.path());
-        let mut locks = Locks::new(SEGMENT - 1);
+        let (_store, catalogue) = catalogue(directory.path());
+        let mut locks = locks(&catalogue, SEGMENT - 1);
         assert!(!locks.keep(&catalogue, key(0, 0), Instant::now()));
     }
 }

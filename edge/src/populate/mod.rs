@@ -167,6 +167,11 @@ impl Pool {
         Ok(pool)
     }
 
+    /// Goes over to another catalogue of the store: locks of what is still there stay.
+    pub(crate) fn adopt(&self, catalogue: &Catalogue) {
+        self.queue.with_locks(|locks| locks.adopt(catalogue));
+    }
+
     pub(crate) fn queue(&self) -> Arc<Queue> {
         Arc::clone(&self.queue)
     }

@@ -7,6 +7,7 @@ mod error;
 mod run;
 mod serve;
 mod supervisor;
+mod watch;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -21,10 +22,12 @@ pub use run::run;
 use segcast_config::Configuration;
 use segcast_proto::handshake::EdgeIdentity;
 use segcast_proto::token::Keyring;
-use segcast_store::{Options, Store};
+use segcast_store::limits::PAGE_MEMORY_DEFAULT;
+use segcast_store::{Catalogue, Reader};
 use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::UdpSocket;
 pub use supervisor::{Alone, Supervisor};
+use watch::Watch;
 
 use crate::admin::Side;
 use crate::announcement::Announcement;
@@ -42,7 +45,8 @@ pub struct Server {
     config: Config,
     addresses: Vec<SocketAddr>,
     identity: Arc<EdgeIdentity>,
-    store: Store,
+    catalogue: Catalogue,
+    watch: Option<Watch>,
     board: Arc<Board>,
     mailboxes: Arc<[Mailbox]>,
     shards: Vec<JoinHandle<()>>,
@@ -80,10 +84,7 @@ impl Server {
         build::raise_limits();
         let identity = Arc::new(EdgeIdentity::new(keyfiles::edge_secret(&config.key_file)?));
         let keyring = Arc::new(keyring(&config)?);
-        let store = Store::open(&config.store, &Options::default())?;
-        for damage in store.damage() {
-            tracing::error!(%damage, "the store is damaged: this part is not served");
-        }
+        let store = open_store(&config)?;
         let cores = build::shards(&config)?;
         let io = build::io(&config)?;
         let admin = admin_listener(&config)?;
@@ -112,7 +113,8 @@ impl Server {
             config,
             addresses,
             identity,
-            store,
+            catalogue,
+            watch: None,
             board,
             mailboxes,
             shards: Vec::new(),
@@ -122,12 +124,15 @@ impl Server {
             session_log,
             populate,
         };
+        server.populate.adopt(&server.catalogue);
         server.spawn_shards(io, &cores, sockets, keyring)?;
         server.wait_until_serving()?;
+        let watch = Watch::start(store, &server.board, server.sender.clone());
+        server.watch = Some(watch.map_err(no_thread)?);
         tracing::info!(
             addresses = ?server.addresses,
             shards = cores.len(),
-            sets = catalogue.sets().len(),
+            sets = server.catalogue.sets().len(),
             admin = server.side.address().map(tracing::field::display),
             "serving"
         );
@@ -160,7 +165,7 @@ impl Server {
                 keyring: Arc::clone(&keyring),
                 shared_secret,
                 seed: random()?,
-                catalogue: self.store.catalogue(),
+                catalogue: self.catalogue.clone(),
                 sets: Arc::clone(&sets),
                 mailboxes: Arc::clone(&self.mailboxes),
                 populate: self.populate.queue(),
@@ -182,7 +187,10 @@ impl Server {
                     return Err(StartError::Thread { thread, reason });
                 }
                 // Nobody has a handle yet, and a shard reports in order.
-                Ok(Report::Drained | Report::Signal(_) | Report::DrainWanted) | Err(_) => {
+                Ok(
+                    Report::Drained | Report::Signal(_) | Report::DrainWanted | Report::Store(_),
+                )
+                | Err(_) => {
                     return Err(StartError::system("start", "an unexpected report"));
                 }
             }
@@ -233,7 +241,7 @@ impl Server {
     pub fn reload(&mut self, new: &Config) -> Result<Vec<&'static str>, KeyError> {
         let keyring = Arc::new(keyring(new)?);
         let sets = Arc::new(new.sets.clone());
-        let catalogue = self.store.catalogue();
+        let catalogue = self.catalogue.clone();
         self.tell(&Control::Reload { keyring, catalogue, sets });
         self.board.set_log_client_address(new.log_client_address);
         match open_session_log(&new.session_log) {
@@ -251,12 +259,31 @@ impl Server {
         self.config.drain_timeout = new.drain_timeout;
         Ok(restart)
     }
+
+    /// Serves what is in the store now.
+    fn show(&mut self, catalogue: Catalogue) {
+        // First, so that no shard asks for a set of which the helper threads know nothing.
+        self.populate.adopt(&catalogue);
+        let sets = Arc::new(self.config.sets.clone());
+        self.tell(&Control::Store { catalogue: catalogue.clone(), sets });
+        self.catalogue = catalogue;
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Opens the store and says what of it cannot be served.
+fn open_store(config: &Config) -> Result<Reader, StartError> {
+    let store = Reader::open(&config.store, PAGE_MEMORY_DEFAULT)?;
+    watch::tell_damage(&[], store.damage());
+    if let Some(error) = store.unannounced() {
+        tracing::warn!(%error, "the store's file system has no locks: write to it only while no edge serves it");
+    }
+    Ok(store)
 }
 
 fn keyring(config: &Config) -> Result<Keyring, KeyError> {

@@ -51,6 +51,7 @@ impl Server {
                         end = Some(self.begin_drain(supervisor));
                     }
                 }
+                Ok(Report::Store(catalogue)) => self.show(catalogue),
                 Ok(Report::Serving) => {}
                 Err(()) if !cut => {
                     tracing::warn!("drain_timeout is over: the sessions that are left are closed");
@@ -114,6 +115,7 @@ impl Server {
         if self.shards.is_empty() {
             return;
         }
+        self.watch = None;
         self.tell(&Control::Stop);
         for shard in self.shards.drain(..) {
             // Its failure was reported already.

@@ -154,6 +154,7 @@ impl Core {
                 self.endpoint.set_keyring(keyring);
                 self.source.reload(catalogue, &sets);
             }
+            Control::Store { catalogue, sets } => self.source.reload(catalogue, &sets),
             Control::Drain => {
                 self.draining = true;
                 self.endpoint.drain(self.now);

@@ -124,6 +124,7 @@ fn shard(
     let mailboxes: Arc<[Mailbox]> = [Mailbox::new()].into();
     let (board, reports) = (Arc::new(Board::new(1)), bounded(16).0);
     let pool = Pool::start(1, 4 << 20, Arc::clone(&mailboxes), &board, &reports).expect("thread");
+    pool.adopt(&catalogue);
     let address = "127.0.0.1:0".parse().expect("address");
     let socket = UdpSocket::bind(address, &UdpConfig::default()).expect("bind");
     let to = socket.local_addr();

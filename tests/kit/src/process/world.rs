@@ -180,7 +180,7 @@ impl World {
         (edge, admin.unwrap_or_else(|| panic!("no admin address: {log}")))
     }
 
-    /// Copies the store of this world: one process owns a store, so a second edge needs another.
+    /// Copies the store of this world, for a second edge that is to have one of its own.
     ///
     /// # Panics
     /// When that fails.
