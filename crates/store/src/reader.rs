@@ -291,9 +291,11 @@ impl Reader {
 
     /// The index of a segment file, which is mapped when a set is first found in it.
     fn map(&mut self, path: &Path, opened: &Opened) -> Result<u32, StoreError> {
-        // One that has another length by now is mapped anew: slots may lie beyond the old mapping.
+        // One that has another length by now is mapped anew: slots may lie beyond the old mapping. So is one that could not
+        // be read somewhere: the mapping remembers that, whatever is written there later.
         let is_same = |file: &Arc<FileMap>| {
-            file.number == opened.number && file.map.len() as u64 == opened.length
+            let length = file.map.len() as u64;
+            file.number == opened.number && length == opened.length && !file.map.faulted()
         };
         let known = self.files.iter().position(is_same);
         let index = match known {

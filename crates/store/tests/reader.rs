@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use common::{SEGMENT_BYTES, options, served, set, write};
+use common::{FILE_BYTES, SEGMENT_BYTES, options, served, set, write};
 use segcast_store::limits::PAGE_MEMORY_DEFAULT;
 use segcast_store::{Damage, Reader, Store, StoreError};
 
@@ -130,6 +130,26 @@ fn a_set_that_was_written_again_under_its_name_is_another() {
     assert_eq!((old.set(0).unwrap().segments, new.set(0).unwrap().segments), (3, 4));
     assert_eq!(old.index_in(0, &new), None);
     assert!(served(&old, set(1), 3) && served(&new, set(1), 4));
+}
+
+#[test]
+fn what_is_written_where_a_page_could_not_be_read_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    write(&store, set(1), 7);
+    let mut reader = open(dir.path());
+    let file = dir.path().join("segments/00000001.seg");
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(2 * 4096).unwrap();
+    assert!(!served(&reader.catalogue(), set(1), 7), "a fault in every slot");
+    file.set_len(FILE_BYTES).unwrap();
+    store.remove_set(&set(1)).unwrap();
+    assert!(reader.refresh().unwrap());
+    assert_eq!(store.still_read(), 0);
+    write(&store, set(2), 7);
+    assert_eq!(store.usage().files, 1, "in the same slots");
+    assert!(reader.refresh().unwrap());
+    assert!(served(&reader.catalogue(), set(2), 7));
 }
 
 #[test]
