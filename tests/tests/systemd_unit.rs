@@ -32,6 +32,22 @@ fn the_ring_its_memory_and_pinning_are_allowed() {
     assert_eq!(values("RestrictAddressFamilies"), ["AF_INET AF_INET6 AF_UNIX AF_NETLINK"]);
 }
 
+/// What these keys name is writable though the file system is not (systemd.exec(5)).
+#[test]
+fn the_store_and_the_session_log_are_all_that_can_be_written() {
+    assert_eq!(values("StateDirectory"), ["segcast"]);
+    assert_eq!(values("LogsDirectory"), ["segcast"]);
+    for key in [
+        "ConfigurationDirectory",
+        "CacheDirectory",
+        "RuntimeDirectory",
+        "ReadWritePaths",
+        "BindPaths",
+    ] {
+        assert_eq!(values(key), [""; 0], "{key}");
+    }
+}
+
 #[test]
 fn nothing_else_is_allowed() {
     for (key, value) in [
