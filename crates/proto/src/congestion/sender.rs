@@ -389,7 +389,9 @@ impl Sender {
     /// waits for the next report, else each report would be answered by a train as small as what it tells (Linux has
     /// tcp_tso_should_defer for that).
     fn window_is_open(&self) -> bool {
-        let least = self.extra().min(self.train_bytes(Duration::ZERO)).min(self.window() / 4);
+        let train = self.train_bytes(Duration::ZERO);
+        let least = if self.model.reports_often() { train } else { self.extra().min(train) };
+        let least = least.min(self.window() / 4);
         self.window_left() >= least.max(self.datagram as u64)
     }
 

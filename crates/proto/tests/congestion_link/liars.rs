@@ -81,6 +81,7 @@ fn no_lie_pays_beside_an_honest_session_and_beside_cubic() {
             &[
                 Lie::All,
                 Lie::WithinTrains,
+                Lie::Often,
                 Lie::Ahead(1),
                 Lie::Ahead(64),
                 Lie::Echo(-50_000),

@@ -95,6 +95,9 @@ pub(super) struct Model {
     own_loss: OwnLoss,
     cycle: Cycle,
     aggregation: Aggregation,
+    /// What a report delivers, on average of the last ones.
+    report_bytes: u64,
+    reports_often: bool,
     window: u64,
     /// The window before probing the round trip.
     window_before: u64,
@@ -137,6 +140,8 @@ impl Model {
             own_loss: OwnLoss::default(),
             cycle: Cycle::new(now, seed),
             aggregation: Aggregation::default(),
+            report_bytes: u64::from(REPORT_DATA_MAX) * datagram,
+            reports_often: false,
             window,
             window_before: window,
             pacing_rate: Rate::of(window, initial_rtt).unwrap_or(Rate::MAX),
@@ -204,6 +209,8 @@ impl Model {
             self.round.on_report(report.sample.prior_delivered, delivered);
             let (rate, started) = (self.max_rate.get(), self.round.started);
             self.aggregation.on_report(report.now, report.newly_delivered, rate, started);
+            self.report_bytes = (self.report_bytes * 7 + report.newly_delivered) / 8;
+            self.reports_often = self.report_bytes * 2 < self.planned();
             self.update_max_rate(&report.sample);
             self.update_bounds(report);
             self.update_full_pipe(report);
@@ -253,14 +260,25 @@ impl Model {
         (scale(self.bdp(), gain) + self.unreported() + self.train()).max(self.floor())
     }
 
-    /// Data that arrives between two reports (docs/protocol, section 10), or what bursts of reports show, if more: at most
-    /// the longest interval's worth, whatever the client does.
+    /// Data that arrives between two reports, or what bursts of reports show, if more: at most the longest interval's
+    /// worth, whatever the client does.
     fn unreported(&self) -> u64 {
-        let interval = (self.min_rtt.get() / 4).clamp(REPORT_DELAY_MIN, REPORT_DELAY_MAX);
-        let enough = u64::from(REPORT_DATA_MAX) * self.datagram;
-        let planned = self.rate().bytes_in(interval).min(enough);
+        let planned = if self.reports_often { 0 } else { self.planned() };
         let most = self.rate().bytes_in(REPORT_DELAY_MAX);
         self.aggregation.get().min(most).max(planned)
+    }
+
+    /// Data that arrives between two reports, as docs/protocol, section 10, has them.
+    fn planned(&self) -> u64 {
+        let interval = (self.min_rtt.get() / 4).clamp(REPORT_DELAY_MIN, REPORT_DELAY_MAX);
+        let enough = u64::from(REPORT_DATA_MAX) * self.datagram;
+        self.rate().bytes_in(interval).min(enough)
+    }
+
+    /// The client reports at least twice as often as it should. Single datagrams that answer its reports, where the window
+    /// is full, would find room in queues that the trains of others do not find.
+    pub(super) fn reports_often(&self) -> bool {
+        self.reports_often
     }
 
     fn train(&self) -> u64 {
