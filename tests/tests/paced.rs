@@ -1,12 +1,13 @@
 //! A server whose pacing leaves gaps longer than round trips: its client asks for nothing twice.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::rate::Rate;
 use segcast_proto::session::client::{ClientEvent, ClientSession, ClientStats};
-use segcast_proto::session::server::EndpointConfig;
+use segcast_proto::session::server::{EgressCap, EndpointConfig};
 use segcast_proto::time::Duration;
 
 /// Fetches `count` segments, `window` at once, over a path of no delay, in virtual time.
@@ -51,7 +52,8 @@ fn the_gaps_that_pacing_makes_are_no_silence() {
         let rate = Rate::new(mbit * 1_000_000 / 8);
         for window in [1, 3] {
             let change = |config: &mut EndpointConfig| {
-                (config.egress_max, config.egress_queue) = (Some(rate), Duration::from_secs(60));
+                config.egress_max = Some(Arc::new(EgressCap::new(rate)));
+                config.egress_queue = Duration::from_secs(60);
             };
             let stats = fetch(change, count, window);
             println!("{mbit} Mbit/s, {window} at once: {stats:?}");
