@@ -1,12 +1,14 @@
 //! Hostile packets to open sessions: forged, replayed, lying, flooding, moving.
 
+use std::sync::Arc;
+
 use rand_core::RngCore;
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, SEGMENTS, address};
 use segcast_kit::session::raw::{EMPTY_FRAME, RawClient, RawPacket};
 use segcast_kit::source::State;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::rate::Rate;
-use segcast_proto::session::server::{Disposition, DropReason};
+use segcast_proto::session::server::{Disposition, DropReason, EgressCap};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::close::Close;
 use segcast_proto::wire::ranges::ByteRanges;
@@ -401,7 +403,7 @@ fn status_after_cancel(rig: &mut Rig, client: &mut RawClient, id: u32) -> (u32, 
 #[test]
 fn repairs_pass_a_busy_shard_as_far_as_there_was_something_to_repair() {
     let mut rig = Rig::new(35, |config| {
-        config.egress_max = Some(Rate::new(1_000_000));
+        config.egress_max = Some(Arc::new(EgressCap::new(Rate::new(1_000_000))));
         config.egress_queue = MS * 100;
     });
     let (mut client, mut other) = (rig.open(1), rig.open(2));
