@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks the command to end cleanly; one that comes when that takes too long
+//! Ctrl-C, SIGTERM and a terminal that goes away (SIGHUP): the first asks the command to end cleanly; one that comes when that takes too long
 //! ends it at once.
 
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use segcast_config::ExitCode;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Signals this soon after the first mean the same one: terminals, shells and timeout(1) may send several.
@@ -21,11 +21,11 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes over SIGINT and SIGTERM.
+    /// Takes over SIGINT, SIGTERM, and SIGHUP as if it were SIGTERM.
     pub(crate) fn install() -> io::Result<Self> {
         let this =
             Self { stop: Arc::new(AtomicBool::new(false)), signal: Arc::new(AtomicI32::new(0)) };
-        let signals = Signals::new([SIGINT, SIGTERM])?;
+        let signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let listener = this.clone();
         std::thread::Builder::new()
             .name("segcast-signals".into())
@@ -63,10 +63,9 @@ impl Interrupt {
 
     /// The exit code of a command that a signal ended.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.signal.load(Ordering::Relaxed) == SIGTERM {
-            ExitCode::Terminated
-        } else {
-            ExitCode::Interrupted
+        match self.signal.load(Ordering::Relaxed) {
+            SIGTERM | SIGHUP => ExitCode::Terminated,
+            _ => ExitCode::Interrupted,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
 
-use segcast_kit::process::{Edge, SEGMENT, Title, World, interrupt, kill, segcast, wait_until};
+use rustix::process::Signal;
+use segcast_kit::process::{Edge, SEGMENT, Title, World, kill, segcast, signal, wait_until};
 
 /// `segcast load` of `title` from `edge`.
 fn load(world: &World, edge: &Edge, title: &Title, more: &[&str]) -> Command {
@@ -119,19 +120,21 @@ fn many_sessions_get_all_they_ask_for() {
 }
 
 #[test]
-fn ctrl_c_gives_what_was_measured_so_far() {
+fn ctrl_c_and_a_terminal_that_goes_away_give_what_was_measured_so_far() {
     let world = World::new();
     let title = world.pack(20 * SEGMENT);
-    let edge = world.edge("127.0.0.1:0", "auto");
-    let more = ["--sessions", "5", "--duration", "1h"];
-    let child = load(&world, &edge, &title, &more).spawn().expect("it starts");
-    wait_for_service(&edge);
-    interrupt(&child);
-    let output = end(child);
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.lines().next().is_some_and(|line| line.contains("PARTIAL")), "{text}");
-    assert!(ledger(&world)["complete"] > 0, "{output:?}");
+    for (sent, status) in [(Signal::INT, 130), (Signal::HUP, 143)] {
+        let edge = world.edge("127.0.0.1:0", "auto");
+        let more = ["--sessions", "5", "--duration", "1h"];
+        let child = load(&world, &edge, &title, &more).spawn().expect("it starts");
+        wait_for_service(&edge);
+        signal(&child, sent);
+        let output = end(child);
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.lines().next().is_some_and(|line| line.contains("PARTIAL")), "{text}");
+        assert!(ledger(&world)["complete"] > 0, "{output:?}");
+    }
 }
 
 #[test]

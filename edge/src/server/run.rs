@@ -1,7 +1,7 @@
 //! The process of an edge: configuration, start, signals, end.
 
 use segcast_config::{ExitCode, Source};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM};
 use signal_hook::iterator::Signals;
 
 use super::{Handle, Server, StartError, Supervisor};
@@ -9,11 +9,14 @@ use super::{Handle, Server, StartError, Supervisor};
 /// The signal that reads the configuration again.
 pub(super) const RELOAD: i32 = SIGHUP;
 
+/// Signals that mean nothing to an edge, and would kill it without a word.
+const IGNORED: [i32; 5] = [SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF];
+
 /// Runs an edge until it has drained or failed. SIGHUP reloads; SIGTERM and SIGINT drain, a second one stops at
-/// once. Errors are logged.
+/// once; others that would kill are logged and ignored. Errors are logged.
 pub fn run(source: &Source, supervisor: &dyn Supervisor) -> ExitCode {
     // Before anything is started, so that no signal finds the default action.
-    let signals = match Signals::new([RELOAD, SIGTERM, SIGINT]) {
+    let signals = match Signals::new([RELOAD, SIGTERM, SIGINT].iter().chain(&IGNORED)) {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "signals cannot be handled");
@@ -45,7 +48,9 @@ pub fn run(source: &Source, supervisor: &dyn Supervisor) -> ExitCode {
 
 fn listen(mut signals: Signals, handle: &Handle) {
     for signal in signals.forever() {
-        if !handle.signal(signal) {
+        if IGNORED.contains(&signal) {
+            tracing::warn!(signal, "a signal that means nothing here: ignored");
+        } else if !handle.signal(signal) {
             return;
         }
     }
