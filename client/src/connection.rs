@@ -335,11 +335,10 @@ pub fn socket_towards(edge: SocketAddr, gro: bool) -> Result<UdpSocket, SysError
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let config = UdpConfig {
-        reuse_port: false,
         gro,
         count_overflow: true,
         receive_buffer_bytes: SOCKET_BUFFER_BYTES,
-        send_buffer_bytes: 0,
+        ..UdpConfig::default()
     };
     UdpSocket::bind(any, &config)
 }

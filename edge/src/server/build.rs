@@ -110,7 +110,7 @@ fn bind_once(addresses: &[SocketAddr], shards: usize) -> Result<Bound, SysError>
     let mut bound = Vec::new();
     let mut sockets: Vec<Vec<UdpSocket>> = (0..shards).map(|_| Vec::new()).collect();
     for &address in addresses {
-        refuse_foreign_group(address)?;
+        let options = UdpConfig { free_bind: is_late(address)?, ..options };
         let group = bind_reuseport_group(address, shards, STEERING, &options)?;
         bound.extend(group.first().map(UdpSocket::local_addr));
         for (list, socket) in sockets.iter_mut().zip(group) {
@@ -120,13 +120,23 @@ fn bind_once(addresses: &[SocketAddr], shards: usize) -> Result<Bound, SysError>
     Ok((bound, sockets))
 }
 
-/// Another process of the same user with a reuseport group on this address would share our datagrams without a
-/// word. A plain socket finds out.
-fn refuse_foreign_group(address: SocketAddr) -> Result<(), SysError> {
+/// Whether `address` is on no interface yet: then it is bound all the same, and served when it comes.
+///
+/// Another process of the same user with a reuseport group on it would share our datagrams without a word. A plain socket
+/// finds out.
+fn is_late(address: SocketAddr) -> Result<bool, SysError> {
     if address.port() == 0 {
-        return Ok(());
+        return Ok(false);
     }
-    UdpSocket::bind(address, &UdpConfig::default()).map(drop)
+    let bind =
+        |free_bind| UdpSocket::bind(address, &UdpConfig { free_bind, ..UdpConfig::default() });
+    match bind(false) {
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+            tracing::warn!(%address, "on no interface of this box yet: it is served when it comes");
+            bind(true).map(|_| true)
+        }
+        other => other.map(|_| false),
+    }
 }
 
 fn warn_small_buffers(socket: &UdpSocket) {
@@ -285,7 +295,7 @@ mod tests {
         let bound = while_in_use(release, || bind_once(&[address], 2)).expect("given back");
         assert_eq!((bound.0, pauses), (vec![address], 3));
         // TEST-NET-1 (RFC 5737) is on no interface.
-        let nowhere = ["192.0.2.1:4870".parse().unwrap()];
+        let nowhere = ["192.0.2.1:0".parse().unwrap()];
         let failed = while_in_use(|| panic!("no use in waiting"), || bind_once(&nowhere, 2));
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
     }

@@ -35,6 +35,8 @@ const PMTUDISC_PROBE: i32 = 3;
 pub struct UdpConfig {
     /// `SO_REUSEPORT`: several sockets of this user share the address.
     pub reuse_port: bool,
+    /// `IP_FREEBIND` (ip(7)): the address may be on no interface yet. It is served as soon as it is.
+    pub free_bind: bool,
     /// `UDP_GRO`: the kernel hands over trains of equal datagrams of one sender as one. For
     /// clients; never on an edge's sockets, where it would merge datagrams of different sessions.
     pub gro: bool,
@@ -78,6 +80,15 @@ impl UdpSocket {
         }
         if config.reuse_port {
             socket.set_reuse_port(true).map_err(|e| failed("set SO_REUSEPORT for", e))?;
+        }
+        if config.free_bind {
+            let (level, option) = if address.is_ipv4() {
+                (libc::IPPROTO_IP, libc::IP_FREEBIND)
+            } else {
+                (libc::IPPROTO_IPV6, libc::IPV6_FREEBIND)
+            };
+            set_option(socket.as_fd(), level, option, 1)
+                .map_err(|e| failed("set IP_FREEBIND for", e))?;
         }
         set_family_options(&socket, address)?;
         set_optional(&socket, config)?;
