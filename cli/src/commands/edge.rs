@@ -78,6 +78,9 @@ fn check(config: &Config) -> anyhow::Result<ExitCode> {
             for address in addresses {
                 output::result(format_args!("# would listen on {address}"))?;
             }
+            for excess in segcast_edge::excesses(config)? {
+                output::note(format_args!("warning: {excess}"));
+            }
             Ok(ExitCode::Success)
         }
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use segcast_config::RateCap;
@@ -30,13 +31,19 @@ const STEERING: Steering =
 /// Shards and the core of each.
 pub(super) fn shards(config: &Config) -> Result<Vec<Option<usize>>, StartError> {
     let cores = segcast_sysio::cpu::allowed_cores().map_err(|e| StartError::system("cores", e))?;
-    let wanted = if config.shards == 0 { cores.len().max(1) } else { usize::from(config.shards) };
+    let usable = cores.len().min(quota()).max(1);
+    let wanted = if config.shards == 0 { usable } else { usize::from(config.shards) };
     let count = wanted.min(usize::from(limits::SHARDS_MAX));
     if config.pin && count > cores.len() {
         tracing::warn!(shards = count, cores = cores.len(), "several shards share a core");
     }
     let core = |shard| config.pin.then(|| cores.get(shard % cores.len().max(1)).copied()).flatten();
     Ok((0..count).map(core).collect())
+}
+
+/// How many cores' time this process may use: the quota of its control group, where that is less than the cores.
+fn quota() -> usize {
+    std::thread::available_parallelism().map_or(usize::MAX, NonZero::get)
 }
 
 /// The driver that this kernel allows, and why.
@@ -212,28 +219,79 @@ pub(super) fn lock_bytes() -> u64 {
     rlimit::lockable().map_or(half, |limit| limit.min(half))
 }
 
+/// What the edge may come to hold in memory, bytes by part.
+struct Budget {
+    send_slabs: u64,
+    receive_buffers: u64,
+    idle_sessions: u64,
+    pending_handshakes: u64,
+    mailboxes: u64,
+    residency: u64,
+    manifest_pages: u64,
+}
+
+impl Budget {
+    fn new(config: &Config, shards: usize, page_bytes: u64) -> Self {
+        let shards = shards as u64;
+        let receive = u64::from(config.receive_buffers) * limits::RECEIVE_BUFFER_BYTES as u64;
+        Self {
+            send_slabs: shards * config.send_slab.0,
+            receive_buffers: shards * receive,
+            idle_sessions: u64::from(config.sessions_max) * limits::SESSION_BYTES,
+            pending_handshakes: u64::from(config.pending_max) * limits::PENDING_BYTES,
+            mailboxes: shards * limits::MAILBOX_BYTES,
+            residency: shards * limits::RESIDENT_BYTES,
+            manifest_pages: page_bytes,
+        }
+    }
+
+    fn total(&self) -> u64 {
+        let sessions = self.idle_sessions + self.pending_handshakes;
+        let buffers = self.send_slabs + self.receive_buffers + self.mailboxes;
+        sessions + buffers + self.residency + self.manifest_pages
+    }
+}
+
 /// Writes what the edge may come to hold in memory, part by part.
 pub(super) fn log_memory_budget(config: &Config, shards: usize, page_bytes: u64) {
-    let shards = shards as u64;
-    let slabs = shards * config.send_slab.0;
-    let receive = shards * u64::from(config.receive_buffers) * limits::RECEIVE_BUFFER_BYTES as u64;
-    let sessions = u64::from(config.sessions_max) * limits::SESSION_BYTES;
-    let pending = u64::from(config.pending_max) * limits::PENDING_BYTES;
-    let mail = shards * limits::MAILBOX_BYTES;
-    let residency = shards * limits::RESIDENT_BYTES;
-    let total = slabs + receive + sessions + pending + mail + residency + page_bytes;
+    let budget = Budget::new(config, shards, page_bytes);
     tracing::info!(
-        send_slabs = rounded::size(slabs),
-        receive_buffers = rounded::size(receive),
-        idle_sessions = rounded::size(sessions),
-        pending_handshakes = rounded::size(pending),
-        mailboxes = rounded::size(mail),
-        residency = rounded::size(residency),
-        manifest_pages = rounded::size(page_bytes),
+        send_slabs = rounded::size(budget.send_slabs),
+        receive_buffers = rounded::size(budget.receive_buffers),
+        idle_sessions = rounded::size(budget.idle_sessions),
+        pending_handshakes = rounded::size(budget.pending_handshakes),
+        mailboxes = rounded::size(budget.mailboxes),
+        residency = rounded::size(budget.residency),
+        manifest_pages = rounded::size(budget.manifest_pages),
         locked_segments = rounded::size(lock_bytes()),
-        total = rounded::size(total),
+        total = rounded::size(budget.total()),
         "memory budget, beside the page cache that holds segments and the work of sending sessions"
     );
+}
+
+/// What `config` asks for beyond what this process may use, a sentence each; `page_bytes`: of the manifests in the store.
+pub(super) fn excesses(config: &Config, shards: usize, page_bytes: u64) -> Vec<String> {
+    let total = Budget::new(config, shards, page_bytes).total();
+    excesses_over(shards, quota(), total, memory::available_bytes())
+}
+
+fn excesses_over(shards: usize, quota: usize, total: u64, available: u64) -> Vec<String> {
+    let mut excesses = Vec::new();
+    if shards > quota {
+        excesses.push(format!(
+            "{shards} shards, but this process may use {quota} cores' time (sched_setaffinity(2), cgroup cpu.max): lower \
+             `shards`, or raise CPUQuota="
+        ));
+    }
+    if total > available {
+        excesses.push(format!(
+            "the memory budget is {}, but this process may use {} (the machine's, or cgroup memory.max): lower \
+             `sessions_max`, or raise MemoryMax=",
+            rounded::size(total),
+            rounded::size(available)
+        ));
+    }
+    excesses
 }
 
 #[cfg(test)]
@@ -298,5 +356,16 @@ mod tests {
         let nowhere = ["192.0.2.1:0".parse().unwrap()];
         let failed = while_in_use(|| panic!("no use in waiting"), || bind_once(&nowhere, 2));
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn what_the_machine_does_not_give_is_named_with_both_figures() {
+        assert!(excesses_over(2, 2, 1 << 30, 1 << 30).is_empty());
+        let excesses = excesses_over(4, 2, 3 << 30, 1 << 30);
+        assert!(
+            excesses[0].contains("4 shards") && excesses[0].contains("2 cores"),
+            "{excesses:?}"
+        );
+        assert!(excesses[1].contains("3 GiB") && excesses[1].contains("1 GiB"), "{excesses:?}");
     }
 }

@@ -21,3 +21,11 @@ pub fn check(config: &Config) -> Result<Vec<SocketAddr>, StartError> {
     build::io(config)?;
     Ok(addresses::expand(&config.listen)?)
 }
+
+/// What `config` asks for beyond what this process may use, a sentence each: an edge starts all the same.
+///
+/// # Errors
+/// [`StartError::System`] when the system does not say what that is.
+pub fn excesses(config: &Config) -> Result<Vec<String>, StartError> {
+    Ok(build::excesses(config, build::shards(config)?.len(), 0))
+}

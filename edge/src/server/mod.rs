@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-pub use check::check;
+pub use check::{check, excesses};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::sync::WaitGroup;
 pub use error::StartError;
@@ -108,6 +108,9 @@ impl Server {
         .map_err(no_thread)?;
         let catalogue = store.catalogue();
         build::log_memory_budget(&config, cores.len(), catalogue.page_bytes());
+        for excess in build::excesses(&config, cores.len(), catalogue.page_bytes()) {
+            tracing::warn!("{excess}");
+        }
 
         let mut server = Self {
             config,
