@@ -140,6 +140,13 @@ fn a_reload_of_a_broken_file_keeps_the_old_configuration_and_says_why() {
     command.arg("--config").arg(&config).stderr(File::create(&log).unwrap());
     let mut edge = Edge::serve(&mut command).unwrap();
     fs::write(&config, "drain_timeout = \"5s\"\nsets = [\"none\"]\n").unwrap();
+    // What the unit asks first: a reload that would fail has an exit status.
+    let mut check = world.edge_command("store", "127.0.0.1:0", "auto");
+    let refused = fail(check.arg("--check-reload").arg("--config").arg(&config), 2);
+    assert!(refused.contains("sets") && refused.contains("none"), "{refused}");
+    let mut check = world.edge_command("store", "127.0.0.1:0", "auto");
+    fail(check.args(["--check-reload", "--center-keys", "/no/such/key"]), 5);
+    succeed(world.edge_command("store", "127.0.0.1:0", "auto").arg("--check-reload"));
     signal(&edge.child, Signal::HUP);
     let said = || fs::read_to_string(&log).unwrap();
     wait_until("the refusal", || said().contains("not reloaded: the old configuration stays"));

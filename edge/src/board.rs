@@ -34,6 +34,7 @@ pub(crate) struct Board {
     draining: AtomicBool,
     io: OnceLock<&'static str>,
     failed: AtomicBool,
+    reloads_failed: AtomicU64,
     session_log: AtomicBool,
     log_client_address: AtomicBool,
     /// Records that were taken and could not be written.
@@ -54,6 +55,7 @@ impl Board {
             draining: AtomicBool::new(false),
             io: OnceLock::new(),
             failed: AtomicBool::new(false),
+            reloads_failed: AtomicU64::new(0),
             session_log: AtomicBool::new(false),
             log_client_address: AtomicBool::new(false),
             unwritten: AtomicU64::new(0),
@@ -138,6 +140,16 @@ impl Board {
 
     pub(crate) fn unwritten(&self) -> u64 {
         self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// The configuration could not be read again.
+    pub(crate) fn count_failed_reload(&self) {
+        self.reloads_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reloads that kept the old configuration.
+    pub(crate) fn reloads_failed(&self) -> u64 {
+        self.reloads_failed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_log_client_address(&self, on: bool) {

@@ -26,4 +26,4 @@ mod shard;
 pub use addresses::AddressError;
 pub use announcement::{Announcement, AnnouncementError};
 pub use keyfiles::KeyError;
-pub use server::{Alone, Handle, Server, StartError, Supervisor, check, excesses, run};
+pub use server::{Alone, Handle, Server, StartError, Supervisor, check, excesses, reloadable, run};

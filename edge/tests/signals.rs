@@ -8,12 +8,14 @@ use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Io, LogLevel};
 use segcast_edge::{Server, Supervisor, check, run};
 use segcast_kit::process::PATIENCE;
-use segcast_kit::server::World;
+use segcast_kit::server::{World, metric};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
-    Ready,
+    /// With so many failed reloads by then.
+    Ready(u64),
     Reloading,
+    Status(String),
     LogLevel(LogLevel),
     Stopping,
 }
@@ -29,11 +31,15 @@ impl Listener {
 impl Supervisor for Listener {
     fn ready(&self, server: &Server) {
         assert_eq!(server.local_addresses().len(), 2);
-        self.told(Told::Ready);
+        self.told(Told::Ready(metric(server, "segcast_edge_reloads_failed_total")));
     }
 
     fn reloading(&self) {
         self.told(Told::Reloading);
+    }
+
+    fn status(&self, status: &str) {
+        self.told(Told::Status(status.to_owned()));
     }
 
     fn stopping(&self, within: Duration) {
@@ -57,18 +63,23 @@ fn hup_reloads_or_keeps_what_there_was_and_term_drains() {
     let running = std::thread::spawn(move || run(&source, &Listener(sender)));
     let next = || told.recv_timeout(PATIENCE).expect("the edge says something");
     let signal = |signal| kill_process(getpid(), signal).expect("our own process");
-    assert_eq!(next(), Told::Ready);
+    assert_eq!(next(), Told::Ready(0));
 
     std::fs::write(&path, text.replace("\"info\"", "\"debug\"")).expect("write");
     signal(Signal::HUP);
-    assert_eq!(
-        (next(), next(), next()),
-        (Told::Reloading, Told::LogLevel(LogLevel::Debug), Told::Ready)
-    );
+    assert_eq!((next(), next()), (Told::Reloading, Told::LogLevel(LogLevel::Debug)));
+    assert_eq!((next(), next()), (Told::Status("reloaded".to_owned()), Told::Ready(0)));
 
+    // What would kill it, and means nothing to it.
+    for harmless in [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::VTALARM, Signal::PROF] {
+        signal(harmless);
+    }
     std::fs::write(&path, "log_level = \"loud\"\n").expect("write");
     signal(Signal::HUP);
-    assert_eq!((next(), next()), (Told::Reloading, Told::Ready));
+    assert_eq!(next(), Told::Reloading);
+    let Told::Status(status) = next() else { panic!("no outcome of the reload") };
+    assert!(status.contains("the old configuration stays") && status.contains("loud"), "{status}");
+    assert_eq!(next(), Told::Ready(1));
 
     signal(Signal::TERM);
     assert_eq!(next(), Told::Stopping);

@@ -12,7 +12,12 @@ fn values(key: &str) -> Vec<&'static str> {
 fn the_supervisor_is_told_when_the_edge_serves() {
     assert_eq!(values("Type"), ["notify"]);
     assert_eq!(values("ExecStart"), ["/usr/bin/segcast edge --config /etc/segcast/edge.toml"]);
-    assert_eq!(values("ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+    let check = "/usr/bin/segcast edge --config /etc/segcast/edge.toml --check-reload";
+    assert_eq!(
+        values("ExecReload"),
+        [check, "/bin/kill -HUP $MAINPID"],
+        "a mistake is an exit status"
+    );
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub(crate) struct EdgeArgs {
     /// Read configuration and keys, try the driver, print what would be, and start nothing
     #[arg(long)]
     check: bool,
+    /// Read what a reload reads (configuration and center keys), say what is wrong with it, and start nothing
+    #[arg(long, conflicts_with = "check")]
+    check_reload: bool,
     /// Directory of keys, as `segcast pack` makes it: stands for --key-file and --center-keys. In the environment, SEGCAST_KEYS
     /// stands for the variables of those two
     #[arg(long, value_name = "DIR")]
@@ -57,6 +60,15 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
     };
     if args.check {
         return check(&config);
+    }
+    if args.check_reload {
+        return match segcast_edge::reloadable(&config) {
+            Ok(()) => Ok(ExitCode::Success),
+            Err(error) => {
+                output::note(format_args!("error: {error}"));
+                Ok(ExitCode::NotAllowed)
+            }
+        };
     }
     let level = start_log(config.log_level, config.log_format);
     if !source.passed_over.is_empty() {
@@ -128,7 +140,7 @@ fn stand_for_files(
         if by_variable || has(&source.flags, key) {
             continue;
         }
-        if key == "key_file" && !args.check {
+        if key == "key_file" && !args.check && !args.check_reload {
             KeyDir::open(dir)?.edge()?;
         }
         let path = dir.join(file).display().to_string();
@@ -200,6 +212,11 @@ impl Supervisor for Systemd {
     fn reloading(&self) {
         let now = clock::monotonic_nanoseconds() / 1000;
         tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}\n"));
+    }
+
+    fn status(&self, status: &str) {
+        // One line: the next would be another assignment.
+        tell(&format!("STATUS={}\n", status.replace('\n', "; ")));
     }
 
     fn stopping(&self, within: Duration) {

@@ -37,6 +37,9 @@ impl Collector for BoardCollector {
         let help = "Page faults in which a shard waited for a disk";
         let faults = [(None, self.board.major_faults())];
         self.family(&mut encoder, (MetricType::Counter, "major_faults", help), faults)?;
+        let help = "Reloads that kept the old configuration, as the new one was wrong";
+        let failed = [(None, self.board.reloads_failed())];
+        self.family(&mut encoder, (MetricType::Counter, "reloads_failed", help), failed)?;
         if let Some(io) = self.board.io() {
             let help = "1 for the driver that moves the datagrams";
             let driver = [(Some(("driver", io)), 1)];

@@ -273,6 +273,14 @@ impl Server {
     }
 }
 
+/// Whether a running edge would take `new` over: reads what a reload reads.
+///
+/// # Errors
+/// [`KeyError`], as [`Server::reload`].
+pub fn reloadable(new: &Config) -> Result<(), KeyError> {
+    keyring(new).map(drop)
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();

@@ -86,18 +86,22 @@ impl Server {
 
     fn reload_from(&mut self, source: &Source, supervisor: &dyn Supervisor) {
         supervisor.reloading();
-        match source.load().map_err(StartError::from) {
-            Ok(new) => match self.reload(&new) {
-                Ok(restart) => {
-                    supervisor.log_level(new.log_level);
-                    tracing::info!("reloaded");
-                    if !restart.is_empty() {
-                        tracing::warn!(keys = ?restart, "these keys have changed and need a restart");
-                    }
+        let loaded = source.load().map_err(StartError::from);
+        let reloaded = loaded.and_then(|new| Ok((self.reload(&new)?, new.log_level)));
+        match reloaded {
+            Ok((restart, level)) => {
+                supervisor.log_level(level);
+                tracing::info!("reloaded");
+                supervisor.status("reloaded");
+                if !restart.is_empty() {
+                    tracing::warn!(keys = ?restart, "these keys have changed and need a restart");
                 }
-                Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
-            },
-            Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
+            }
+            Err(error) => {
+                tracing::error!(%error, "not reloaded: the old configuration stays");
+                self.board.count_failed_reload();
+                supervisor.status(&format!("not reloaded, the old configuration stays: {error}"));
+            }
         }
         supervisor.ready(self);
     }

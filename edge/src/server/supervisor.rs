@@ -15,6 +15,11 @@ pub trait Supervisor {
     /// The configuration is being read again.
     fn reloading(&self) {}
 
+    /// How the last reload went, in words.
+    fn status(&self, status: &str) {
+        let _ = status;
+    }
+
     /// A drain has begun; the process ends `within` this time, if all goes well.
     fn stopping(&self, within: Duration) {
         let _ = within;
