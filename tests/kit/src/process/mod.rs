@@ -9,6 +9,8 @@ mod edge;
 pub mod memory_group;
 /// A packed title with its edge and clients at the ends of an emulated link.
 pub mod product;
+/// A systemd of its own.
+pub mod systemd;
 mod world;
 
 use std::io;
