@@ -18,7 +18,7 @@ pub struct EndpointConfig {
     pub identity: Arc<EdgeIdentity>,
     /// Open sessions of this shard; more are refused with BUSY.
     pub sessions_max: u32,
-    /// Pending handshakes of this shard; more are dropped.
+    /// Pending handshakes of this shard; more are refused with BUSY. One client may have a quarter of them.
     pub pending_max: u32,
     /// Open sessions for one client key, unless its token says otherwise.
     pub sessions_per_client: u16,
