@@ -1,5 +1,7 @@
 //! Segcast, the one binary.
 #![forbid(unsafe_code)]
+// They panic where nobody reads: see `output`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod commands;
 mod failure;

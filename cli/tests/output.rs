@@ -58,6 +58,9 @@ fn a_result_that_cannot_be_written_is_an_error_after_the_work_is_done() {
         let version = (number + 2).to_string();
         lost(command(&[&pack[..], &[&version]].concat()), nowhere);
     }
+    for nowhere in nowhere() {
+        lost(command(&["store", "list", "--store", "store"]), nowhere);
+    }
     let edge = world.edge("127.0.0.1:0", "auto");
     for (number, nowhere) in nowhere().into_iter().enumerate() {
         let (out, more) = (format!("out{number}"), ["--json"]);

@@ -13,6 +13,7 @@ use segcast_store::error::Damage;
 use segcast_store::limits::PAGE_MEMORY_DEFAULT;
 use segcast_store::{Options, Reader, SetInfo, Store, StoreError};
 
+use crate::output::{self, OutputError};
 use crate::words;
 
 /// How long a removal waits for edges to let go of the set: they look at the store twice a second.
@@ -78,12 +79,12 @@ impl FolderArg {
     }
 
     /// The exit code after this many things that are wrong; says so when there are any.
-    fn judge(&self, wrong: usize) -> ExitCode {
+    fn judge(&self, wrong: usize) -> Result<ExitCode, OutputError> {
         if wrong == 0 {
-            return ExitCode::Success;
+            return Ok(ExitCode::Success);
         }
-        println!("something is wrong with {}", self.store.display());
-        ExitCode::WrongBytes
+        output::result(format_args!("something is wrong with {}", self.store.display()))?;
+        Ok(ExitCode::WrongBytes)
     }
 }
 
@@ -94,17 +95,18 @@ fn list(folder: &FolderArg) -> anyhow::Result<ExitCode> {
     for info in catalogue.sets() {
         let of_set = u64::from(info.segments) * u64::from(info.segment_bytes);
         bytes += of_set;
-        println!(
+        output::result(format_args!(
             "{}, {}, manifest of {}",
             described(&info),
             rounded::size(of_set),
             words::count(info.pages.into(), "page")
-        );
+        ))?;
     }
-    store.damage().iter().for_each(|damage| println!("{damage}"));
+    store.damage().iter().try_for_each(output::result)?;
     let sets = words::count(catalogue.sets().len() as u64, "set");
-    println!("{sets}, {} in {}", rounded::size(bytes), folder.store.display());
-    Ok(folder.judge(store.damage().len()))
+    let (bytes, place) = (rounded::size(bytes), folder.store.display());
+    output::result(format_args!("{sets}, {bytes} in {place}"))?;
+    Ok(folder.judge(store.damage().len())?)
 }
 
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
@@ -118,16 +120,14 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     if let (Some(set), [], []) = (args.set, &damage[..], &sets[..]) {
         return Err(StoreError::NoSuchSet { set }.into());
     }
-    for damage in &damage {
-        println!("{damage}");
-    }
+    damage.iter().try_for_each(output::result)?;
     let mut wrong = damage.len();
     for info in &sets {
         let bad = catalogue.verify_set(&info.set)?;
-        println!("{}", found(info, &bad));
+        output::result(found(info, &bad))?;
         wrong += usize::from(!bad.is_empty());
     }
-    Ok(args.folder.judge(wrong))
+    Ok(args.folder.judge(wrong)?)
 }
 
 /// `set ID: 40 segments of 2.88 MiB`.
@@ -164,10 +164,10 @@ fn remove(args: &RemoveArgs) -> anyhow::Result<ExitCode> {
         std::thread::sleep(ASK);
     }
     if store.still_read() > 0 {
-        println!(
+        output::result(format_args!(
             "set {}: removed; it is still read, and its room is free at the first change of the store after that has ended",
             args.set
-        );
+        ))?;
         return Ok(ExitCode::Success);
     }
     let slots = store.usage().free_slots.saturating_sub(before);
@@ -176,7 +176,8 @@ fn remove(args: &RemoveArgs) -> anyhow::Result<ExitCode> {
         // A broken set's segments may have had any size.
         None => String::new(),
     };
-    println!("set {}: removed; free again: {}{bytes}", args.set, words::count(slots, "segment"));
+    let (set, slots) = (args.set, words::count(slots, "segment"));
+    output::result(format_args!("set {set}: removed; free again: {slots}{bytes}"))?;
     Ok(ExitCode::Success)
 }
 
