@@ -21,7 +21,7 @@ use segcast_proto::wire::{
     ByteRanges, Code, FrameHeader, PacketType, Report, Request, SequenceRanges,
 };
 
-/// As many as there are.
+/// Sessions of the one client.
 pub(super) const SESSIONS: usize = 4;
 /// A REQUEST of each session goes so often: 10 Mbit/s for all four with their headers.
 const EVERY: Duration = Duration::from_micros(2080);
