@@ -26,6 +26,7 @@ fn main() {
             two_servers_are_measured_turn_by_turn,
         ),
         trial("drivers_are_measured_turn_by_turn", &NEEDS, drivers_are_measured_turn_by_turn),
+        trial("refusals_are_obeyed_and_told", &NEEDS, refusals_are_obeyed_and_told),
         trial("a_number_that_came_twice_is_noticed", &NEEDS, a_number_that_came_twice),
         trial("a_wrong_byte_is_noticed", &NEEDS, a_wrong_byte),
     ]);
@@ -74,7 +75,8 @@ fn binary() -> Binary {
 /// Starts a server with a fault; whatever fails is shown with its causes.
 fn start(args: &Args, sabotage: Sabotage) -> Subject {
     let cores = args.cores.choose().expect("two cores");
-    let setup = Setup { args, binary: &binary(), flags: &[], cores, sabotage };
+    let (binary, flags) = (binary(), &args.server_flag);
+    let setup = Setup { args, binary: &binary, flags, cores, sabotage };
     Subject::start(&setup).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
@@ -123,6 +125,21 @@ fn two_servers_are_measured_turn_by_turn() {
     let run = run.unwrap_or_else(|error| panic!("{error:#}"));
     println!("{}", run.table());
     assert_eq!(run.outcomes.len(), 2);
+}
+
+/// Sessions ask for far more than the server promises: it refuses, they come again later, and the books balance.
+fn refusals_are_obeyed_and_told() {
+    let flag = "--server-flag=--egress-queue=10ms";
+    let args = args(&["--sessions", "16", "--requests", "8", "--sample", "8", flag]);
+    let mut subject = start(&args, Sabotage::default());
+    for _ in 0..200 {
+        subject.warm(Duration::from_millis(50)).unwrap_or_else(|error| panic!("{error:#}"));
+        if subject.refused() >= 20 {
+            break;
+        }
+    }
+    assert!(subject.refused() >= 20, "{} were refused", subject.refused());
+    subject.finish().unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 /// Serves for a while with a fault planted; gives what the checks say.

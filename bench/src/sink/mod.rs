@@ -84,7 +84,8 @@ pub struct Args {
     /// Measure with this driver of the edge (ring, mmsg, ...), turn by turn with the others given
     #[arg(long, value_name = "DRIVER")]
     pub io: Vec<String>,
-    /// A flag for every server, such as --server-flag=--io=mmsg; without any the configuration is the default
+    /// A flag for every server, such as --server-flag=--io=mmsg; without any the configuration is the default, but for an
+    /// --egress-queue of 60 s, with which nothing is refused
     #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
     pub server_flag: Vec<String>,
     /// Directory for the packed titles [default: the system's temporary one]

@@ -10,6 +10,9 @@ use super::accounts::Accounts;
 use super::session::Tally;
 use crate::measure::{Band, Cores, CpuUse, Repeats, Table, digits};
 
+/// Share of the requests above which refusals make a figure void: they cost the server time in which it serves nothing.
+const REFUSED_MAX: f64 = 0.01;
+
 /// Everything that `sink --json` prints.
 #[derive(Debug, Serialize)]
 pub struct Run {
@@ -68,6 +71,12 @@ pub struct Outcome {
     pub jain: Band,
     /// The longest time between two trains of one session, ms.
     pub longest_wait_ms: Band,
+    /// Requests while it was measured, and those of them that the server refused for now (docs/protocol, 7.4).
+    pub requests: u64,
+    /// See `requests`.
+    pub refused: u64,
+    /// So many were refused that no figure is of a server that serves all the time.
+    pub void: bool,
     /// Trains handed over without copying; `None`: the server does not count them.
     pub zc_trains: Option<u64>,
     /// Of those, copied all the same.
@@ -90,6 +99,8 @@ pub struct Window {
     bytes: u64,
     datagrams: u64,
     sends: u64,
+    requests: u64,
+    refused: u64,
     jain: f64,
     longest_wait: Duration,
 }
@@ -107,10 +118,17 @@ impl Window {
             bytes: bytes.iter().sum(),
             datagrams: of(|tally| tally.datagrams).sum(),
             sends: of(|tally| tally.trains + tally.singles).sum(),
+            requests: of(|tally| tally.requests).sum(),
+            refused: of(|tally| tally.refused).sum(),
             jain: jain(&bytes),
             longest_wait: after.iter().map(|tally| tally.longest_wait).max().unwrap_or_default(),
         }
     }
+}
+
+/// Whether so many of the requests were refused that the server did not serve all the time.
+fn is_void(refused: u64, requests: u64) -> bool {
+    refused as f64 > requests as f64 * REFUSED_MAX
 }
 
 /// Jain's fairness index (1984): 1 when all are equal, 1/n when one has everything.
@@ -139,6 +157,8 @@ impl Collected {
         };
         let served = |w: &Window| w.bytes as f64 / w.used.seconds() / 1e9;
         let share = |part: f64, w: &Window| part / w.used.elapsed_s;
+        let sum = |value: fn(&Window) -> u64| self.windows.iter().map(|(w, _)| value(w)).sum();
+        let (requests, refused): (u64, u64) = (sum(|w| w.requests), sum(|w| w.refused));
         Outcome {
             seal_only_gb_per_cpu_s: band(&|_, sealed| sealed),
             served_gb_per_cpu_s: band(&|w, _| served(w)),
@@ -150,6 +170,9 @@ impl Collected {
             core_busy: band(&|w, _| share(w.used.core_busy_s, w)),
             server_busy: band(&|w, _| share(w.used.seconds(), w)),
             generator_busy: band(&|w, _| share(w.generator_busy.as_secs_f64(), w)),
+            requests,
+            refused,
+            void: is_void(refused, requests),
             jain: band(&|w, _| w.jain),
             longest_wait_ms: band(&|w, _| w.longest_wait.as_secs_f64() * 1e3),
             ..Outcome::default()
@@ -192,6 +215,7 @@ impl Run {
         let datagram = format!("{} bytes, {payload} of the title", self.datagram_bytes);
         let busy = digits(o.generator_busy.median * 100.0);
         let note = if o.generator_busy.median > 0.9 { " % — IT MAY LIMIT" } else { " %" };
+        let void = if o.void { " — VOID: try --server-flag=--egress-queue=60s" } else { "" };
         let rows = [
             ("server", o.label.clone()),
             ("sessions", o.sessions.to_string()),
@@ -205,6 +229,7 @@ impl Run {
             ("server busy, by its clock", o.server_busy.to_string()),
             ("its core busy, by /proc/stat", o.core_busy.to_string()),
             ("generator busy", format!("{busy}{note}")),
+            ("requests refused", format!("{} of {}{void}", o.refused, o.requests)),
             ("fairness (Jain)", o.jain.to_string()),
             ("longest wait for a train, ms", o.longest_wait_ms.to_string()),
             ("trains without copy", count(o.zc_trains)),
@@ -221,6 +246,11 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_is_void_when_more_than_a_hundredth_was_refused() {
+        assert!(!is_void(0, 0) && !is_void(1, 100) && is_void(2, 100) && is_void(1, 0));
+    }
 
     #[test]
     fn jains_index_is_one_for_equals_and_one_nth_for_one_that_has_all() {

@@ -24,9 +24,6 @@ const RECORDS: u32 = 16 << 20;
 /// What each client says it can take beyond what it received: no bound.
 const ROOM: u64 = 1 << 30;
 
-/// Requests of a segment that are surely not refused, whatever the speed of the machine: 0.25 GB.
-const PROMISED: usize = 256;
-
 /// What to start.
 #[derive(Debug)]
 pub struct Setup<'a> {
@@ -66,12 +63,11 @@ pub struct Subject {
     sessions: usize,
 }
 
-/// The flags that were asked for; and one that lets requests wait as long as they have to, where more are asked for at once
-/// than a shard promises by default: it sends [`PROMISED`] segments in half of a second or less. An older server does
-/// not know that flag, and needs none.
+/// The flags that were asked for; and one that lets requests wait as long as they have to: how many a shard promises by
+/// default hangs on how fast this machine is. An older server does not know that flag, and needs none.
 fn patient(setup: &Setup<'_>) -> anyhow::Result<Vec<String>> {
     const FLAG: &str = "--egress-queue";
-    if setup.args.sessions * setup.args.requests <= PROMISED {
+    if setup.flags.iter().any(|flag| flag.starts_with(FLAG)) {
         return Ok(setup.flags.to_vec());
     }
     let help = Command::new(&setup.binary.path).args(["edge", "--help"]).output()?;
@@ -206,6 +202,12 @@ impl Subject {
             accounts,
             ..self.collected.outcome()
         })
+    }
+
+    /// Requests that the server refused so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.generator.sessions.iter().map(|session| session.tally.refused).sum()
     }
 
     /// Trains that passed whole and were compared so far.

@@ -65,6 +65,9 @@ impl Asked {
 impl Open {
     /// Asks for as many segments as may be outstanding, in the session's own order.
     pub(super) fn ask(&mut self, plan: &Plan) {
+        if self.held.is_some() {
+            return;
+        }
         while self.asked.len() < self.outstanding {
             let oldest = self.asked.iter().map(|asked| asked.id).min();
             if oldest.is_some_and(|oldest| (self.last_id + 1 - oldest) as usize >= REQUESTS_MAX) {
@@ -100,14 +103,36 @@ impl Open {
     fn draw(&mut self, plan: &Plan) -> u32 {
         let segments = u64::from(plan.segments.div_ceil(plan.spread));
         loop {
-            self.order = self.order.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.order;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            let segment = (((z >> 32) * segments) >> 32) as u32 * plan.spread;
+            let segment = ((u64::from(self.random()) * segments) >> 32) as u32 * plan.spread;
             if self.asked.iter().all(|asked| asked.segment != segment) {
                 return segment;
             }
+        }
+    }
+
+    fn random(&mut self) -> u32 {
+        self.order = self.order.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.order;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 32) as u32
+    }
+
+    /// The server refused a request for now: it is forgotten, and nothing is asked for until it may be. False when it was not
+    /// one of those that wait: its REFUSE came twice, or late.
+    pub(super) fn refused(&mut self, now: Instant, id: u32, retry_after: Duration) -> bool {
+        let before = self.asked.len();
+        self.asked.retain(|asked| asked.id != id);
+        let random = self.random();
+        self.held = Some(self.backoff.refused(now, retry_after, random));
+        self.asked.len() < before
+    }
+
+    /// Asks on when a refusal's time is over.
+    pub(super) fn ask_again(&mut self, now: Instant, plan: &Plan) {
+        if self.held.is_some_and(|until| until <= now) {
+            self.held = None;
+            self.ask(plan);
         }
     }
 
@@ -161,6 +186,7 @@ impl Open {
         if asked.finished.is_some() && asked.is_complete() {
             let id = asked.id;
             self.asked.retain(|asked| asked.id != id);
+            self.backoff.served();
             self.ask(plan);
         }
         Ok(())
@@ -176,7 +202,7 @@ impl Open {
         status: &Status,
     ) -> anyhow::Result<()> {
         self.highest = self.highest.max(highest);
-        let Self { asked, cancels, gone, .. } = self;
+        let Self { asked, cancels, gone, backoff, .. } = self;
         asked.retain_mut(|asked| {
             let Some(back) = highest.checked_sub(asked.id) else { return true };
             let has = |map: u64| 1_u64.checked_shl(back).is_none_or(|bit| map & bit != 0);
@@ -184,6 +210,8 @@ impl Open {
                 asked.finished.get_or_insert(now);
                 if asked.cancelled {
                     gone.push(asked.clone());
+                } else if asked.is_complete() {
+                    backoff.served();
                 }
                 return !asked.cancelled && !asked.is_complete();
             }
@@ -227,7 +255,7 @@ impl Open {
 mod tests {
     use segcast_proto::crypto::{Opener, Sealer, Secret, Suite};
     use segcast_proto::ids::ReceiverIndex;
-    use segcast_proto::session::client::Reports;
+    use segcast_proto::session::client::{Backoff, Reports};
     use segcast_proto::wire::PacketType;
 
     use super::super::HeadReader;
@@ -273,6 +301,8 @@ mod tests {
             heard: now,
             patience: REPEAT,
             last_train: None,
+            backoff: Backoff::default(),
+            held: None,
         };
         open.ask(&PLAN);
         (open, Opener::new(Suite::Aes128Gcm, up(), WINDOW))
@@ -323,6 +353,26 @@ mod tests {
         assert_eq!(sent(&mut open, &mut server, now), [(Cancel, 3)]);
         status(&mut open, now, 3, 0b101, 0b111);
         assert!(open.asked.is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_is_asked_for_anew_and_not_before_its_time() {
+        use PacketType::Request;
+        let (mut open, mut server) = asking();
+        let mut now = Instant::ZERO;
+        assert_eq!(sent(&mut open, &mut server, now).len(), 3);
+        let wait = Duration::from_millis(700);
+        assert!(open.refused(now, 2, wait) && open.refused(now, 1, wait));
+        assert!(!open.refused(now, 2, wait), "the same REFUSE again");
+        now += wait - Duration::from_millis(1);
+        // The third is still under way; nothing new is asked for beside it.
+        status(&mut open, now, 3, 0b111, 0b110);
+        assert_eq!(sent(&mut open, &mut server, now), []);
+        assert_eq!(open.asked.iter().map(|asked| asked.id).collect::<Vec<_>>(), [3]);
+        // A quarter of the wait is added at the most.
+        now += wait / 4 + Duration::from_millis(1);
+        open.heard = now;
+        assert_eq!(sent(&mut open, &mut server, now), [(Request, 4), (Request, 5)]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use segcast_proto::crypto::{Opener, Sealer, Suite};
 use segcast_proto::handshake::{StaticSecret, Welcomed};
 use segcast_proto::ids::ReceiverIndex;
 use segcast_proto::limits::REQUESTS_MAX;
-use segcast_proto::session::client::Reports;
+use segcast_proto::session::client::{Backoff, Reports};
 use segcast_proto::time::Instant;
 use segcast_proto::wire::code::Code;
 
@@ -72,6 +72,9 @@ pub(super) struct Tally {
     pub(super) datagrams: u64,
     /// Bytes of the title in them.
     pub(super) bytes: u64,
+    /// Requests, repeats not counted; and those that the server refused.
+    pub(super) requests: u64,
+    pub(super) refused: u64,
     /// The longest time between two trains while segments were asked for.
     pub(super) longest_wait: Duration,
 }
@@ -114,6 +117,9 @@ struct Open {
     /// How long to wait for the server to say something: falls slowly to what its trains leave between them.
     patience: Duration,
     last_train: Option<Instant>,
+    /// After a refusal nothing is asked for until then (docs/protocol, section 14).
+    backoff: Backoff,
+    held: Option<Instant>,
 }
 
 impl Session {
@@ -161,7 +167,9 @@ impl Session {
     pub(super) fn resume(&mut self, plan: &Plan) {
         let Some(open) = &mut self.open else { return };
         open.gone.clear();
-        open.outstanding = plan.outstanding.min(REQUESTS_MAX);
+        // No segment is asked for twice at once: of a small title there are not so many.
+        let segments = plan.segments.div_ceil(plan.spread) as usize;
+        open.outstanding = plan.outstanding.min(REQUESTS_MAX).min(segments);
         open.ask(plan);
     }
 
@@ -172,7 +180,7 @@ impl Session {
         }
         let Some(open) = &self.open else { return Instant::FAR_FUTURE };
         let due = |at: Option<Instant>| at.unwrap_or(Instant::FAR_FUTURE);
-        let due = due(open.report_due).min(due(open.pulse));
+        let due = due(open.report_due).min(due(open.pulse)).min(due(open.held));
         if open.asked.is_empty() { due } else { due.min(open.heard + open.patience) }
     }
 
@@ -202,6 +210,8 @@ impl Session {
             heard: now,
             patience: REPEAT,
             last_train: None,
+            backoff: Backoff::default(),
+            held: None,
         });
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! What each train and each frame does to a session, and what must be true of it.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use segcast_proto::crypto::Opened;
 use segcast_proto::ids::SetHandle;
 use segcast_proto::limits::OVERHEAD;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::close::Close;
+use segcast_proto::wire::code::Code;
 use segcast_proto::wire::refuse::Refuse;
 use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{ClearHeader, FrameHeader, PacketType};
@@ -124,7 +127,10 @@ impl Session {
             PacketType::SizeProbe => open.report_due = Some(now),
             PacketType::Refuse => {
                 let refuse = Refuse::decode(opened.payload)?;
-                anyhow::bail!("request {} was refused: {}", frame.offset, refuse.code.name());
+                let for_now = matches!(refuse.code, Code::Overloaded | Code::TooManyRequests);
+                anyhow::ensure!(for_now, "request {}: {}", frame.offset, refuse.code.name());
+                let wait = Duration::from_millis(refuse.retry_after_ms.into());
+                self.tally.refused += u64::from(open.refused(now, frame.offset, wait));
             }
             PacketType::Close => {
                 let close = Close::decode(opened.payload)?;

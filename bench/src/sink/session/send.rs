@@ -32,7 +32,9 @@ impl Session {
             }));
         }
         let Some(open) = &mut self.open else { return Ok(None) };
-        open.poll(now, plan, out).with_context(|| format!("session {number}"))
+        let sent = open.poll(now, plan, out).with_context(|| format!("session {number}"));
+        self.tally.requests = open.last_id.into();
+        sent
     }
 }
 
@@ -43,6 +45,7 @@ impl Open {
         plan: &Plan,
         out: &mut [u8],
     ) -> anyhow::Result<Option<usize>> {
+        self.ask_again(now, plan);
         if self.pulse.is_some_and(|at| at <= now) {
             self.pulse = Some(now + REPEAT);
             return self.seal(now, PacketType::Pulse, EMPTY, &[0; Pulse::LEN], out);
