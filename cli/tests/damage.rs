@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use segcast_kit::metrics::metric;
-use segcast_kit::process::{SEGMENT, Title, World, succeed, wait_until};
+use segcast_kit::metrics::{get, metric};
+use segcast_kit::process::{SEGMENT, Title, World, output, succeed, wait_until};
 use segcast_kit::progress::Progress;
 use segcast_proto::ids::ObjectNumber;
 use segcast_store::{Options, Store, Stored};
@@ -164,4 +164,28 @@ fn damage_of_a_clear_set_that_is_served_is_an_error_and_never_a_wrong_byte() {
 fn damage_on_one_of_two_edges_is_made_good_by_the_other() {
     ALL.into_iter().for_each(|damage| one_of_two(damage, &[]));
     ALL.into_iter().for_each(|damage| one_of_two(damage, &["--clear"]));
+}
+
+#[test]
+fn an_edge_whose_segments_cannot_be_read_says_that_it_is_not_ready() {
+    let world = World::new();
+    let title = world.pack(SEGMENTS * SEGMENT);
+    let slots = Slots::find(&world.path("store"), &title);
+    let grant = world.grant(&title, &[]);
+    let (edge, admin) = world.edge_with_metrics("store", &SHARDS);
+    succeed(&mut world.get(&[&edge], &grant, "whole"));
+    assert_eq!(get(&admin, "/readyz").0, 200);
+    let file = File::options().write(true).open(&slots.path).expect("writable");
+    file.set_len(slots.offsets[0]).expect("it can be cut");
+    wait_until("the edge to say so", || {
+        // A fetch asks for all segments, and ends at the first that is refused.
+        let fetched = output(world.get(&[&edge], &grant, "out").arg("--force"));
+        assert_eq!(fetched.status.code(), Some(4), "{fetched:?}");
+        let (status, why) = get(&admin, "/readyz");
+        assert!(status == 200 || why.contains("SEGMENT_UNAVAILABLE"), "{status}: {why}");
+        status == 503
+    });
+    let refused = "segcast_edge_requests_refused_total{code=\"SEGMENT_UNAVAILABLE\"}";
+    assert!(metric(&admin, refused) >= 10);
+    assert_eq!(get(&admin, "/healthz").0, 200, "a restart would not help");
 }

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
 use procfs::process::Process;
+use segcast_proto::wire::code::Code;
 
+use crate::last_minute::Counted;
 use crate::limits;
-use crate::metric::VALUES;
+use crate::metric::{Metric, VALUES, refused_at};
 use crate::record::Closed;
 
 /// All values of one shard, in the order of [`crate::metric`].
@@ -35,6 +37,7 @@ pub(crate) struct Board {
     io: OnceLock<&'static str>,
     failed: AtomicBool,
     reloads_failed: AtomicU64,
+    unreadable: AtomicBool,
     session_log: AtomicBool,
     log_client_address: AtomicBool,
     /// Records that were taken and could not be written.
@@ -56,6 +59,7 @@ impl Board {
             io: OnceLock::new(),
             failed: AtomicBool::new(false),
             reloads_failed: AtomicU64::new(0),
+            unreadable: AtomicBool::new(false),
             session_log: AtomicBool::new(false),
             log_client_address: AtomicBool::new(false),
             unwritten: AtomicU64::new(0),
@@ -152,6 +156,19 @@ impl Board {
         self.reloads_failed.load(Ordering::Relaxed)
     }
 
+    /// Whether too many requests of the last minute ended in SEGMENT_UNAVAILABLE.
+    pub(crate) fn set_unreadable(&self, unreadable: bool) {
+        self.unreadable.store(unreadable, Ordering::Release);
+    }
+
+    /// What that goes by.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted {
+            requests: self.sum(Metric::Requests as usize),
+            unavailable: self.sum(refused_at(Code::SegmentUnavailable)),
+        }
+    }
+
     pub(crate) fn set_log_client_address(&self, on: bool) {
         self.log_client_address.store(on, Ordering::Relaxed);
     }
@@ -184,6 +201,10 @@ impl Board {
             Some("the store is not open yet")
         } else if !self.all_shards_run() {
             Some("not all shards run yet")
+        } else if self.unreadable.load(Ordering::Acquire) {
+            Some(
+                "too many requests of the last minute ended in SEGMENT_UNAVAILABLE: segments cannot be read",
+            )
         } else {
             None
         }
@@ -208,7 +229,6 @@ fn major_faults_of(thread: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Metric;
 
     #[test]
     fn shards_are_added_up_and_gauges_may_fall() {

@@ -13,6 +13,7 @@ mod board;
 pub mod config;
 mod guard;
 mod keyfiles;
+mod last_minute;
 /// Every bound of the edge.
 pub mod limits;
 mod mailbox;

@@ -143,6 +143,9 @@ pub const ADMIN_CONNECTIONS_PER_PEER: usize = 16;
 /// The largest head of a request, and what is buffered of each connection.
 pub const ADMIN_BUFFER: usize = 16 << 10;
 
+/// How often `/readyz` looks at what became of requests; it goes by the last 60 looks.
+pub const REQUESTS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Reports of shards, signals and orders that wait for the thread that runs the server: a shard sends three in
 /// its life, people send few signals.
 pub const REPORTS: usize = 4096;

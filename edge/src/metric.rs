@@ -132,6 +132,11 @@ pub(crate) const fn dropped_at(reason: usize) -> usize {
     FIRST_DROPPED + reason
 }
 
+/// Where requests refused with `code` are counted.
+pub(crate) fn refused_at(code: Code) -> usize {
+    CodeMetric::RequestsRefused.range().start + ByCode::place(code)
+}
+
 /// Where sessions closed with `code` are counted.
 pub(crate) fn closed_at(code: Code) -> usize {
     CodeMetric::SessionsClosed.range().start + ByCode::place(code)

@@ -25,6 +25,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::board::Board;
+use crate::last_minute::LastMinute;
 use crate::limits;
 
 /// The running side thread.
@@ -87,12 +88,23 @@ async fn run(board: Arc<Board>, listener: Option<tokio::net::TcpListener>, stop:
     if let Some(listener) = listener {
         let ended = Arc::default();
         let router = router(Arc::clone(&board), Arc::clone(&ended));
-        // It ends with its runtime.
+        // Both end with the runtime.
+        tokio::spawn(look_at_requests(Arc::clone(&board)));
         tokio::spawn(listener::serve(listener, router, ended));
     }
     let mut interval = tokio::time::interval(limits::STOP_INTERVAL);
     while !stop.load(Ordering::Acquire) {
         interval.tick().await;
+    }
+}
+
+/// Says on the board, once a second, whether too many segments cannot be read.
+async fn look_at_requests(board: Arc<Board>) {
+    let mut minute = LastMinute::new();
+    let mut interval = tokio::time::interval(limits::REQUESTS_INTERVAL);
+    loop {
+        interval.tick().await;
+        board.set_unreadable(minute.look(board.counted()));
     }
 }
 

@@ -134,7 +134,9 @@ impl Endpoint {
         self.counters.objects_failed += 1;
         for slot in self.waiters.take((set, object)) {
             let Some(session) = self.table.session_mut(slot) else { continue };
-            session.on_object_failed(now, set, object);
+            for _ in 0..session.on_object_failed(now, set, object) {
+                self.counters.requests_refused.add(Code::SegmentUnavailable);
+            }
             self.plan(now, slot, Duration::ZERO);
         }
     }

@@ -205,18 +205,21 @@ impl Session {
         self.work.as_mut().is_some_and(|work| work.queue.wake(set, object))
     }
 
-    /// An object could not be read: its requests for it are refused.
+    /// An object could not be read: its requests for it are refused. Says how many.
     pub(in crate::session::server) fn on_object_failed(
         &mut self,
         now: Instant,
         set: SetIndex,
         object: ObjectNumber,
-    ) {
+    ) -> usize {
+        let mut refused = 0;
         while let Some(work) = self.work.as_mut()
             && let Some(request) = work.queue.take_for(set, object)
         {
             self.refuse_queued(now, &request, Code::SegmentUnavailable);
+            refused += 1;
         }
+        refused
     }
 
     /// What overload control counts for it.
