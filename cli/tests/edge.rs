@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Stdio;
 
 use segcast_kit::process::{
-    Edge, PATIENCE, Running, SEGMENT, World, fail, interrupt, json, kill, segcast, succeed,
+    Edge, PATIENCE, Running, SEGMENT, World, fail, interrupt, json, kill, output, segcast, succeed,
 };
 
 #[test]
@@ -105,6 +105,37 @@ fn a_check_prints_the_whole_configuration_and_starts_nothing() {
     assert!(printed.contains("# would listen on 127.0.0.1:4999"), "{printed}");
     let mut check = world.edge_command("store", "127.0.0.1:4999", "mmsg");
     fail(check.args(["--check", "--key-file", "/no/such/key"]), 5);
+}
+
+#[test]
+fn a_check_tells_all_that_is_wrong_and_ends_as_the_start_would() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    let running = world.edge("127.0.0.1:0", "auto");
+    let key = world.path("keys/edge.key");
+    let check = |store: &str, listen: &str, more: &[&str]| {
+        let mut check = world.edge_command(store, listen, "auto");
+        check.arg("--check").args(more);
+        check
+    };
+    // One mistake at a time, with what a start would end with.
+    let said = fail(&mut check("no-store", "127.0.0.1:0", &[]), 3);
+    assert!(said.contains("no-store"), "{said}");
+    assert!(fail(&mut check("store", &running.address, &[]), 4).contains(&running.address));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(fail(&mut check("store", "127.0.0.1:0", &[]), 5).contains("chmod 600"));
+    // All at once: each is told, and the first decides.
+    let wrong = ["--center-keys", "/no/such/center"];
+    let said = fail(&mut check("no-store", &running.address, &wrong), 5);
+    for wanted in ["chmod 600", "/no/such/center", "no-store", &running.address] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    // A part of the store that is damaged is told and keeps no edge from starting.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(world.path("store/sets/notes.txt"), "").unwrap();
+    let told = output(&mut check("store", "127.0.0.1:0", &[]));
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("notes.txt"), "{told:?}");
 }
 
 #[test]

@@ -27,4 +27,6 @@ mod shard;
 pub use addresses::AddressError;
 pub use announcement::{Announcement, AnnouncementError};
 pub use keyfiles::KeyError;
-pub use server::{Alone, Handle, Server, StartError, Supervisor, check, excesses, reloadable, run};
+pub use server::{
+    Alone, Checked, Handle, Server, StartError, Supervisor, check, excesses, reloadable, run,
+};

@@ -109,9 +109,11 @@ fn a_check_finds_what_is_missing_and_disturbs_nobody() {
     let world = World::new();
     let config = world.config(Io::Auto);
     let server = Server::start(config.clone()).expect("start");
-    assert_eq!(check(&config).expect("all is there"), config.listen);
+    let found = check(&config);
+    assert!(found.problems.is_empty() && found.damage.is_empty(), "{found:?}");
+    assert_eq!(found.addresses, config.listen);
     std::fs::remove_file(world.path("edge.key")).expect("remove");
-    assert_eq!(check(&config).expect_err("no key").exit(), ExitCode::NotAllowed);
+    assert_eq!(check(&config).problems[0].exit(), ExitCode::NotAllowed);
     server.drain();
     assert_eq!(server.join(), ExitCode::Success);
 }

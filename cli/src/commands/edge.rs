@@ -11,7 +11,7 @@ use clap::Args;
 use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Config, LogFormat, LogLevel};
-use segcast_edge::{Server, Supervisor};
+use segcast_edge::{Checked, Server, StartError, Supervisor};
 use segcast_sysio::clock;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,7 +31,8 @@ pub(crate) struct EdgeArgs {
     /// Configuration; what is set later wins: defaults < this file < SEGCAST_EDGE_* < flags
     #[arg(long, value_name = "FILE", env = "SEGCAST_EDGE_CONFIG")]
     config: Option<PathBuf>,
-    /// Read configuration and keys, try the driver, print what would be, and start nothing
+    /// Look at everything that a start needs, print what would be and all that is wrong, and start nothing; the exit code is
+    /// the start's
     #[arg(long)]
     check: bool,
     /// Read what a reload reads (configuration and center keys), say what is wrong with it, and start nothing
@@ -82,24 +83,24 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
     Ok(segcast_edge::run(&source, &supervisor))
 }
 
-/// Prints the whole configuration and what an edge would serve on, or what is missing.
+/// Prints the whole configuration, what an edge would serve on, and everything that is wrong.
 fn check(config: &Config) -> anyhow::Result<ExitCode> {
     output::result(config.to_toml().trim_end())?;
-    match segcast_edge::check(config) {
-        Ok(addresses) => {
-            for address in addresses {
-                output::result(format_args!("# would listen on {address}"))?;
-            }
-            for excess in segcast_edge::excesses(config)? {
-                output::note(format_args!("warning: {excess}"));
-            }
-            Ok(ExitCode::Success)
-        }
-        Err(error) => {
-            output::note(format_args!("error: {error}"));
-            Ok(error.exit())
-        }
+    let Checked { addresses, damage, problems } = segcast_edge::check(config);
+    for address in addresses {
+        output::result(format_args!("# would listen on {address}"))?;
     }
+    for damage in damage {
+        output::note(format_args!("warning: the store is damaged, and this not served: {damage}"));
+    }
+    // Where the cores cannot be counted, that is a problem already.
+    for excess in segcast_edge::excesses(config).into_iter().flatten() {
+        output::note(format_args!("warning: {excess}"));
+    }
+    for problem in &problems {
+        output::note(format_args!("error: {problem}"));
+    }
+    Ok(problems.first().map_or(ExitCode::Success, StartError::exit))
 }
 
 /// File, environment and flags.

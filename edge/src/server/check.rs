@@ -1,25 +1,55 @@
 //! What can be found out before a start, without taking anything from an edge that runs on the same box.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use segcast_config::Configuration;
+use segcast_store::error::Damage;
+use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
-use super::{StartError, build, keyring};
+use super::{StartError, admin_listener, build, keyring, open_store};
 use crate::addresses;
 use crate::config::Config;
 use crate::keyfiles;
 
-/// Reads the keys, lists the addresses and tries the driver that `config` asks for. It binds nothing, and does not
-/// open the store, which may belong to a running edge. Returns the addresses that would be served.
-///
-/// # Errors
-/// What [`super::Server::start`] would fail with.
-pub fn check(config: &Config) -> Result<Vec<SocketAddr>, StartError> {
-    config.check(&std::collections::BTreeMap::new())?;
-    keyfiles::edge_secret(&config.key_file)?;
-    keyring(config)?;
-    build::io(config)?;
-    Ok(addresses::expand(&config.listen)?)
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The addresses that would be served.
+    pub addresses: Vec<SocketAddr>,
+    /// Parts of the store that would not be served; the edge would start all the same.
+    pub damage: Vec<Damage>,
+    /// Everything that keeps the edge from starting, in the order in which a start comes to it: it would fail with the first.
+    pub problems: Vec<StartError>,
+}
+
+impl Checked {
+    /// Takes what a start needs, or the reason why it is not to be had.
+    fn note<T>(&mut self, found: Result<T, impl Into<StartError>>) -> Option<T> {
+        found.map_err(|error| self.problems.push(error.into())).ok()
+    }
+}
+
+/// Looks at everything that a start needs: keys, store, cores, driver, addresses. It changes nothing; addresses are bound
+/// for a moment, to see that they are free.
+#[must_use]
+pub fn check(config: &Config) -> Checked {
+    let mut checked = Checked::default();
+    checked.note(config.check(&BTreeMap::new()));
+    checked.note(keyfiles::edge_secret(&config.key_file));
+    checked.note(keyring(config));
+    let store = checked.note(open_store(config));
+    checked.damage = store.map_or_else(Vec::new, |store| store.damage().to_vec());
+    checked.note(build::shards(config));
+    checked.note(build::io(config));
+    checked.note(admin_listener(config));
+    let addresses = checked.note(addresses::expand(&config.listen));
+    checked.addresses = addresses.unwrap_or_default();
+    for address in checked.addresses.clone() {
+        let bound = UdpSocket::bind(address, &UdpConfig::default());
+        checked.note(bound.map_err(StartError::Network));
+    }
+    checked
 }
 
 /// What `config` asks for beyond what this process may use, a sentence each: an edge starts all the same.

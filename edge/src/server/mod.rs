@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-pub use check::{check, excesses};
+pub use check::{Checked, check, excesses};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::sync::WaitGroup;
 pub use error::StartError;
