@@ -42,7 +42,7 @@ enum Command {
     Store(commands::store::StoreArgs),
     /// Load an edge with many sessions, and say what became of every segment
     Load(Box<commands::load::LoadArgs>),
-    /// Make a client's own key pair, so that its secret never leaves it
+    /// Make a client's own key pair, so that its secret never leaves it; or an edge's
     Key(commands::key::KeyArgs),
 }
 

@@ -139,6 +139,25 @@ fn a_check_tells_all_that_is_wrong_and_ends_as_the_start_would() {
 }
 
 #[test]
+fn the_configuration_the_unit_and_a_key_come_from_the_binary() {
+    let world = World::new();
+    world.pack(SEGMENT);
+    let config = succeed(segcast().args(["edge", "--print-config"]));
+    assert_eq!(config, include_str!("../../edge/default.toml"));
+    let unit = succeed(segcast().args(["edge", "--print-unit"]));
+    assert_eq!(unit, include_str!("../../tuning/systemd/segcast-edge.service"));
+    let (file, key) = (world.path("edge.toml"), world.path("own.key"));
+    fs::write(&file, config).unwrap();
+    let public = succeed(segcast().args(["key", "--edge"]).arg(&key));
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut command = world.edge_command("store", "127.0.0.1:0", "auto");
+    command.arg("--config").arg(&file).arg("--key-file").arg(&key);
+    let edge = Edge::serve(&mut command).expect("it serves with all three");
+    assert_eq!(edge.key, public.trim_end());
+    assert_eq!(fs::read_to_string(world.path("own.pub")).unwrap(), public);
+}
+
+#[test]
 fn a_client_with_a_key_of_its_own_needs_no_secret_in_its_grant() {
     let world = World::new();
     let title = world.pack(2 * SEGMENT);

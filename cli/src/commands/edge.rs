@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
-use segcast_edge::config::{Config, LogFormat, LogLevel};
+use segcast_edge::config::{Config, DEFAULT_TOML, LogFormat, LogLevel};
 use segcast_edge::{Checked, Server, StartError, Supervisor};
 use segcast_sysio::clock;
 use tracing_subscriber::filter::LevelFilter;
@@ -25,6 +25,9 @@ use crate::{output, terminal};
 /// What ending threads and unmapping the store may take at the end of a drain.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
 
+/// What an operator installs beside the binary.
+const UNIT: &str = include_str!("../../../tuning/systemd/segcast-edge.service");
+
 /// Arguments of `segcast edge`.
 #[derive(Args, Debug)]
 pub(crate) struct EdgeArgs {
@@ -38,6 +41,12 @@ pub(crate) struct EdgeArgs {
     /// Read what a reload reads (configuration and center keys), say what is wrong with it, and start nothing
     #[arg(long, conflicts_with = "check")]
     check_reload: bool,
+    /// Print the configuration file with every key, its default and its reason, and start nothing
+    #[arg(long, conflicts_with = "check")]
+    print_config: bool,
+    /// Print the systemd unit for this release, and start nothing
+    #[arg(long, conflicts_with_all = ["check", "print_config"])]
+    print_unit: bool,
     /// Directory of keys, as `segcast pack` makes it: stands for --key-file and --center-keys. In the environment, SEGCAST_KEYS
     /// stands for the variables of those two
     #[arg(long, value_name = "DIR")]
@@ -51,6 +60,11 @@ pub(crate) struct EdgeArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
+    let wanted = [(args.print_config, DEFAULT_TOML), (args.print_unit, UNIT)];
+    if let Some((_, text)) = wanted.into_iter().find(|(is_wanted, _)| *is_wanted) {
+        output::result(text.trim_end())?;
+        return Ok(ExitCode::Success);
+    }
     let source = source(args)?;
     let config: Config = match source.load() {
         Ok(config) => config,

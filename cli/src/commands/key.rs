@@ -1,4 +1,4 @@
-//! `segcast key`: makes a client's key pair, so that the center signs a token for a secret it never sees.
+//! `segcast key`: makes a client's key pair, so that the center signs a token for a secret it never sees; or an edge's.
 
 use std::path::PathBuf;
 
@@ -16,20 +16,28 @@ pub(crate) struct KeyArgs {
     /// Where to put the secret key; the public key goes to FILE with the ending .pub
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Make an edge's keys, for its key_file, instead of a client's
+    #[arg(long)]
+    edge: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &KeyArgs) -> anyhow::Result<ExitCode> {
     let public_file = args.file.with_extension("pub");
+    let (whose, secret_kind, public_kind) = if args.edge {
+        ("edge", KeyKind::EdgeSecret, KeyKind::EdgePublic)
+    } else {
+        ("client", KeyKind::ClientSecret, KeyKind::ClientPublic)
+    };
     anyhow::ensure!(
         public_file != args.file,
-        "{}: this name is for the public key; name the secret one client.key",
+        "{}: this name is for the public key; name the secret one {whose}.key",
         args.file.display()
     );
     let secret = fresh_secret()?;
     let public = secret.public();
-    file::create(&args.file, KeyKind::ClientSecret, secret.expose())?;
-    file::create(&public_file, KeyKind::ClientPublic, &public)?;
-    output::result(keytext::format(KeyKind::ClientPublic, &public).trim_end())?;
+    file::create(&args.file, secret_kind, secret.expose())?;
+    file::create(&public_file, public_kind, &public)?;
+    output::result(keytext::format(public_kind, &public).trim_end())?;
     Ok(ExitCode::Success)
 }
