@@ -71,7 +71,7 @@ fn attach(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> Result<(), S
 }
 
 /// Binds `count` sockets to one address, in shard order, and steers between them. With port 0 the
-/// first one chooses. A socket of the group must never be closed alone: the last one would take
+/// kernel chooses one. A socket of the group must never be closed alone: the last one would take
 /// its place in the order.
 ///
 /// # Errors
@@ -82,12 +82,14 @@ pub fn bind_reuseport_group(
     steering: Steering,
     config: &UdpConfig,
 ) -> Result<Vec<UdpSocket>, SysError> {
+    // Of a socket with reuseport the kernel takes a port for free that another group of this user has.
+    let address = match address.port() {
+        0 => UdpSocket::bind(address, &UdpConfig { reuse_port: false, ..*config })?.local_addr(),
+        _ => address,
+    };
     let config = UdpConfig { reuse_port: true, ..*config };
-    let mut sockets: Vec<UdpSocket> = Vec::with_capacity(count);
-    for _ in 0..count {
-        let address = sockets.first().map_or(address, UdpSocket::local_addr);
-        sockets.push(UdpSocket::bind(address, &config)?);
-    }
+    let sockets = (0..count).map(|_| UdpSocket::bind(address, &config));
+    let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
     if let Some(first) = sockets.first() {
         attach(first.as_fd(), &steering_program(steering))?;
     }
