@@ -19,7 +19,7 @@ const HORIZON: Duration = Duration::from_millis(50);
 const OVERDUE_FACTOR: u32 = 4;
 /// …or when another would have it here so many times sooner than this one, but never before this.
 const OVERDUE_FLOOR: Duration = Duration::from_secs(1);
-/// Wrong segments after which an edge is asked for nothing more, as long as another is left. One may be a bit that its disk
+/// Wrong segments after which an edge is asked for nothing more, as long as another answers. One may be a bit that its disk
 /// lost; several are a store that is no good, or an edge that lies.
 const WRONG_MAX: u32 = 3;
 /// Segments to be asked for again that are looked at for each request.
@@ -180,12 +180,6 @@ impl Schedule {
         self.edges[edge].outstanding
     }
 
-    /// Whether any edge may still be asked.
-    #[must_use]
-    pub fn any_edge_left(&self) -> bool {
-        self.edges.iter().any(|edge| !edge.banned)
-    }
-
     /// The next request to make, if there is one and an edge has room for it.
     pub fn ask(&mut self, now: Instant) -> Option<Ask> {
         if self.flying.len() + self.checking.len() >= self.window {
@@ -249,13 +243,14 @@ impl Schedule {
     }
 
     /// The bytes of `segment` were not what the manifest says: which edge sent them, and whether
-    /// another one is left to ask. Who sends wrong ones again and again is banned.
+    /// another one is left to ask. Who sends wrong ones again and again is banned, if another can be asked now: one that
+    /// does not answer may never.
     pub fn wrong(&mut self, segment: u32) -> (Option<usize>, bool) {
         let edge = self.checking.remove(&segment);
         if let Some(edge) = edge {
             self.edges[edge].wrong += 1;
             let others = self.edges.iter().enumerate().filter(|(index, _)| *index != edge);
-            let any_left = others.into_iter().any(|(_, other)| !other.banned);
+            let any_left = others.into_iter().any(|(_, other)| other.open && !other.banned);
             if self.edges[edge].wrong >= WRONG_MAX && any_left {
                 self.ban(edge);
             }

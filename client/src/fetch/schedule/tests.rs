@@ -145,7 +145,28 @@ fn the_last_edge_is_never_banned_for_wrong_bytes() {
         assert!(schedule.arrived(ask.segment, 0));
         assert_eq!(schedule.wrong(ask.segment), (Some(0), false));
     }
-    assert!(schedule.any_edge_left());
+    assert!(!schedule.is_banned(0));
+}
+
+#[test]
+fn an_edge_with_wrong_segments_is_not_banned_for_one_that_is_gone() {
+    let mut schedule = open(10, 2);
+    schedule.lost(1);
+    for _ in 0..4 {
+        let ask = schedule.ask(at(0)).unwrap();
+        assert!(schedule.arrived(ask.segment, 0));
+        assert_eq!(schedule.wrong(ask.segment), (Some(0), true), "edge 1 may come back");
+    }
+    while let Some(ask) = schedule.ask(at(0)) {
+        deliver(&mut schedule, ask);
+    }
+    assert_eq!((schedule.have(), schedule.is_banned(0)), (6, false));
+    schedule.opened(1, 64);
+    while let Some(ask) = schedule.ask(at(0)) {
+        assert_eq!(ask.edge, 1);
+        deliver(&mut schedule, ask);
+    }
+    assert!(schedule.is_complete());
 }
 
 #[test]
