@@ -78,9 +78,9 @@ fn fetch_root(
     }
 }
 
-fn schedule(edges: &mut Edges, numbers: u32, bytes: usize, wanted: &Wanted<'_>) -> Schedule {
+fn schedule(edges: &Edges, numbers: u32, bytes: usize, wanted: &Wanted<'_>) -> Schedule {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    Schedule::new(numbers, bytes, edges.connections().len(), wanted.window_bytes)
+    Schedule::new(numbers, bytes, &edges.firsts(), wanted.window_bytes)
 }
 
 /// Runs `pipeline` until everything in it is accepted; false when stopped.

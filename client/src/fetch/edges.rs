@@ -1,7 +1,7 @@
 //! The sessions of one fetch, kept alive: reconnects what was lost, gives up what refuses for good.
 //!
 //! An edge whose name has several addresses is tried at each, one after the other in short steps (RFC 8305, section 5); the
-//! first that answers is used, and the others stand by until it falls silent.
+//! first that answers is used, and the others stand by until it falls silent. What ends an edge ends it at all of them.
 
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::session::client::{Backoff, ClientEvent, Fetched};
@@ -118,6 +118,17 @@ impl Edges {
         came(index) || index == first && !self.siblings(index).any(came)
     }
 
+    /// For each address, the first one of the same edge.
+    pub(super) fn firsts(&self) -> Vec<usize> {
+        self.edges.iter().map(|edge| edge.first).collect()
+    }
+
+    /// Whether the edge of this address is never asked again.
+    pub(super) fn is_given_up(&self, index: usize) -> bool {
+        let is_refused = |index: usize| matches!(self.edges[index].state, State::Refused(_));
+        is_refused(index) || self.siblings(index).any(is_refused)
+    }
+
     /// The other addresses of the same edge.
     fn siblings(&self, index: usize) -> impl Iterator<Item = usize> + use<> {
         let first = self.edges[index].first;
@@ -149,10 +160,8 @@ impl Edges {
         }
         self.edges[index].state = State::Open;
         for other in self.siblings(index) {
-            if !matches!(self.edges[other].state, State::Refused(_)) {
-                self.stand_by(other);
-                events.push((other, EdgeEvent::Lost));
-            }
+            self.stand_by(other);
+            events.push((other, EdgeEvent::Lost));
         }
         events.push((index, EdgeEvent::Opened));
     }
@@ -182,11 +191,16 @@ impl Edges {
         }
         self.connections.turn(wait)?;
         while let Some((index, event)) = self.connections.poll_event() {
+            if matches!(self.edges[index].state, State::Refused(_) | State::StandBy) {
+                continue;
+            }
             if matches!(event, ClientEvent::Open) {
                 self.opened(index, events);
             } else if let Some(event) = self.translate(index, event) {
-                if matches!(event, EdgeEvent::Silent | EdgeEvent::Lost | EdgeEvent::GivenUp) {
-                    self.try_others(index);
+                match event {
+                    EdgeEvent::Silent | EdgeEvent::Lost => self.try_others(index),
+                    EdgeEvent::GivenUp => self.leave_others(index),
+                    _ => {}
                 }
                 events.push((index, event));
             }
@@ -211,18 +225,21 @@ impl Edges {
         self.edges[index].requests.refused(now(), retry_after, random())
     }
 
-    /// Gives an edge up for a reason that its session does not know.
+    /// Gives an edge up, at all its addresses, for a reason that its session does not know.
     pub(super) fn give_up(&mut self, index: usize, reason: Reason) {
         self.edges[index].state = State::Refused(reason);
         self.connections.session(index).close();
+        self.leave_others(index);
+    }
+
+    /// `index` is given up: its edge would say the same at another address.
+    fn leave_others(&mut self, index: usize) {
+        self.siblings(index).for_each(|other| self.stand_by(other));
     }
 
     fn translate(&mut self, index: usize, event: ClientEvent) -> Option<EdgeEvent> {
         let address = self.connections.edge(index).address;
         let edge = &mut self.edges[index];
-        if matches!(edge.state, State::Refused(_) | State::StandBy) {
-            return None;
-        }
         match event {
             ClientEvent::Open => Some(EdgeEvent::Opened),
             ClientEvent::Unresponsive => {
@@ -260,7 +277,7 @@ impl Edges {
                 _ => None,
             })
             .collect();
-        if refused.len() == self.edges.len() {
+        if (0..self.edges.len()).all(|index| self.is_given_up(index)) {
             return Err(FetchError::Refused(refused));
         }
         if self.patience.is_over() {

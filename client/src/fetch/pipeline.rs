@@ -74,7 +74,7 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Begins with the edges that are open already.
+    /// Begins with the edges that are open already, and without those that were given up before.
     pub(super) fn new(
         mut schedule: Schedule,
         numbering: Numbering,
@@ -84,6 +84,8 @@ impl Pipeline {
         for index in 0..edges.connections().len() {
             if edges.is_open(index) {
                 schedule.opened(index, REQUESTS_MAX as u32);
+            } else if edges.is_given_up(index) {
+                schedule.ban(index);
             }
         }
         Self { schedule, numbering, handle }

@@ -61,6 +61,8 @@ struct Edge {
     outstanding: u32,
     requests_max: u32,
     hold_until: Instant,
+    /// All addresses of the same edge, its own among them: a bit for each.
+    addresses: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,11 +93,14 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A fetch of `segments` segments from `edges` edges, holding at most `window_bytes` in memory
-    /// (two segments at least).
+    /// A fetch of `segments` segments, holding at most `window_bytes` in memory (two segments at least). `firsts`: for each
+    /// address, the first one of the same edge. What one address of an edge cannot deliver is asked of none of them.
     #[must_use]
-    pub fn new(segments: u32, segment_bytes: u32, edges: usize, window_bytes: u64) -> Self {
-        assert!((1..=EDGES_MAX).contains(&edges), "1 to {EDGES_MAX} edges");
+    pub fn new(segments: u32, segment_bytes: u32, firsts: &[usize], window_bytes: u64) -> Self {
+        assert!((1..=EDGES_MAX).contains(&firsts.len()), "1 to {EDGES_MAX} addresses");
+        let of = |first| (0..).zip(firsts).filter(move |(_, other)| **other == first);
+        let addresses = |first: &usize| of(*first).fold(0, |mask, (bit, _)| mask | 1 << bit);
+        let edge = |first| Edge { addresses: addresses(first), ..Edge::default() };
         let segment_bytes = u64::from(segment_bytes);
         let window = usize::try_from(window_bytes / segment_bytes.max(1)).unwrap_or(usize::MAX);
         Self {
@@ -106,7 +111,7 @@ impl Schedule {
             checking: HashMap::new(),
             excluded: HashMap::new(),
             avoided: HashMap::new(),
-            edges: vec![Edge::default(); edges],
+            edges: firsts.iter().map(edge).collect(),
             segment_bytes,
             window: window.clamp(2, WINDOW_MAX),
         }
@@ -146,10 +151,13 @@ impl Schedule {
         self.flying.iter().filter(|(_, f)| f.edge == edge).map(|(s, _)| *s).collect()
     }
 
-    /// `edge` is not to be asked for anything again.
+    /// `edge` is not to be asked for anything again, at none of its addresses.
     pub fn ban(&mut self, edge: usize) {
-        self.lost(edge);
-        self.edges[edge].banned = true;
+        let addresses = self.edges[edge].addresses;
+        for address in (0..self.edges.len()).filter(|address| addresses >> address & 1 == 1) {
+            self.lost(address);
+            self.edges[address].banned = true;
+        }
     }
 
     /// Asks nothing of `edge` until `until`.
@@ -249,9 +257,11 @@ impl Schedule {
         let edge = self.checking.remove(&segment);
         if let Some(edge) = edge {
             self.edges[edge].wrong += 1;
-            let others = self.edges.iter().enumerate().filter(|(index, _)| *index != edge);
-            let any_left = others.into_iter().any(|(_, other)| other.open && !other.banned);
-            if self.edges[edge].wrong >= WRONG_MAX && any_left {
+            let addresses = self.edges[edge].addresses;
+            let is_another = |other: &Edge| other.addresses != addresses;
+            let (others, own): (Vec<_>, Vec<_>) = self.edges.iter().partition(|e| is_another(e));
+            let wrong: u32 = own.iter().map(|edge| edge.wrong).sum();
+            if wrong >= WRONG_MAX && others.iter().any(|other| other.open && !other.banned) {
                 self.ban(edge);
             }
         }
@@ -313,7 +323,7 @@ impl Schedule {
 
     fn exclude(&mut self, segment: u32, edge: Option<usize>) -> bool {
         let mask = self.excluded.entry(segment).or_insert(0);
-        *mask |= edge.map_or(0, |edge| 1 << edge);
+        *mask |= edge.map_or(0, |edge| self.edges[edge].addresses);
         let mask = *mask;
         self.again.insert(segment);
         self.edges.iter().enumerate().any(|(i, edge)| !edge.banned && mask >> i & 1 == 0)

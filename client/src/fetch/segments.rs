@@ -61,9 +61,9 @@ impl Segments {
         claimed: &Bitmap,
     ) -> Result<Self, FetchError> {
         let identity = *part.identity();
-        let edges = fetch.edges.connections().len();
+        let firsts = fetch.edges.firsts();
         let (bytes, window) = (identity.segment_bytes, fetch.config.window_bytes);
-        let mut schedule = Schedule::new(identity.segments, bytes, edges, window);
+        let mut schedule = Schedule::new(identity.segments, bytes, &firsts, window);
         claimed.iter().for_each(|segment| schedule.assume(segment));
         let numbering = Numbering::Segments { bytes };
         let pipeline = Pipeline::new(schedule, numbering, fetch.handle, &mut fetch.edges);
@@ -81,7 +81,7 @@ impl Segments {
             rechecks,
             rechecking: 0,
             senders: HashMap::new(),
-            shares: vec![Share::default(); edges],
+            shares: vec![Share::default(); firsts.len()],
             resumed: claimed.count(),
             first_byte: Times::default(),
             segment_time: Times::default(),

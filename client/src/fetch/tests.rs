@@ -4,8 +4,10 @@ use std::path::Path;
 
 use segcast_proto::wire::code::Code;
 
+use super::pipeline::{Numbering, Pipeline};
+use super::schedule::Schedule;
 use super::*;
-use crate::testing::edge::{Edge, Faults, access};
+use crate::testing::edge::{Edge, Faults, access, expired_access};
 use crate::testing::{self, Packed, SEGMENT};
 
 const LOOPBACK: &str = "127.0.0.1:0";
@@ -213,6 +215,56 @@ fn all_addresses_of_a_name_are_tried_and_one_session_is_enough() {
     assert_eq!((open, report.edges.len()), (1, 1), "{report:?}");
     assert_eq!(report.edges[0].address, edge.address().address);
     assert_eq!(std::fs::read(&place.output).unwrap(), packed.plain);
+}
+
+/// An edge's verdict on a set, and damage in its store, are the same at another address of its name: also where nobody
+/// listens there, so that waiting for it would be in vain.
+#[test]
+fn what_an_edge_cannot_deliver_is_not_waited_for_at_its_other_addresses() {
+    let packed = testing::title(6 * SEGMENT as u64, true);
+    let refusal = |faults: Faults| {
+        let (place, edge) = (place(), Edge::start(packed.clone(), faults, LOOPBACK));
+        let nobody = EdgeAddress { address: "[::1]:9".parse().unwrap(), ..edge.address() };
+        let config = FetchConfig { patience: Duration::from_secs(5), ..FetchConfig::default() };
+        let addresses = [vec![edge.address(), nobody]];
+        let fetch = Fetch::start(&addresses, access(), None, place.output.clone(), config).unwrap();
+        match fetch.run(&mut |_| (), &AtomicBool::new(false)).unwrap_err() {
+            FetchError::NoEdgeLeft { last, .. } => last,
+            other => panic!("{other}"),
+        }
+    };
+    let empty = Faults { empty: true, ..Faults::default() };
+    assert_eq!(refusal(empty), Reason::Code(Code::UnknownSet));
+    let wrong = Faults { wrong: Some(3), ..Faults::default() };
+    assert_eq!(refusal(wrong), Reason::WrongBytes);
+    let damaged = Faults { damaged: Some(3), ..Faults::default() };
+    assert_eq!(refusal(damaged), Reason::Code(Code::SegmentUnavailable));
+}
+
+#[test]
+fn an_edge_that_refuses_the_token_is_given_up_at_all_its_addresses() {
+    let packed = testing::title(SEGMENT as u64, true);
+    let (place, edge) = (place(), good(&packed));
+    let nobody = EdgeAddress { address: "[::1]:9".parse().unwrap(), ..edge.address() };
+    let config = FetchConfig { patience: Duration::from_secs(5), ..FetchConfig::default() };
+    let edges = [vec![edge.address(), nobody]];
+    let begun = Fetch::start(&edges, expired_access(), None, place.output.clone(), config).unwrap();
+    let refused = begun.run(&mut |_| (), &AtomicBool::new(false)).unwrap_err();
+    let FetchError::Refused(who) = refused else { panic!("{refused}") };
+    assert_eq!(who, [(edge.address().address, Reason::Code(Code::TokenExpired))]);
+}
+
+/// Each part of a fetch has a schedule of its own.
+#[test]
+fn an_edge_that_was_given_up_is_not_waited_for_in_the_next_part() {
+    let gone = good(&testing::title(0, true)).address();
+    let connections = Connections::open(&[gone, gone], access(), ConnectionConfig::default());
+    let mut edges = Edges::new(connections.unwrap(), [1, 1], Duration::from_secs(1));
+    edges.give_up(0, Reason::WrongBytes);
+    let schedule = Schedule::new(1, SEGMENT as u32, &edges.firsts(), 1 << 20);
+    let numbering = Numbering::Segments { bytes: SEGMENT as u32 };
+    let mut pipeline = Pipeline::new(schedule, numbering, SetHandle(0), &mut edges);
+    assert!(!pipeline.schedule.refused(0, 1), "only edge 0 is left, and it was given up");
 }
 
 #[test]

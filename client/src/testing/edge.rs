@@ -163,12 +163,21 @@ fn serve(socket: UdpSocket, source: &Source, stop: &AtomicBool, sent: &AtomicU32
 
 /// A grant for the test's title.
 pub(crate) fn access() -> Access {
+    access_from(unix_seconds())
+}
+
+/// A grant whose hour was over long ago.
+pub(crate) fn expired_access() -> Access {
+    access_from(unix_seconds() - 7200)
+}
+
+/// A grant for an hour.
+fn access_from(not_before: u64) -> Access {
     let secret = StaticSecret::new(CLIENT_SECRET);
     let center = SigningKey::from_seed(&CENTER_SEED);
-    let now = unix_seconds();
     let claims = Claims {
-        expires: now + 3600,
-        not_before: now,
+        expires: not_before + 3600,
+        not_before,
         token_id: [1; 8],
         client_public: secret.public(),
         sets: vec![super::SET],

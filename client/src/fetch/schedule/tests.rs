@@ -9,7 +9,8 @@ fn at(millis: u64) -> Instant {
 }
 
 fn open(segments: u32, edges: usize) -> Schedule {
-    let mut schedule = Schedule::new(segments, SEGMENT, edges, 64 << 20);
+    let firsts: Vec<_> = (0..edges).collect();
+    let mut schedule = Schedule::new(segments, SEGMENT, &firsts, 64 << 20);
     (0..edges).for_each(|edge| schedule.opened(edge, 64));
     schedule
 }
@@ -48,7 +49,7 @@ fn a_title_without_segments_is_complete_at_once() {
 
 #[test]
 fn the_window_bounds_what_is_in_memory() {
-    let mut schedule = Schedule::new(100, SEGMENT, 1, 5 << 20);
+    let mut schedule = Schedule::new(100, SEGMENT, &[0], 5 << 20);
     schedule.opened(0, 64);
     speed(&mut schedule, 0, 1 << 30, 100);
     let asks: Vec<Ask> = std::iter::from_fn(|| schedule.ask(at(0))).collect();
@@ -61,7 +62,7 @@ fn the_window_bounds_what_is_in_memory() {
 
 #[test]
 fn a_segment_larger_than_the_window_is_still_fetched() {
-    let mut schedule = Schedule::new(2, 32 << 20, 1, 1 << 20);
+    let mut schedule = Schedule::new(2, 32 << 20, &[0], 1 << 20);
     schedule.opened(0, 64);
     assert!(schedule.ask(at(0)).is_some());
 }
@@ -167,6 +168,26 @@ fn an_edge_with_wrong_segments_is_not_banned_for_one_that_is_gone() {
         deliver(&mut schedule, ask);
     }
     assert!(schedule.is_complete());
+}
+
+/// Address 1 is another one of edge 0.
+#[test]
+fn what_an_edge_did_counts_at_all_its_addresses() {
+    let mut schedule = Schedule::new(9, SEGMENT, &[0, 0, 2], 64 << 20);
+    let wrong_at = |schedule: &mut Schedule, address| {
+        schedule.opened(address, 64);
+        let ask = schedule.ask(at(0)).unwrap();
+        assert!(ask.edge == address && schedule.arrived(ask.segment, address));
+        schedule.lost(address);
+        schedule.wrong(ask.segment)
+    };
+    assert_eq!(wrong_at(&mut schedule, 0), (Some(0), true), "edge 2 is another");
+    assert_eq!(wrong_at(&mut schedule, 1), (Some(1), true));
+    schedule.opened(2, 64);
+    schedule.hold(2, at(1));
+    assert_eq!(wrong_at(&mut schedule, 0), (Some(0), true));
+    assert!(schedule.is_banned(0) && schedule.is_banned(1) && !schedule.is_banned(2));
+    assert!(!schedule.refused(8, 2), "none is left for it");
 }
 
 #[test]
