@@ -130,6 +130,8 @@ pub const RESIDENT_BYTES: u64 = RESIDENT_OBJECTS as u64 * 24;
 pub const RECORDS: usize = 4096;
 /// How often the session log is written.
 pub const RECORDS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an edge that ends waits for the disk to take the last records.
+pub const RECORDS_LAST: Duration = Duration::from_secs(2);
 /// How often the side thread looks whether it is to stop.
 pub const STOP_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a request to the admin address may take to come, its whole head.

@@ -9,24 +9,39 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
-use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::board::Board;
 use crate::limits;
 
-/// Opens a file to append to it.
+/// Opens a file to append to it. Nothing else will do: a FIFO would wait for a reader, when it is opened and later
+/// (fifo(7)).
 ///
 /// # Errors
-/// The system's.
+/// The system's; [`io::ErrorKind::InvalidInput`] for what is no regular file.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
+    let opened =
+        OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path);
+    let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+    // What a FIFO without a reader, a socket, and a device without a driver answer (open(2)).
+    let is_none = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::NXIO);
+    let file = opened.map_err(|error| if is_none(&error) { irregular() } else { error })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }
 
-/// The running thread. Dropping it writes what is left and ends it.
+/// The running thread. Dropping it writes what is left and ends it, if the disk takes it within [`limits::RECORDS_LAST`].
 #[derive(Debug)]
 pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
+    /// The file to go on in; one place.
     files: Option<Sender<Option<File>>>,
+    /// Its other end, to take back what the thread has not taken.
+    reopened: Receiver<Option<File>>,
+    /// Nothing is ever sent; it is disconnected when the thread has ended.
+    ended: Receiver<()>,
     board: Arc<Board>,
 }
 
@@ -38,10 +53,13 @@ impl Writer {
     pub(crate) fn start(board: Arc<Board>, file: Option<File>) -> io::Result<Self> {
         board.set_session_log(file.is_some());
         let (files, reopened) = bounded::<Option<File>>(1);
+        let (ending, ended) = bounded(0);
+        let next = reopened.clone();
         let mut log = Log { board: Arc::clone(&board), file, failing: false };
         let work = move || {
+            let _ending: Sender<()> = ending;
             loop {
-                let next = reopened.recv_timeout(limits::RECORDS_INTERVAL);
+                let next = next.recv_timeout(limits::RECORDS_INTERVAL);
                 log.write();
                 match next {
                     Ok(file) => (log.file, log.failing) = (file, false),
@@ -51,16 +69,17 @@ impl Writer {
             }
         };
         let thread = std::thread::Builder::new().name("segcast-records".to_owned()).spawn(work)?;
-        Ok(Self { thread: Some(thread), files: Some(files), board })
+        Ok(Self { thread: Some(thread), files: Some(files), reopened, ended, board })
     }
 
-    /// Goes on in another file, or in none.
-    pub(crate) fn reopen(&self, file: Option<File>) {
+    /// Goes on in another file, or in none, when what is being written is written. Waits for no disk: of files that
+    /// the thread has not taken yet, the newest stays.
+    pub(crate) fn reopen(&self, mut file: Option<File>) {
         self.board.set_session_log(file.is_some());
-        if let Some(files) = &self.files
-            && files.send(file).is_err()
-        {
-            tracing::error!("the thread of the session log has ended");
+        let Some(files) = &self.files else { return };
+        while let Err(TrySendError::Full(newest)) = files.try_send(file) {
+            let _ = self.reopened.try_recv();
+            file = newest;
         }
     }
 }
@@ -68,6 +87,10 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.files = None;
+        if self.ended.recv_timeout(limits::RECORDS_LAST) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the disk does not take the session log: its last records are lost");
+            return;
+        }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -143,6 +166,79 @@ mod tests {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
+    /// What `work` comes to; one that hangs fails.
+    fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (sender, result) = bounded(1);
+        std::thread::spawn(move || sender.send(work()));
+        result.recv_timeout(std::time::Duration::from_secs(60)).expect("it ends")
+    }
+
+    /// Goes on in the file at `path`, and returns when the thread has taken it.
+    fn reopen_and_wait(writer: &Writer, path: &Path) {
+        writer.reopen(Some(open(path).expect("a file")));
+        while !writer.reopened.is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// A file that takes nothing more, as one whose disk does not answer: a full pipe, and its other end.
+    fn stuck() -> (File, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let mut file = File::from(std::os::fd::OwnedFd::from(writer));
+        rustix::io::ioctl_fionbio(&file, true).expect("FIONBIO");
+        while file.write(&[0; 4096]).is_ok() {}
+        rustix::io::ioctl_fionbio(&file, false).expect("FIONBIO");
+        (file, reader)
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("fifo");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, 0o600.into(), 0).expect("a FIFO");
+        let path = fifo.clone();
+        let refused = ends(move || open(&path)).expect_err("nobody reads it");
+        assert!(refused.to_string().contains("no regular file"), "{refused}");
+        let both_ends = OpenOptions::new().read(true).write(true).open(&fifo).expect("both ends");
+        let refused = ends(move || open(&fifo)).expect_err("somebody could read it");
+        assert!(refused.to_string().contains("no regular file"), "{refused}");
+        drop(both_ends);
+        assert!(open(Path::new("/dev/null")).is_err() && open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_write_that_takes_its_time_holds_up_no_reload() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let board = Arc::new(Board::new(1));
+        let (file, reader) = stuck();
+        assert!(board.record(record(1)));
+        let writer = Writer::start(Arc::clone(&board), Some(file)).expect("a thread");
+        let reopened = path.clone();
+        let writer = ends(move || {
+            (0..3).for_each(|_| writer.reopen(Some(open(&reopened).expect("a file"))));
+            writer
+        });
+        drop(reader);
+        (0..2).for_each(|_| reopen_and_wait(&writer, &path));
+        assert!(board.record(record(2)));
+        drop(writer);
+        let lines = lines(&path);
+        assert_eq!((lines.len(), lines[0]["requests"].as_u64()), (1, Some(2)));
+        assert_eq!(board.unwritten(), 1);
+    }
+
+    #[test]
+    fn a_write_that_never_ends_keeps_no_edge_from_ending() {
+        let board = Arc::new(Board::new(1));
+        let (file, reader) = stuck();
+        assert!(board.record(record(1)));
+        let writer = Writer::start(board, Some(file)).expect("a thread");
+        ends(move || drop(writer));
+        drop(reader);
+    }
+
     #[test]
     fn each_closed_session_is_a_line_of_json_and_an_address_stands_there_only_when_it_may() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -181,12 +277,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let [path, moved] = ["log", "log.1"].map(|name| folder.path().join(name));
         let board = Arc::new(Board::new(1));
-        let file = || Some(open(&path).expect("a file"));
-        let writer = Writer::start(Arc::clone(&board), file()).expect("a thread");
+        let file = open(&path).expect("a file");
+        let writer = Writer::start(Arc::clone(&board), Some(file)).expect("a thread");
         assert!(board.record(record(1)));
         std::fs::rename(&path, &moved).expect("moved");
-        // The queue has one place: when there is room for a third, the first is done with, and the record written.
-        (0..3).for_each(|_| writer.reopen(file()));
+        // When the second is taken the first is in place, and the record written.
+        (0..2).for_each(|_| reopen_and_wait(&writer, &path));
         assert!(board.record(record(2)));
         drop(writer);
         let all = (lines(&moved), lines(&path));
@@ -201,7 +297,7 @@ mod tests {
         let board = Arc::new(Board::new(1));
         assert!((0..limits::RECORDS).all(|_| board.record(record(1))));
         assert!(!board.record(record(1)), "the queue is bounded");
-        let full = open(Path::new("/dev/full")).expect("full(4)");
+        let full = OpenOptions::new().append(true).open("/dev/full").expect("full(4)");
         drop(Writer::start(Arc::clone(&board), Some(full)).expect("a thread"));
         assert_eq!(board.unwritten(), limits::RECORDS as u64);
     }
