@@ -1,8 +1,10 @@
 //! Pending handshakes: whose they are, how many there may be, and from where they become sessions.
 
+use std::net::SocketAddr;
+
 use segcast_kit::endpoint::rig::{Rig, address};
 use segcast_kit::session::raw::RawClient;
-use segcast_proto::handshake::COOKIE_LEN;
+use segcast_proto::handshake::{COOKIE_LEN, HELLO_LEN};
 use segcast_proto::session::server::{Disposition, DropReason};
 use segcast_proto::time::Duration;
 use segcast_proto::wire::Code;
@@ -61,6 +63,74 @@ fn a_hello_from_two_proven_addresses_gives_each_a_session_of_its_own_or_none() {
     let sent = rig.drain();
     assert!(!sent.is_empty() && sent.iter().all(|(to, _)| *to == address(1)), "{sent:?}");
     assert_eq!((rig.server.pending(), rig.server.sessions()), (1, 1));
+}
+
+/// The same HELLO from many ports of one host, each proven by a cookie, again and again.
+struct Copies(Vec<(SocketAddr, Vec<u8>)>);
+
+impl Copies {
+    fn of(rig: &mut Rig, hello: &[u8]) -> Self {
+        let ports = (5000..5016).map(|port| SocketAddr::from(([10, 9, 9, 9], port)));
+        let proven = ports.map(|from| {
+            let mut copy = hello.to_vec();
+            rig.hand(from, &copy);
+            let (to, answer) = rig.drain().remove(0);
+            assert_eq!(to, from);
+            if answer.len() == COOKIE_LEN {
+                copy[HELLO_LEN - 16..].copy_from_slice(&answer[COOKIE_LEN - 16..]);
+            }
+            (from, copy)
+        });
+        Self(proven.collect())
+    }
+
+    fn replay(&self, rig: &mut Rig, rounds: usize) {
+        let answered = |rig: &Rig| rig.server.counters().welcomes + rig.server.counters().repeats;
+        let before = answered(rig);
+        for (from, copy) in self.0.iter().cycle().take(rounds * self.0.len()) {
+            rig.hand(*from, copy);
+        }
+        assert!(answered(rig) > before, "the copies are answered");
+        rig.drain();
+    }
+}
+
+#[test]
+fn one_old_hello_replayed_from_many_ports_keeps_its_client_not_out() {
+    let mut rig = Rig::new(18, |_| {});
+    let (seed, config) = (rig.draw(), rig.config(1));
+    let old = RawClient::new(config, seed).hello();
+    let copies = Copies::of(&mut rig, &old);
+    copies.replay(&mut rig, 2);
+    assert!(rig.server.pending() <= 2, "{} places of one HELLO", rig.server.pending());
+    let config = rig.config(1);
+    let mut client = rig.shake(config, address(1));
+    copies.replay(&mut rig, 20);
+    let pulse = client.pulse(rig.now);
+    assert!(matches!(rig.hand(address(1), &pulse), Disposition::Done));
+    assert_eq!(rig.server.sessions(), 1);
+}
+
+#[test]
+fn a_hello_copied_on_its_way_by_one_host_keeps_its_client_not_out() {
+    let mut rig = Rig::new(19, |_| {});
+    let (seed, config) = (rig.draw(), rig.config(1));
+    let mut client = RawClient::new(config, seed);
+    // The copies come first, so that the client has to prove its address.
+    let copies = Copies::of(&mut rig, &client.hello());
+    copies.replay(&mut rig, 1);
+    for _ in 0..2 {
+        rig.hand(address(1), &client.hello());
+        for (to, mut answer) in rig.drain() {
+            assert_eq!(to, address(1));
+            client.take(rig.now, &mut answer);
+        }
+        copies.replay(&mut rig, 2);
+    }
+    assert!(client.is_open());
+    let pulse = client.pulse(rig.now);
+    assert!(matches!(rig.hand(address(1), &pulse), Disposition::Done));
+    assert_eq!(rig.server.sessions(), 1);
 }
 
 #[test]

@@ -191,6 +191,7 @@ impl Endpoint {
             }
         };
         let most = self.pending_of_one(&claims);
+        self.counters.pending_replaced += self.table.make_place_of_copy(hello.id.mac1, path);
         self.counters.pending_replaced += self.table.make_place(&hello.client_public, most);
         let Some(slot) = self.table.reserve() else {
             return self.refuse(now, path, hello, Code::Busy);

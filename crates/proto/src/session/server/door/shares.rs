@@ -68,7 +68,7 @@ impl SharedBucket {
 }
 
 /// The network of an address: /24 of IPv4, /56 of IPv6, what one customer of a provider usually has.
-fn network(address: IpAddr) -> u64 {
+pub(super) fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
         IpAddr::V6(v6) => (v6.to_bits() >> 72) as u64,

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::pending::Pending;
+use super::shares::network;
 use crate::limits::PENDING_TIME;
 use crate::session::server::event::Path;
 use crate::session::server::session::state::Session;
 use crate::time::Instant;
+
+/// Handshakes of one HELLO that are pending at most: its client's, and that of one who copied it.
+const COPIES: usize = 2;
 
 /// One slot.
 pub(in crate::session::server) enum Slot {
@@ -101,6 +105,27 @@ impl Table {
     pub(super) fn is_pending(&self, mac1: [u8; 16]) -> bool {
         let next = self.pending_by_hello.range((mac1, Path::LEAST)..).next();
         next.is_some_and(|((found, _), _)| *found == mac1)
+    }
+
+    /// Ends one pending handshake of this HELLO where a further one would be too many: one that went to the same network,
+    /// or else the oldest, so that who copied it elsewhere displaces copies of their own. Says how many.
+    pub(super) fn make_place_of_copy(&mut self, mac1: [u8; 16], path: Path) -> u64 {
+        let from = |path: &Path| network(path.remote.ip());
+        let copies = self.pending_by_hello.range((mac1, Path::LEAST)..);
+        let copies = copies.take_while(|((found, _), _)| *found == mac1);
+        if copies.clone().count() < COPIES {
+            return 0;
+        }
+        let order = |&((_, at), slot): &(&([u8; 16], Path), &u32)| {
+            let welcomed = match &self.slots[*slot as usize] {
+                Slot::Pending(pending) => Some(pending.welcomed),
+                _ => None,
+            };
+            (from(at) != from(&path), welcomed)
+        };
+        let Some((_, &slot)) = copies.min_by_key(order) else { return 0 };
+        self.end_pending(slot);
+        1
     }
 
     /// Ends the oldest pending handshakes of a client until it has less than `most`. Says how many.
