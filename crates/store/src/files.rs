@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use segcast_proto::ids::SetId;
+use segcast_sysio::file::Inode;
 
 use crate::catalogue::Place;
 use crate::error::{Damage, StoreError, failed};
@@ -98,6 +99,7 @@ pub(crate) fn set_name(path: &Path) -> SetName {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) file: File,
+    pub(crate) inode: Inode,
     pub(crate) number: u32,
     pub(crate) length: u64,
     pub(crate) geometry: Geometry,
@@ -106,8 +108,9 @@ pub(crate) struct Opened {
 impl Opened {
     /// Opens segment file `number` of a store whose files have `file_bytes`.
     pub(crate) fn open(path: &Path, number: u32, file_bytes: u64) -> Result<Self, Damage> {
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (length, file) = opened.map_err(|error| unreadable(path, &error))?;
+        let opened =
+            File::open(path).and_then(|file| Ok((Inode::of(&file)?, file.metadata()?.len(), file)));
+        let (inode, length, file) = opened.map_err(|error| unreadable(path, &error))?;
         let mut page = [0; PAGE as usize];
         let geometry = match file.read_exact_at(&mut page, 0) {
             Ok(()) => Geometry::decode_header(&page, number, file_bytes),
@@ -115,7 +118,7 @@ impl Opened {
         };
         let geometry =
             geometry.map_err(|reason| Damage::SegmentFile { path: path.to_owned(), reason })?;
-        Ok(Self { file, number, length, geometry })
+        Ok(Self { file, inode, number, length, geometry })
     }
 
     /// How much of it is there of what should be.

@@ -44,7 +44,7 @@ pub struct Reader {
     /// Why nothing can be announced, where the file system has no locks. Nobody writes to such a store.
     unannounced: Option<io::Error>,
     sets: BTreeMap<SetId, Arc<SetEntry>>,
-    /// Of segment files those in which a set was ever found. None leaves the list, so that places stay what they are.
+    /// Of segment files those in which a set was ever found. None that a set is shown from leaves its place in the list.
     files: Vec<Arc<FileMap>>,
     /// Removed sets that some catalogue may still show.
     retired: Vec<Arc<SetEntry>>,
@@ -291,24 +291,41 @@ impl Reader {
 
     /// The index of a segment file, which is mapped when a set is first found in it.
     fn map(&mut self, path: &Path, opened: &Opened) -> Result<u32, StoreError> {
-        // One that has another length by now is mapped anew: slots may lie beyond the old mapping. So is one that could not
-        // be read somewhere: the mapping remembers that, whatever is written there later.
+        // Another file that took the place of a known one is mapped anew, and so is one that has another length or other
+        // slots by now: they may lie beyond the old mapping. So is one that could not be read somewhere: the mapping
+        // remembers that, whatever is written there later.
         let is_same = |file: &Arc<FileMap>| {
-            let length = file.map.len() as u64;
-            file.number == opened.number && length == opened.length && !file.map.faulted()
+            file.map.inode() == opened.inode
+                && file.map.len() as u64 == opened.length
+                && file.geometry == opened.geometry
+                && !file.map.faulted()
         };
-        let known = self.files.iter().position(is_same);
-        let index = match known {
+        let index = match self.files.iter().position(is_same) {
             Some(index) => index,
             None => {
-                let map = MappedFile::open(path, opened.length)
+                let map = MappedFile::of(&opened.file, path, opened.length)
                     .map_err(|error| failed("mapping", path, 0)(error.into()))?;
                 let (number, geometry) = (opened.number, opened.geometry);
-                self.files.push(Arc::new(FileMap { map, number, geometry }));
-                self.files.len() - 1
+                self.take_up(Arc::new(FileMap { map, number, geometry }))
             }
         };
-        Ok(u32::try_from(index).expect("at most FILES_MAX files"))
+        Ok(u32::try_from(index).expect("bounded by FILES_MAX and SETS_MAX"))
+    }
+
+    /// Puts a file on the list: in the place of an earlier mapping of its number from which nothing is shown any more, so
+    /// that files which are replaced again and again do not fill it. Catalogues that show the earlier one have it.
+    fn take_up(&mut self, new: Arc<FileMap>) -> usize {
+        let shown = self.sets.values().flat_map(|entry| &entry.places);
+        let shown: BTreeSet<u32> = shown.map(|place| place.file).collect();
+        let is_idle = |(index, known): (u32, &Arc<FileMap>)| {
+            known.number == new.number && !shown.contains(&index)
+        };
+        if let Some(index) = (0..).zip(&self.files).position(is_idle) {
+            self.files[index] = new;
+            return index;
+        }
+        self.files.push(new);
+        self.files.len() - 1
     }
 
     /// Takes up the new sets that are whole, and says how many.

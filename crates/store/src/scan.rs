@@ -103,7 +103,7 @@ impl Scan {
         let writable = read.is_ok() && length.is_none();
         self.damage.extend(read.err().map(|error| files::unreadable(&path, &error)));
         self.damage.extend(length);
-        let map = MappedFile::open(&path, opened.length)
+        let map = MappedFile::of(&opened.file, &path, opened.length)
             .map_err(|error| failed("mapping", &path, 0)(error.into()))?;
         let map = Arc::new(FileMap { map, number, geometry: opened.geometry });
         space.files.push(SegmentFile { map, slots, writable, fresh: false });

@@ -190,3 +190,58 @@ fn a_folder_without_a_store_is_no_store_to_a_reader_either() {
     let error = Reader::open(dir.path(), PAGE_MEMORY_DEFAULT).unwrap_err();
     assert!(matches!(error, StoreError::StoreFileLost { .. }), "{error}");
 }
+
+/// Puts a copy of `from` in the place of `to`, as rsync does: under another name first.
+fn replace(from: &Path, to: &Path) {
+    let unfinished = to.with_extension("new");
+    fs::copy(from, &unfinished).unwrap();
+    fs::rename(&unfinished, to).unwrap();
+}
+
+#[test]
+fn what_came_with_a_segment_file_that_took_anothers_place_is_served() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = Store::open(there.path(), &options()).unwrap();
+    let file = Path::new("segments/00000001.seg");
+    write(&store, set(1), 2);
+    drop(Store::open(here.path(), &options()).unwrap());
+    let copy = |names: &[PathBuf]| {
+        names.iter().for_each(|name| replace(&there.path().join(name), &here.path().join(name)));
+    };
+    let of_set = |number| PathBuf::from(format!("sets/{}.set", set(number)));
+    copy(&[file.to_owned(), of_set(1)]);
+    let mut reader = open(here.path());
+    let mut old = vec![reader.catalogue()];
+    for number in 2..5 {
+        write(&store, set(number), 1);
+        copy(&[file.to_owned(), of_set(number)]);
+        assert!(reader.refresh().unwrap());
+        assert!(served(&reader.catalogue(), set(number), 1), "set {number}");
+        assert!(served(&reader.catalogue(), set(1), 2));
+        old.push(reader.catalogue());
+    }
+    assert!(old[1..].iter().all(|catalogue| served(catalogue, set(2), 1)));
+}
+
+#[test]
+fn segment_files_that_are_replaced_again_and_again_are_mapped_as_often_as_they_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("segments/00000001.seg");
+    let mapped = || {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().filter(|line| line.contains(&file.display().to_string())).count()
+    };
+    let write_one = |number| write(&Store::open(dir.path(), &options()).unwrap(), set(number), 1);
+    write_one(0);
+    let mut reader = open(dir.path());
+    for number in 1..6 {
+        replace(&file, &file);
+        write_one(number);
+        assert!(reader.refresh().unwrap());
+        assert!(served(&reader.catalogue(), set(number), 1));
+        Store::open(dir.path(), &options()).unwrap().remove_set(&set(number)).unwrap();
+        assert!(reader.refresh().unwrap());
+    }
+    assert!(served(&reader.catalogue(), set(0), 1));
+    assert_eq!(mapped(), 2, "one that set 0 is shown from, and the last");
+}

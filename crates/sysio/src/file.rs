@@ -1,9 +1,9 @@
 //! What crash-safe commits need from the file system: reserved space, writes at an offset, durable names, and a
 //! lock file that names its owner. All safe code; here because these are the steps that power loss tests.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
@@ -12,6 +12,27 @@ use crate::error::SysError;
 
 fn failed(what: &str, path: &Path, source: io::Error) -> SysError {
     SysError::new(format!("{what} {}", path.display()), source)
+}
+
+/// Which file it is, whatever it is called: no other file is the same one while this one is open or mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl Inode {
+    /// That of an open file (fstat(2)).
+    ///
+    /// # Errors
+    /// What fstat(2) reports.
+    pub fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::in_metadata(&metadata))
+    }
+
+    pub(crate) fn in_metadata(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), number: metadata.ino() }
+    }
 }
 
 /// Creates `path`, which must not exist, for reading and writing, `bytes` long and sparse. The name is durable only

@@ -14,8 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pending::{Inode, Name, Piece, Random, pick_legal};
+use pending::{Name, Piece, Random, pick_legal};
 use rustix::process::{Signal, getpid, kill_process};
+use segcast_sysio::file::Inode;
 
 use crate::layer::{RealLayer, SyncPoint, WriteFile, WriteLayer};
 

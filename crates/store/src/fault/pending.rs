@@ -3,9 +3,11 @@
 use core::ops::Range;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use segcast_sysio::file::Inode;
 
 /// Writes are cut where pages of the page cache end: each page reaches the disk by itself.
 const PAGE: u64 = 4096;
@@ -34,20 +36,6 @@ impl Random {
     pub(super) fn below(&mut self, bound: usize) -> usize {
         let number = self.next() % (bound as u64);
         usize::try_from(number).unwrap_or(0)
-    }
-}
-
-/// Names a file whatever it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Inode {
-    device: u64,
-    number: u64,
-}
-
-impl Inode {
-    pub(super) fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self { device: metadata.dev(), number: metadata.ino() })
     }
 }
 

@@ -35,6 +35,7 @@ use memmap2::{Mmap, MmapOptions};
 use sigbus::{FaultRecord, Registration};
 
 use crate::error::SysError;
+use crate::file::Inode;
 
 /// How a range will be read, for the kernel's read-ahead (madvise(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub struct MappedFile {
     map: Mmap,
     faults: Arc<FaultRecord>,
     path: PathBuf,
+    inode: Inode,
 }
 
 impl MappedFile {
@@ -72,9 +74,19 @@ impl MappedFile {
     /// If the length differs, if the file cannot be opened or mapped, or if [`sigbus::MAX_MAPPINGS`] files are mapped
     /// already.
     pub fn open(path: &Path, expected_bytes: u64) -> Result<MappedFile, SysError> {
+        let file =
+            File::open(path).map_err(|e| SysError::new(format!("open {}", path.display()), e))?;
+        Self::of(&file, path, expected_bytes)
+    }
+
+    /// As [`open`](Self::open), of a file that is open for reading. `path` is where it was found.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of(file: &File, path: &Path, expected_bytes: u64) -> Result<MappedFile, SysError> {
         let failed = |what: &str, e| SysError::new(format!("{what} {}", path.display()), e);
-        let file = File::open(path).map_err(|e| failed("open", e))?;
-        let found = file.metadata().map_err(|e| failed("read the length of", e))?.len();
+        let metadata = file.metadata().map_err(|e| failed("read the length of", e))?;
+        let found = metadata.len();
         if found != expected_bytes || found == 0 {
             let text =
                 format!("it is {found} bytes long, expected {expected_bytes} and more than 0");
@@ -85,7 +97,7 @@ impl MappedFile {
         sigbus::install()?;
         // SAFETY: a file-backed map is unsafe because the file may change or shrink beneath it; the module's header
         // argues why neither breaks memory safety here, and the handler is installed above.
-        let map = unsafe { MmapOptions::new().len(length).map(&file) }.map_err(|e| {
+        let map = unsafe { MmapOptions::new().len(length).map(file) }.map_err(|e| {
             failed("map", e).with_hint("check ulimit -v and sysctl vm.max_map_count")
         })?;
         let faults = Arc::new(FaultRecord::new(length, page_bytes()));
@@ -93,12 +105,18 @@ impl MappedFile {
         let registration = Registration::new(start, length, Arc::clone(&faults))
             .ok_or_else(|| failed("map", io::Error::from_raw_os_error(libc::ENFILE)))
             .map_err(|e| e.with_hint("too many mapped files: use larger segment files"))?;
-        Ok(MappedFile { registration, map, faults, path: path.to_owned() })
+        let inode = Inode::in_metadata(&metadata);
+        Ok(MappedFile { registration, map, faults, path: path.to_owned(), inode })
     }
 
     /// The path that was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which file is mapped, also when another has its name by now.
+    pub fn inode(&self) -> Inode {
+        self.inode
     }
 
     /// Length in bytes, fixed at `open`; never 0.
