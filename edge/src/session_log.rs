@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
 use rustix::io::Errno;
 
 use crate::board::Board;
@@ -22,9 +22,27 @@ use crate::limits;
 /// # Errors
 /// The system's; [`io::ErrorKind::InvalidInput`] for what is no regular file.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
+    regular(path, OpenOptions::new().append(true).create(true).mode(0o640))
+}
+
+/// Whether [`open`] would find a file or could make one; makes none.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn probe(path: &Path) -> io::Result<()> {
+    match regular(path, OpenOptions::new().append(true)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let to_make_files = Access::WRITE_OK | Access::EXEC_OK;
+            Ok(rustix::fs::access(folder.unwrap_or(Path::new(".")), to_make_files)?)
+        }
+        other => other.map(drop),
+    }
+}
+
+fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
-    let opened =
-        OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path);
+    let opened = options.custom_flags(flags).open(path);
     let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
     // What a FIFO without a reader, a socket, and a device without a driver answer (open(2)).
     let is_none = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::NXIO);

@@ -1,12 +1,13 @@
 //! The process of an edge: its signals, of which only one test sends any, and its exit statuses.
 
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use segcast_config::{Configuration, ExitCode, Source};
 use segcast_edge::config::{Io, LogLevel};
-use segcast_edge::{Server, Supervisor, check, run};
+use segcast_edge::{Server, Supervisor, check, reloadable, run};
 use segcast_kit::process::PATIENCE;
 use segcast_kit::server::{World, metric};
 
@@ -52,13 +53,17 @@ impl Supervisor for Listener {
     }
 }
 
+fn source_of(path: &Path) -> Source {
+    Source { file: Some(path.to_owned()), ..Source::default() }
+}
+
 #[test]
 fn hup_reloads_or_keeps_what_there_was_and_term_drains() {
     let world = World::new();
     let path = world.path("edge.toml");
     let text = world.config(Io::Auto).to_toml();
     std::fs::write(&path, &text).expect("write");
-    let source = Source { file: Some(path.clone()), ..Source::default() };
+    let source = source_of(&path);
     let (sender, told) = channel();
     let running = std::thread::spawn(move || run(&source, &Listener(sender)));
     let next = || told.recv_timeout(PATIENCE).expect("the edge says something");
@@ -81,6 +86,17 @@ fn hup_reloads_or_keeps_what_there_was_and_term_drains() {
     assert!(status.contains("the old configuration stays") && status.contains("loud"), "{status}");
     assert_eq!(next(), Told::Ready(1));
 
+    // The log of sessions is as much a part of it as keys are.
+    let elsewhere = text.replace("session_log = \"off\"", "session_log = \"/no/such/folder/log\"");
+    std::fs::write(&path, elsewhere).expect("write");
+    signal(Signal::HUP);
+    assert_eq!(next(), Told::Reloading);
+    let refused = reloadable(&source_of(&path).load().expect("well-formed"));
+    assert_eq!(refused.map_err(|error| error.exit()), Err(ExitCode::Usage));
+    let Told::Status(status) = next() else { panic!("no outcome of the reload") };
+    assert!(status.contains("stays") && status.contains("/no/such/folder/log"), "{status}");
+    assert_eq!(next(), Told::Ready(2));
+
     signal(Signal::TERM);
     assert_eq!(next(), Told::Stopping);
     assert_eq!(running.join().expect("no panic"), ExitCode::Success);
@@ -92,7 +108,7 @@ fn a_start_that_fails_has_its_own_exit_status() {
     let path = world.path("edge.toml");
     let start = |text: String| {
         std::fs::write(&path, text).expect("write");
-        run(&Source { file: Some(path.clone()), ..Source::default() }, &segcast_edge::Alone)
+        run(&source_of(&path), &segcast_edge::Alone)
     };
     let good = world.config(Io::Auto).to_toml();
     assert_eq!(start(good.replace("shards = 2", "shards = two")), ExitCode::Usage);

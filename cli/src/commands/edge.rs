@@ -38,7 +38,7 @@ pub(crate) struct EdgeArgs {
     /// the start's
     #[arg(long)]
     check: bool,
-    /// Read what a reload reads (configuration and center keys), say what is wrong with it, and start nothing
+    /// Read what a reload reads (configuration, center keys, session log), say what is wrong with it, and start nothing
     #[arg(long, conflicts_with = "check")]
     check_reload: bool,
     /// Print the configuration file with every key, its default and its reason, and start nothing
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
             Ok(()) => Ok(ExitCode::Success),
             Err(error) => {
                 output::note(format_args!("error: {error}"));
-                Ok(ExitCode::NotAllowed)
+                Ok(error.exit())
             }
         };
     }

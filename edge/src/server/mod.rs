@@ -237,26 +237,22 @@ impl Server {
     }
 
     /// Takes over what can change while the edge serves: center keys (their files are read again), sets, and the
-    /// settings of logs and drain. Returns the keys of `new` that need a restart.
+    /// settings of logs (that of sessions is opened again) and drain. Returns the keys of `new` that need a restart.
     ///
     /// # Errors
-    /// [`KeyError`]; everything then stays as it was.
-    pub fn reload(&mut self, new: &Config) -> Result<Vec<&'static str>, KeyError> {
+    /// [`StartError::Keys`] and [`StartError::SessionLog`]; everything then stays as it was.
+    pub fn reload(&mut self, new: &Config) -> Result<Vec<&'static str>, StartError> {
         let keyring = Arc::new(keyring(new)?);
+        let session_log = open_session_log(&new.session_log)?;
         let sets = Arc::new(new.sets.clone());
         let catalogue = self.catalogue.clone();
         self.tell(&Control::Reload { keyring, catalogue, sets });
         self.board.set_log_client_address(new.log_client_address);
-        match open_session_log(&new.session_log) {
-            Ok(file) => {
-                self.session_log.reopen(file);
-                self.config.session_log.clone_from(&new.session_log);
-            }
-            Err(error) => tracing::error!(%error, "the session log stays as it was"),
-        }
+        self.session_log.reopen(session_log);
         let restart = self.config.restart_keys(new);
         self.config.center_keys.clone_from(&new.center_keys);
         self.config.sets.clone_from(&new.sets);
+        self.config.session_log.clone_from(&new.session_log);
         self.config.log_level = new.log_level;
         self.config.log_client_address = new.log_client_address;
         self.config.drain_timeout = new.drain_timeout;
@@ -276,9 +272,10 @@ impl Server {
 /// Whether a running edge would take `new` over: reads what a reload reads.
 ///
 /// # Errors
-/// [`KeyError`], as [`Server::reload`].
-pub fn reloadable(new: &Config) -> Result<(), KeyError> {
-    keyring(new).map(drop)
+/// Those of [`Server::reload`].
+pub fn reloadable(new: &Config) -> Result<(), StartError> {
+    keyring(new)?;
+    probe_session_log(&new.session_log)
 }
 
 impl Drop for Server {
@@ -311,6 +308,13 @@ fn open_session_log(to: &SessionLog) -> Result<Option<File>, StartError> {
     let SessionLog::File(path) = to else { return Ok(None) };
     let file = session_log::open(path);
     file.map(Some).map_err(|reason| StartError::SessionLog { path: path.clone(), reason })
+}
+
+/// Whether [`open_session_log`] would succeed; it makes no file.
+fn probe_session_log(to: &SessionLog) -> Result<(), StartError> {
+    let SessionLog::File(path) = to else { return Ok(()) };
+    let found = session_log::probe(path);
+    found.map_err(|reason| StartError::SessionLog { path: path.clone(), reason })
 }
 
 fn no_thread(error: std::io::Error) -> StartError {
