@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use segcast_config::{Configuration, ExitCode, Source};
-use segcast_edge::config::{Io, LogLevel};
+use segcast_edge::config::{Config, Io, LogLevel, SessionLog};
 use segcast_edge::{Server, Supervisor, check, reloadable, run};
 use segcast_kit::process::PATIENCE;
 use segcast_kit::server::{World, metric};
@@ -128,6 +128,23 @@ fn a_check_finds_what_is_missing_and_disturbs_nobody() {
     let found = check(&config);
     assert!(found.problems.is_empty() && found.damage.is_empty(), "{found:?}");
     assert_eq!(found.addresses, config.listen);
+    // An address that comes later is waited for by the start too, but not for a port of it.
+    let served_at = |address: &str| {
+        let listen = vec![address.parse().expect("an address")];
+        check(&Config { listen, ..config.clone() })
+    };
+    let late = served_at("192.0.2.1:4870");
+    assert!(late.problems.is_empty() && late.late == late.addresses, "{late:?}");
+    assert_eq!(served_at("192.0.2.1:0").problems[0].exit(), ExitCode::Network);
+    let logged_to = |path: &str| {
+        let session_log = SessionLog::File(world.path(path));
+        check(&Config { session_log, ..config.clone() })
+    };
+    assert!(logged_to("sessions.jsonl").problems.is_empty(), "a start makes it");
+    assert!(!world.path("sessions.jsonl").exists(), "and a check does not");
+    for wrong in ["no-folder/sessions.jsonl", "store"] {
+        assert_eq!(logged_to(wrong).problems[0].exit(), ExitCode::Usage, "{wrong}");
+    }
     std::fs::remove_file(world.path("edge.key")).expect("remove");
     assert_eq!(check(&config).problems[0].exit(), ExitCode::NotAllowed);
     server.drain();

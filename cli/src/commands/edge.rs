@@ -100,9 +100,14 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
 /// Prints the whole configuration, what an edge would serve on, and everything that is wrong.
 fn check(config: &Config) -> anyhow::Result<ExitCode> {
     output::result(config.to_toml().trim_end())?;
-    let Checked { addresses, damage, problems } = segcast_edge::check(config);
+    let Checked { addresses, late, damage, problems } = segcast_edge::check(config);
     for address in addresses {
         output::result(format_args!("# would listen on {address}"))?;
+    }
+    for address in late {
+        output::note(format_args!(
+            "warning: {address} is on no interface of this box yet: it is served when it comes"
+        ));
     }
     for damage in damage {
         output::note(format_args!("warning: the store is damaged, and this not served: {damage}"));

@@ -69,17 +69,25 @@ pub(super) fn raise_limits() {
     }
 }
 
-/// What is served: the addresses, and for each shard its sockets in the order of the addresses.
-type Bound = (Vec<SocketAddr>, Vec<Vec<UdpSocket>>);
+/// What is served.
+pub(super) struct Bound {
+    pub(super) addresses: Vec<SocketAddr>,
+    /// Those of them that are on no interface yet.
+    pub(super) late: Vec<SocketAddr>,
+    /// For each shard its sockets in the order of the addresses.
+    pub(super) sockets: Vec<Vec<UdpSocket>>,
+}
 
-/// The addresses that are served, and for each shard its sockets in the order of the addresses. Addresses that
-/// are in use are waited for, [`limits::BIND_RETRIES`] times [`limits::BIND_PAUSE`].
+/// Binds what is listened on. Addresses that are in use are waited for, [`limits::BIND_RETRIES`] times [`limits::BIND_PAUSE`].
 pub(super) fn bind(config: &Config, shards: usize) -> Result<Bound, StartError> {
     let addresses = addresses::expand(&config.listen)?;
     let pause = || std::thread::sleep(limits::BIND_PAUSE);
     let bound =
         while_in_use(pause, || bind_once(&addresses, shards)).map_err(StartError::Network)?;
-    for socket in bound.1.first().into_iter().flatten() {
+    for address in &bound.late {
+        tracing::warn!(%address, "on no interface of this box yet: it is served when it comes");
+    }
+    for socket in bound.sockets.first().into_iter().flatten() {
         warn_small_buffers(socket);
     }
     Ok(bound)
@@ -107,24 +115,27 @@ fn while_in_use<T>(
     attempt()
 }
 
-fn bind_once(addresses: &[SocketAddr], shards: usize) -> Result<Bound, SysError> {
+/// Binds `addresses`, waiting for none.
+pub(super) fn bind_once(addresses: &[SocketAddr], shards: usize) -> Result<Bound, SysError> {
     let options = UdpConfig {
         count_overflow: true,
         receive_buffer_bytes: limits::SOCKET_RECEIVE_BYTES,
         send_buffer_bytes: limits::SOCKET_SEND_BYTES,
         ..UdpConfig::default()
     };
-    let mut bound = Vec::new();
-    let mut sockets: Vec<Vec<UdpSocket>> = (0..shards).map(|_| Vec::new()).collect();
+    let sockets = (0..shards).map(|_| Vec::new()).collect();
+    let mut bound = Bound { addresses: Vec::new(), late: Vec::new(), sockets };
     for &address in addresses {
-        let options = UdpConfig { free_bind: is_late(address)?, ..options };
-        let group = bind_reuseport_group(address, shards, STEERING, &options)?;
-        bound.extend(group.first().map(UdpSocket::local_addr));
-        for (list, socket) in sockets.iter_mut().zip(group) {
+        let free_bind = is_late(address)?;
+        let group =
+            bind_reuseport_group(address, shards, STEERING, &UdpConfig { free_bind, ..options })?;
+        bound.addresses.extend(group.first().map(UdpSocket::local_addr));
+        bound.late.extend(free_bind.then_some(address));
+        for (list, socket) in bound.sockets.iter_mut().zip(group) {
             list.push(socket);
         }
     }
-    Ok((bound, sockets))
+    Ok(bound)
 }
 
 /// Whether `address` is on no interface yet: then it is bound all the same, and served when it comes.
@@ -138,10 +149,7 @@ fn is_late(address: SocketAddr) -> Result<bool, SysError> {
     let bind =
         |free_bind| UdpSocket::bind(address, &UdpConfig { free_bind, ..UdpConfig::default() });
     match bind(false) {
-        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
-            tracing::warn!(%address, "on no interface of this box yet: it is served when it comes");
-            bind(true).map(|_| true)
-        }
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => bind(true).map(|_| true),
         other => other.map(|_| false),
     }
 }
@@ -328,7 +336,8 @@ mod tests {
     fn every_shard_has_a_socket_for_every_address_in_the_same_order() {
         let listen = ["127.0.0.1:0", "[::1]:0"].map(|text| text.parse().expect(text)).to_vec();
         let config = Config { listen, ..Config::default() };
-        let (addresses, sockets) = bind(&config, 3).expect("loopback");
+        let Bound { addresses, late, sockets } = bind(&config, 3).expect("loopback");
+        assert!(late.is_empty(), "{late:?}");
         assert_eq!(sockets.len(), 3);
         for list in &sockets {
             assert_eq!(list.iter().map(UdpSocket::local_addr).collect::<Vec<_>>(), addresses);
@@ -351,11 +360,11 @@ mod tests {
             }
         };
         let bound = while_in_use(release, || bind_once(&[address], 2)).expect("given back");
-        assert_eq!((bound.0, pauses), (vec![address], 3));
+        assert_eq!((bound.addresses, pauses), (vec![address], 3));
         // TEST-NET-1 (RFC 5737) is on no interface.
         let nowhere = ["192.0.2.1:0".parse().unwrap()];
         let failed = while_in_use(|| panic!("no use in waiting"), || bind_once(&nowhere, 2));
-        assert_eq!(failed.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+        assert_eq!(failed.map(|_| ()).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
     }
 
     #[test]

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 
 use segcast_config::Configuration;
 use segcast_store::error::Damage;
-use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
-use super::{StartError, admin_listener, build, keyring, open_store};
+use super::{StartError, admin_listener, build, keyring, open_store, probe_session_log};
 use crate::addresses;
 use crate::config::Config;
 use crate::keyfiles;
@@ -17,6 +16,8 @@ use crate::keyfiles;
 pub struct Checked {
     /// The addresses that would be served.
     pub addresses: Vec<SocketAddr>,
+    /// Those of them that are on no interface yet; the edge would start all the same.
+    pub late: Vec<SocketAddr>,
     /// Parts of the store that would not be served; the edge would start all the same.
     pub damage: Vec<Damage>,
     /// Everything that keeps the edge from starting, in the order in which a start comes to it: it would fail with the first.
@@ -30,7 +31,7 @@ impl Checked {
     }
 }
 
-/// Looks at everything that a start needs: keys, store, cores, driver, addresses. It changes nothing; addresses are bound
+/// Looks at everything that a start needs: keys, store, cores, driver, session log, addresses. It changes nothing; addresses are bound
 /// for a moment, to see that they are free.
 #[must_use]
 pub fn check(config: &Config) -> Checked {
@@ -43,11 +44,13 @@ pub fn check(config: &Config) -> Checked {
     checked.note(build::shards(config));
     checked.note(build::io(config));
     checked.note(admin_listener(config));
+    checked.note(probe_session_log(&config.session_log));
     let addresses = checked.note(addresses::expand(&config.listen));
     checked.addresses = addresses.unwrap_or_default();
     for address in checked.addresses.clone() {
-        let bound = UdpSocket::bind(address, &UdpConfig::default());
-        checked.note(bound.map_err(StartError::Network));
+        let bound = build::bind_once(&[address], 1);
+        let bound = checked.note(bound.map_err(StartError::Network));
+        checked.late.extend(bound.into_iter().flat_map(|bound| bound.late));
     }
     checked
 }

@@ -14,6 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use build::Bound;
 pub use check::{Checked, check, excesses};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::sync::WaitGroup;
@@ -89,7 +90,7 @@ impl Server {
         let io = build::io(&config)?;
         let admin = admin_listener(&config)?;
         let session_log = open_session_log(&config.session_log)?;
-        let (addresses, sockets) = build::bind(&config, cores.len())?;
+        let Bound { addresses, sockets, .. } = build::bind(&config, cores.len())?;
 
         let board = Arc::new(Board::new(cores.len()));
         board.set_store_open();
