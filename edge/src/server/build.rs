@@ -375,6 +375,9 @@ mod tests {
             excesses[0].contains("4 shards") && excesses[0].contains("2 cores"),
             "{excesses:?}"
         );
-        assert!(excesses[1].contains("3 GiB") && excesses[1].contains("1 GiB"), "{excesses:?}");
+        assert!(
+            excesses[1].contains("3.00 GiB") && excesses[1].contains("1.00 GiB"),
+            "{excesses:?}"
+        );
     }
 }
