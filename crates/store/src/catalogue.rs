@@ -1,13 +1,13 @@
 //! What a store serves: an immutable snapshot of its sets, looked up without a lock and without allocating.
 
 use core::ops::Range;
-use std::fs::File;
 use std::sync::Arc;
 
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_sysio::SysError;
 use segcast_sysio::mapped::MappedFile;
 
+use crate::announced::ShownBy;
 use crate::format::segment_file::Geometry;
 use crate::format::set_file::SetFile;
 
@@ -30,7 +30,7 @@ pub(crate) struct SetEntry {
     /// Sum of the pages' sizes.
     pub(crate) page_bytes: u64,
     /// Where a reader says that it shows the set: stays open as long as anything shows it.
-    _shown_by: Option<Arc<File>>,
+    _shown_by: Option<ShownBy>,
 }
 
 impl SetEntry {
@@ -38,7 +38,7 @@ impl SetEntry {
         file: SetFile,
         places: Box<[Place]>,
         page_bytes: u64,
-        shown_by: Option<Arc<File>>,
+        shown_by: Option<ShownBy>,
     ) -> Self {
         let SetFile { set, generation, segment_bytes, pages, .. } = file;
         Self { set, generation, segment_bytes, places, pages, page_bytes, _shown_by: shown_by }

@@ -17,6 +17,7 @@ pub mod reader;
 pub mod store;
 pub mod writer;
 
+mod announced;
 mod files;
 mod scan;
 mod shared;

@@ -1,7 +1,7 @@
 //! A store that is only read, beside a process that may be writing to it: what is committed, looked at again and again.
 //!
 //! Nothing in the folder is changed. What a reader shows it announces by a shared lock on the byte of the file `STORE` that
-//! the set's generation numbers ([`byte_lock`]); a writer frees the slots of a removed set when nobody announces it. The
+//! the set's generation numbers (`announced.rs`); a writer frees the slots of a removed set when nobody announces it. The
 //! order makes that safe: a reader locks, and then sees that the `.set` file is still there; a writer removes
 //! the file, and then asks. One of the two finds the other.
 
@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use segcast_proto::ids::SetId;
-use segcast_sysio::byte_lock;
 use segcast_sysio::mapped::MappedFile;
 
+use crate::announced::Announced;
 use crate::catalogue::{Catalogue, FileMap, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
 use crate::files::{self, Found, Opened, SetName, complete};
@@ -33,16 +33,12 @@ const ATTEMPTS: usize = 4;
 /// Shows what is committed in a store, as of its last [`refresh`](Self::refresh).
 #[derive(Debug)]
 pub struct Reader {
+    store_file: PathBuf,
     segments_folder: PathBuf,
     sets_folder: PathBuf,
     file_bytes: u64,
     page_memory: u64,
-    /// The file `STORE`: its bytes say what is shown.
-    announcements: Arc<File>,
-    /// Generations that are announced.
-    announced: BTreeSet<u64>,
-    /// Why nothing can be announced, where the file system has no locks. Nobody writes to such a store.
-    unannounced: Option<io::Error>,
+    announced: Announced,
     sets: BTreeMap<SetId, Arc<SetEntry>>,
     /// Of segment files those in which a set was ever found. None that a set is shown from leaves its place in the list.
     files: Vec<Arc<FileMap>>,
@@ -75,7 +71,7 @@ impl Reader {
     pub fn open(dir: &Path, page_memory: u64) -> Result<Self, StoreError> {
         let path = dir.join("STORE");
         let segments_folder = dir.join("segments");
-        let file = match File::open(&path) {
+        let announced = match Announced::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let dir = dir.to_owned();
                 return Err(if segments_folder.exists() {
@@ -91,9 +87,8 @@ impl Reader {
             sets_folder: dir.join("sets"),
             file_bytes: files::read_store_file(&path)?,
             page_memory,
-            announcements: Arc::new(file),
-            announced: BTreeSet::new(),
-            unannounced: None,
+            announced,
+            store_file: path,
             sets: BTreeMap::new(),
             files: Vec::new(),
             retired: Vec::new(),
@@ -121,7 +116,7 @@ impl Reader {
     /// Why a writer cannot be told what is read here: the file system has no locks.
     #[must_use]
     pub fn unannounced(&self) -> Option<&io::Error> {
-        self.unannounced.as_ref()
+        self.announced.without_locks()
     }
 
     /// Removed sets that a catalogue of this reader still shows. The next [`refresh`](Self::refresh) lets go of those that
@@ -131,7 +126,7 @@ impl Reader {
         self.retired.len()
     }
 
-    /// Looks whether the store has changed: one system call when it has not. Says whether another catalogue is there now.
+    /// Looks whether the store has changed: two system calls when it has not. Says whether another catalogue is there now.
     ///
     /// # Errors
     /// If the store cannot be read; what was shown stays.
@@ -143,6 +138,10 @@ impl Reader {
     }
 
     fn look(&mut self) -> Result<bool, StoreError> {
+        if self.announced.is_elsewhere()? {
+            self.file_bytes = files::read_store_file(&self.store_file)?;
+            self.announced.renew()?;
+        }
         let folder = &self.sets_folder;
         let changed = std::fs::metadata(folder).and_then(|found| found.modified());
         let changed = changed.map_err(failed("looking at", folder, 0))?;
@@ -230,13 +229,13 @@ impl Reader {
         let mut last = Ok(None);
         for _ in 0..ATTEMPTS {
             match generation(path) {
-                Ok(generation) => self.announce(generation),
+                Ok(generation) => self.announced.announce(generation),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 // Reading all of it says what is wrong.
                 Err(_) => {}
             }
             last = match files::read_set_file(path, set, left) {
-                Ok((file, _)) if !self.is_announced(file.generation) => Ok(None),
+                Ok((file, _)) if !self.announced.has(file.generation) => Ok(None),
                 Ok(read) => return Ok(Some(read)),
                 // Or it was replaced just then: the next attempt says.
                 Err((damage, _)) => Err(damage),
@@ -335,7 +334,7 @@ impl Reader {
             let found = look.found.get(&(file.set, file.generation)).map_or(&[][..], |found| found);
             match complete(&file, found) {
                 Ok(places) => {
-                    let shown_by = Some(Arc::clone(&self.announcements));
+                    let shown_by = Some(self.announced.file());
                     let entry = SetEntry::new(file, places, page_bytes, shown_by);
                     self.page_bytes += page_bytes;
                     self.sets.insert(entry.set, Arc::new(entry));
@@ -347,29 +346,12 @@ impl Reader {
         come
     }
 
-    fn is_announced(&self, generation: u64) -> bool {
-        self.unannounced.is_some() || self.announced.contains(&generation)
-    }
-
-    fn announce(&mut self, generation: u64) {
-        match byte_lock::share(&self.announcements, generation) {
-            Ok(()) => {
-                self.announced.insert(generation);
-            }
-            Err(error) => self.unannounced = Some(error),
-        }
-    }
-
     /// Takes back the announcements of what no catalogue shows any more.
     fn withdraw(&mut self) {
         self.retired.retain_mut(|entry| Arc::get_mut(entry).is_none());
         let shown = self.sets.values().chain(&self.retired);
         let shown: BTreeSet<u64> = shown.map(|entry| entry.generation).collect();
-        let announcements = &self.announcements;
-        self.announced.retain(|generation| {
-            // What cannot be unlocked keeps some slots from use; it cannot be helped.
-            shown.contains(generation) || byte_lock::unlock(announcements, *generation).is_err()
-        });
+        self.announced.withdraw(&shown);
     }
 }
 

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use segcast_proto::ids::SetId;
 use segcast_sysio::mapped::MappedFile;
 
+use crate::announced::Readers;
 use crate::catalogue::{FileMap, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
 use crate::files::{self, Found, Opened, SetName, complete};
 use crate::format::slot_header::SlotHeader;
 use crate::limits::{FILES_MAX, SETS_MAX};
-use crate::shared::{Held, Readers};
+use crate::shared::Held;
 use crate::slots::SlotTable;
 use crate::space::{SegmentFile, Space};
 

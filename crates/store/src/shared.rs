@@ -1,14 +1,13 @@
 //! What a store and its writers share: what is in the folder, and who may change it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use segcast_proto::ids::SetId;
-use segcast_sysio::byte_lock;
 use segcast_sysio::file::LockFile;
 
+use crate::announced::Readers;
 use crate::catalogue::{Catalogue, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
 use crate::files::set_file_name;
@@ -55,31 +54,6 @@ pub(crate) struct Held {
     pub(crate) places: Vec<Place>,
     /// What catalogues of this process show.
     pub(crate) entry: Option<Arc<SetEntry>>,
-}
-
-/// Asks which sets other processes read. Each of them shares a lock on the byte of the file `STORE` that a set's
-/// generation numbers, for as long as any catalogue of its shows the set.
-#[derive(Debug)]
-pub(crate) struct Readers(File);
-
-impl Readers {
-    /// # Errors
-    /// If the file cannot be opened, or the file system has no locks: then nobody can be asked.
-    pub(crate) fn open(store_file: &Path) -> Result<Self, StoreError> {
-        let readers = Self(File::open(store_file).map_err(failed("opening", store_file, 0))?);
-        // Generations begin at 1.
-        byte_lock::is_shared(&readers.0, 0).map_err(failed(
-            "asking for locks of",
-            store_file,
-            0,
-        ))?;
-        Ok(readers)
-    }
-
-    pub(crate) fn show(&self, generation: u64) -> bool {
-        // Not known is as good as yes: slots then stay as they are.
-        byte_lock::is_shared(&self.0, generation).unwrap_or(true)
-    }
 }
 
 impl Shared {

@@ -8,6 +8,7 @@ use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_sysio::SysError;
 use segcast_sysio::file::{self, LockError, LockFile};
 
+use crate::announced::Readers;
 use crate::catalogue::Catalogue;
 use crate::error::{Damage, StoreError, failed};
 use crate::files::read_store_file;
@@ -16,7 +17,7 @@ use crate::format::store_file::{StoreFile, file_bytes_valid};
 use crate::layer::{RealLayer, SyncPoint, WriteLayer};
 use crate::limits::{FILE_BYTES_DEFAULT, PAGE_MEMORY_DEFAULT, SETS_MAX};
 use crate::scan::{Scan, scan};
-use crate::shared::{Held, Readers, Shared, State};
+use crate::shared::{Held, Shared, State};
 use crate::space::Space;
 use crate::writer::SetWriter;
 

@@ -245,3 +245,48 @@ fn segment_files_that_are_replaced_again_and_again_are_mapped_as_often_as_they_a
     assert!(served(&reader.catalogue(), set(0), 1));
     assert_eq!(mapped(), 2, "one that set 0 is shown from, and the last");
 }
+
+#[test]
+fn what_is_shown_is_announced_again_when_another_file_took_the_place_of_the_store_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    (1..3).for_each(|number| write(&store, set(number), 3));
+    let mut reader = open(dir.path());
+    store.remove_set(&set(1)).unwrap();
+    let shown = reader.catalogue();
+    let store_file = dir.path().join("STORE");
+    replace(&store_file, &store_file);
+    // A writer who has the old file open does not know who reads any more.
+    store.remove_set(&set(2)).unwrap();
+    assert_eq!(store.still_read(), 2);
+    assert!(served(&shown, set(1), 3) && served(&shown, set(2), 3));
+    assert!(reader.refresh().unwrap());
+    assert_eq!(store.still_read(), 2, "it still does not");
+    drop(store);
+    let store = Store::open(dir.path(), &options()).unwrap();
+    assert_eq!(store.still_read(), 2, "announced on the new file");
+    assert!(served(&shown, set(1), 3) && served(&shown, set(2), 3));
+    // Also when only the catalogue is left of the reader.
+    drop(reader);
+    assert_eq!(store.still_read(), 2);
+    drop(shown);
+    assert_eq!((store.still_read(), store.usage().free_slots), (0, 7));
+}
+
+#[test]
+fn a_lost_store_file_is_an_error_and_costs_nothing_that_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    write(&store, set(1), 3);
+    let mut reader = open(dir.path());
+    let (here, away) = (dir.path().join("STORE"), dir.path().join("AWAY"));
+    fs::rename(&here, &away).unwrap();
+    let error = reader.refresh().unwrap_err();
+    assert!(error.to_string().contains("STORE"), "{error}");
+    assert!(served(&reader.catalogue(), set(1), 3));
+    store.remove_set(&set(1)).unwrap();
+    assert_eq!(store.still_read(), 1);
+    fs::rename(&away, &here).unwrap();
+    assert!(reader.refresh().unwrap());
+    assert_eq!(store.still_read(), 0);
+}

@@ -30,6 +30,14 @@ impl Inode {
         file.metadata().map(|metadata| Self::in_metadata(&metadata))
     }
 
+    /// That of the file that has the name `path` now (stat(2)).
+    ///
+    /// # Errors
+    /// What stat(2) reports.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|metadata| Self::in_metadata(&metadata))
+    }
+
     pub(crate) fn in_metadata(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), number: metadata.ino() }
     }
