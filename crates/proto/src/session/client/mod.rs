@@ -230,8 +230,8 @@ impl ClientSession {
         let since = sent.max(transport.heard).max(transport.last_timeout);
         // A server that answers, but sends nothing, lets requests wait: to go on asking it as often would only add to
         // what keeps it busy.
-        let timeout = self.rtt.probe_timeout(transport.timeouts.max(transport.quiet));
-        Some(since + timeout + transport.gap.get())
+        let doublings = transport.timeouts.max(transport.quiet);
+        Some(since + self.rtt.probe_timeout(doublings, transport.gap.get()))
     }
 
     fn hello_timeout(&mut self, now: Instant) {

@@ -9,7 +9,8 @@ const ALLOWANCE: Duration = Duration::from_millis(25);
 const FIRST_MIN: Duration = Duration::from_millis(10);
 /// The probe timeout before any sample.
 const UNKNOWN: Duration = Duration::from_millis(250);
-/// The longest probe timeout.
+/// The longest probe timeout, gaps between trains included: a server takes a client that is silent for longer for one that
+/// may be dead.
 const MAX: Duration = Duration::from_secs(2);
 
 /// Smoothed round trip and its variation.
@@ -57,14 +58,16 @@ impl Rtt {
 
     /// The probe timeout after `doublings` timeouts in a row. The first is short: most often the tail of a flight was
     /// lost, and one small packet finds that out. While only bounds of the round trip are known the first is by the
-    /// lower one: it costs one small packet when that is wrong, and saves most of the wait when the upper one is.
-    pub(super) fn probe_timeout(&self, doublings: u32) -> Duration {
+    /// lower one: it costs one small packet when that is wrong, and saves most of the wait when the upper one is. `gap`: how
+    /// long the server may let nothing be heard while it sends.
+    pub(super) fn probe_timeout(&self, doublings: u32, gap: Duration) -> Duration {
         let full = self.full_timeout();
-        match (doublings, self.smoothed, self.provisional) {
+        let timeout = match (doublings, self.smoothed, self.provisional) {
             (0, _, Some(least)) => least + ALLOWANCE,
             (0, Some(rtt), None) => (rtt * 2).max(FIRST_MIN).min(full),
-            _ => (full * (1 << doublings.min(10))).min(MAX),
-        }
+            _ => full * (1 << doublings.min(10)),
+        };
+        (timeout + gap).min(MAX)
     }
 
     /// Round trip, variation and allowance: how long an answer may take that is not lost.
@@ -101,25 +104,34 @@ mod tests {
     #[test]
     fn the_probe_timeout_follows_the_samples_and_doubles_up_to_two_seconds() {
         let mut rtt = Rtt::default();
-        assert_eq!(rtt.probe_timeout(0), UNKNOWN);
+        assert_eq!(rtt.probe_timeout(0, MS(0)), UNKNOWN);
         (0..100).for_each(|_| rtt.sample(MS(40)));
         assert_eq!(
-            rtt.probe_timeout(0),
+            rtt.probe_timeout(0, MS(0)),
             rtt.smoothed().expect("sampled") + MS(25),
             "less than two round trips"
         );
-        let settled = rtt.probe_timeout(1);
+        let settled = rtt.probe_timeout(1, MS(0));
         assert!(settled >= MS(130) && settled < MS(134), "{settled:?}");
-        assert_eq!(rtt.probe_timeout(2), settled * 2);
-        assert_eq!(rtt.probe_timeout(31), MAX);
+        assert_eq!(rtt.probe_timeout(2, MS(0)), settled * 2);
+        assert_eq!(rtt.probe_timeout(31, MS(0)), MAX);
+    }
+
+    #[test]
+    fn a_client_that_waits_asks_at_least_every_two_seconds_however_long_the_gaps_are() {
+        let rtt = Rtt::new(Some(MS(40)));
+        assert_eq!(rtt.probe_timeout(0, MS(30)), rtt.probe_timeout(0, MS(0)) + MS(30));
+        for doublings in [0, 1, 4, 31] {
+            assert_eq!(rtt.probe_timeout(doublings, MS(3000)), MS(2000));
+        }
     }
 
     #[test]
     fn a_round_trip_from_a_repeated_hello_is_forgotten_at_the_first_real_one() {
         let mut rtt = Rtt::default();
         rtt.bound(MS(5), MS(300));
-        assert_eq!((rtt.smoothed(), rtt.probe_timeout(0)), (Some(MS(300)), MS(30)));
-        assert_eq!(rtt.probe_timeout(1), MS(650));
+        assert_eq!((rtt.smoothed(), rtt.probe_timeout(0, MS(0))), (Some(MS(300)), MS(30)));
+        assert_eq!(rtt.probe_timeout(1, MS(0)), MS(650));
         rtt.sample(MS(3));
         assert_eq!(rtt.smoothed(), Some(MS(3)));
         rtt.sample(MS(11));
