@@ -130,9 +130,7 @@ impl ClientSession {
         let key = (handle, object);
         self.objects.give_up(&key);
         if let Some(transport) = &mut self.transport {
-            for id in transport.requests.forget(&key) {
-                transport.post(Message::Cancel(id));
-            }
+            transport.requests.cancel(&key);
         }
     }
 

@@ -27,6 +27,14 @@ pub(super) struct Outstanding {
     lost_at: Option<Instant>,
 }
 
+/// A request that was given up: it stands in the server's window until a STATUS says that it is finished.
+#[derive(Debug)]
+struct Cancelled {
+    id: RequestId,
+    /// When its CANCEL was last sent; `None`: it is to be sent.
+    sent: Option<Instant>,
+}
+
 /// The round trip of a request that a STATUS acknowledges first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatusRtt {
@@ -49,6 +57,8 @@ pub(super) struct Waits {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     list: Vec<Outstanding>,
+    /// All of one window: at most 64.
+    cancelled: Vec<Cancelled>,
     last_id: RequestId,
 }
 
@@ -73,7 +83,8 @@ impl Requests {
     /// The request to send next: earliest deadline first, within the window that the server keeps.
     pub(super) fn next_to_send(&mut self, outstanding_max: usize) -> Option<&mut Outstanding> {
         let under_way = self.list.iter().filter(|r| r.sent.is_some()).count();
-        let oldest = self.list.iter().map(|r| r.id).min()?;
+        let cancelled = self.cancelled.iter().map(|c| c.id);
+        let oldest = self.list.iter().map(|r| r.id).chain(cancelled).min()?;
         let repeat_only = under_way >= outstanding_max.clamp(1, REQUESTS_MAX);
         let eligible = |r: &&mut Outstanding| {
             r.sent.is_none() && (r.sends > 0 || !repeat_only) && r.id.window_start() <= oldest
@@ -94,6 +105,7 @@ impl Requests {
         if !planted(Fault::RequestNotRepeated) {
             self.repeat_unseen(now, highest, answer);
         }
+        self.cancelled_status(now, highest, status, answer);
         for request in self.list.iter_mut().filter(|r| r.sends > 0 && r.id <= highest) {
             let bit = highest.bit_of(request.id).unwrap_or(0);
             let known = bit == 0 || status.received & bit != 0;
@@ -132,6 +144,22 @@ impl Requests {
         }
     }
 
+    /// Forgets the cancelled requests that the server has finished. A CANCEL that went out `answer` ago or longer should
+    /// have been there before this STATUS: it goes again.
+    fn cancelled_status(
+        &mut self,
+        now: Instant,
+        highest: RequestId,
+        status: &Status,
+        answer: Duration,
+    ) {
+        let is_open = |id| id > highest || status.finished & highest.bit_of(id).unwrap_or(0) == 0;
+        self.cancelled.retain(|c| is_open(c.id) && highest.window_start() <= c.id);
+        for cancelled in &mut self.cancelled {
+            cancelled.sent.take_if(|sent| now.saturating_since(*sent) > answer);
+        }
+    }
+
     /// Takes out one finished request whose missing bytes count as lost now.
     pub(super) fn take_lost(&mut self, now: Instant) -> Option<Outstanding> {
         let at = self.list.iter().position(|r| r.lost_at.is_some_and(|at| at <= now))?;
@@ -143,20 +171,23 @@ impl Requests {
         self.list.iter().filter_map(|r| r.lost_at).min()
     }
 
-    /// Sends the oldest unfinished request again: a probe that the server answers with STATUS.
+    /// Sends the oldest unfinished request again, or its CANCEL: a probe that the server answers with STATUS.
     pub(super) fn probe(&mut self) {
         if planted(Fault::RequestNotRepeated) {
             return;
         }
         let unfinished = self.list.iter_mut().filter(|r| r.sends > 0 && r.lost_at.is_none());
-        if let Some(request) = unfinished.min_by_key(|r| r.id) {
-            request.sent = None;
+        let requests = unfinished.map(|r| (r.id, &mut r.sent));
+        let cancelled = self.cancelled.iter_mut().map(|c| (c.id, &mut c.sent));
+        if let Some((_, sent)) = requests.chain(cancelled).min_by_key(|(id, _)| *id) {
+            *sent = None;
         }
     }
 
     /// Whether a server should be heard from: something was sent and is not finished.
     pub(super) fn expects_answer(&self) -> bool {
-        self.list.iter().any(|r| r.sends > 0 && r.lost_at.is_none())
+        let is_open = |r: &Outstanding| r.sends > 0 && r.lost_at.is_none();
+        !self.cancelled.is_empty() || self.list.iter().any(is_open)
     }
 
     /// Whether the server owes something that was asked for before `then`.
@@ -165,17 +196,30 @@ impl Requests {
         self.list.iter().any(owed)
     }
 
-    /// When a request was last sent.
+    /// When a request or a CANCEL was last sent.
     pub(super) fn last_sent(&self) -> Option<Instant> {
-        self.list.iter().filter_map(|r| r.sent).max()
+        let cancelled = self.cancelled.iter().filter_map(|c| c.sent);
+        self.list.iter().filter_map(|r| r.sent).chain(cancelled).max()
     }
 
-    /// Forgets the requests for an object; gives the ids of those that the server may still work on.
-    pub(super) fn forget(&mut self, key: &Key) -> Vec<RequestId> {
-        let open = |r: &&Outstanding| r.key == *key && r.sends > 0 && r.lost_at.is_none();
-        let ids = self.list.iter().filter(open).map(|r| r.id).collect();
+    /// Forgets the requests for an object that is complete or refused.
+    pub(super) fn forget(&mut self, key: &Key) {
         self.list.retain(|r| r.key != *key);
-        ids
+    }
+
+    /// Gives up the requests for an object: those that the server may still work on are cancelled.
+    pub(super) fn cancel(&mut self, key: &Key) {
+        let open = |r: &&Outstanding| r.key == *key && r.sends > 0 && r.lost_at.is_none();
+        let open = self.list.iter().filter(open).map(|r| Cancelled { id: r.id, sent: None });
+        self.cancelled.extend(open);
+        self.forget(key);
+    }
+
+    /// The CANCEL to send next.
+    pub(super) fn next_cancel(&mut self, now: Instant) -> Option<RequestId> {
+        let cancelled = self.cancelled.iter_mut().find(|c| c.sent.is_none())?;
+        cancelled.sent = Some(now);
+        Some(cancelled.id)
     }
 
     /// The object of a request.
@@ -250,9 +294,8 @@ mod tests {
         assert!(!requests.expects_answer());
     }
 
-    #[test]
-    fn the_window_of_ids_is_never_left() {
-        let mut requests = sent(1);
+    /// Asks for a hundred more objects; gives the highest id that may be sent.
+    fn highest_of_more(requests: &mut Requests) -> u32 {
         for number in 0..100 {
             requests.push(
                 (SetHandle(1), ObjectNumber(number)),
@@ -266,6 +309,45 @@ mod tests {
             (request.sent, request.sends) = (Some(Instant::ZERO), 1);
             highest = highest.max(request.id.0);
         }
-        assert_eq!(highest, 64);
+        highest
+    }
+
+    #[test]
+    fn the_window_of_ids_is_never_left() {
+        assert_eq!(highest_of_more(&mut sent(1)), 64);
+    }
+
+    #[test]
+    fn a_cancelled_request_stands_in_the_way_until_a_status_says_that_it_is_finished() {
+        let mut requests = sent(1);
+        requests.cancel(&(SetHandle(0), ObjectNumber(0)));
+        assert_eq!(requests.next_cancel(Instant::ZERO), Some(RequestId(1)));
+        assert_eq!(highest_of_more(&mut requests), 64);
+        requests.status(Instant::ZERO, RequestId(64), &status(u64::MAX, u64::MAX >> 1), WAITS);
+        assert!(requests.next_to_send(64).is_none(), "the CANCEL has not come");
+        requests.status(Instant::ZERO, RequestId(64), &status(u64::MAX, 1 << 63), WAITS);
+        assert_eq!(requests.next_to_send(64).map(|r| r.id), Some(RequestId(65)));
+    }
+
+    #[test]
+    fn a_lost_cancel_goes_again() {
+        let mut requests = sent(1);
+        requests.cancel(&(SetHandle(0), ObjectNumber(0)));
+        assert_eq!(requests.next_cancel(Instant::ZERO), Some(RequestId(1)));
+        assert_eq!(requests.next_cancel(Instant::ZERO), None, "once");
+        assert!(
+            requests.expects_answer(),
+            "nothing else is asked for, and the server is still asked"
+        );
+        requests.probe();
+        assert_eq!(requests.next_cancel(Instant::ZERO), Some(RequestId(1)));
+        let now = Instant::ZERO + MS * 50;
+        requests.status(now, RequestId(1), &status(1, 0), WAITS);
+        assert_eq!(requests.next_cancel(now), None, "the STATUS may be older");
+        let now = now + MS;
+        requests.status(now, RequestId(1), &status(1, 0), WAITS);
+        assert_eq!(requests.next_cancel(now), Some(RequestId(1)));
+        requests.status(now, RequestId(1), &status(1, 1), WAITS);
+        assert!(!requests.expects_answer());
     }
 }

@@ -48,7 +48,10 @@ impl ClientSession {
             out.get_mut(..packet.len())?.copy_from_slice(packet);
             return Some(packet.len());
         }
-        self.message(now, out).or_else(|| self.report(now, out)).or_else(|| self.request(now, out))
+        self.message(now, out)
+            .or_else(|| self.cancellation(now, out))
+            .or_else(|| self.report(now, out))
+            .or_else(|| self.request(now, out))
     }
 
     fn message(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
@@ -60,10 +63,6 @@ impl ClientSession {
                     proof.encode(buf).ok()
                 })
             }
-            Message::Cancel(id) => {
-                let frame = FrameHeader { offset: id.0, ..EMPTY_FRAME };
-                transport.send(now, PacketType::Cancel, frame, out, |_| Some(0))
-            }
             Message::Pulse { handle, object } => {
                 transport.pulse_number = transport.pulse_number.wrapping_add(1);
                 let offset = transport.pulse_number;
@@ -71,6 +70,13 @@ impl ClientSession {
                 transport.send(now, PacketType::Pulse, frame, out, |buf| Pulse.encode(buf).ok())
             }
         }
+    }
+
+    fn cancellation(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        let transport = self.transport.as_mut()?;
+        let id = transport.requests.next_cancel(now)?;
+        let frame = FrameHeader { offset: id.0, ..EMPTY_FRAME };
+        transport.send(now, PacketType::Cancel, frame, out, |_| Some(0))
     }
 
     fn report(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {

@@ -8,7 +8,7 @@ use super::reports::Reports;
 use super::requests::Requests;
 use crate::crypto::{Opener, Sealer};
 use crate::handshake::Welcomed;
-use crate::ids::{ObjectNumber, ReceiverIndex, RequestId, SetHandle};
+use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use crate::limits::REQUESTS_MAX;
 use crate::time::Instant;
 
@@ -21,7 +21,6 @@ pub(super) const MESSAGES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Message {
     PathResponse([u8; 8]),
-    Cancel(RequestId),
     Pulse { handle: SetHandle, object: ObjectNumber },
 }
 
