@@ -129,7 +129,7 @@ impl Reader {
     /// Looks whether the store has changed: two system calls when it has not. Says whether another catalogue is there now.
     ///
     /// # Errors
-    /// If the store cannot be read; what was shown stays.
+    /// If the store cannot be read; what was shown stays, but for removed sets: another catalogue can be there then too.
     pub fn refresh(&mut self) -> Result<bool, StoreError> {
         let looked = self.look();
         // Also what a look that failed has announced.
@@ -153,15 +153,18 @@ impl Reader {
         self.list_sets(&mut look)?;
         let gone = self.retire(&look);
         self.read_new_sets(&mut look);
-        self.look_for_slots(&mut look)?;
-        let come = self.show(&mut look);
+        let slots = self.look_for_slots(&mut look);
+        let come = if slots.is_ok() { self.show(&mut look) } else { 0 };
+        let is_other = gone + come > 0;
+        // What is gone is gone, whatever hinders the search for what is new: the next look finds nothing removed any more.
+        if is_other {
+            let sets = self.sets.values().cloned().collect();
+            self.catalogue = Catalogue::new(sets, self.files.clone());
+        }
+        slots?;
         self.damage = look.damage;
         self.settled = settled.then_some(changed);
-        if gone + come == 0 {
-            return Ok(false);
-        }
-        self.catalogue = Catalogue::new(self.sets.values().cloned().collect(), self.files.clone());
-        Ok(true)
+        Ok(is_other)
     }
 
     fn list_sets(&self, look: &mut Look) -> Result<(), StoreError> {

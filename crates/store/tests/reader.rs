@@ -290,3 +290,22 @@ fn a_lost_store_file_is_an_error_and_costs_nothing_that_is_shown() {
     assert!(reader.refresh().unwrap());
     assert_eq!(store.still_read(), 0);
 }
+
+#[test]
+fn a_removal_shows_although_the_segment_files_cannot_be_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    write(&store, set(1), 3);
+    write(&store, set(2), 3);
+    let mut reader = open(dir.path());
+    store.remove_set(&set(1)).unwrap();
+    let (segments, away) = (dir.path().join("segments"), dir.path().join("away"));
+    fs::rename(&segments, &away).unwrap();
+    let error = reader.refresh().unwrap_err();
+    assert!(error.to_string().contains("segments"), "{error}");
+    assert_eq!(reader.catalogue().find_set(&set(1)), None);
+    assert!(served(&reader.catalogue(), set(2), 3));
+    fs::rename(&away, &segments).unwrap();
+    assert!(!reader.refresh().unwrap(), "nothing else has changed");
+    assert_eq!((reader.retired(), store.still_read()), (0, 0));
+}

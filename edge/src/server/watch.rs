@@ -61,17 +61,17 @@ fn watch(mut reader: Reader, stopped: &Receiver<()>, reports: &Sender<Report>) {
             return;
         }
         let (before, known) = (reader.catalogue(), reader.damage().to_vec());
-        match reader.refresh() {
-            Ok(changed) => {
-                tell_damage(&known, reader.damage());
-                if changed {
-                    let catalogue = reader.catalogue();
-                    tell_change(&before, &catalogue);
-                    // The server has ended when nobody listens.
-                    let _ = reports.send(Report::Store(catalogue));
-                }
-                failure = None;
-            }
+        let looked = reader.refresh();
+        tell_damage(&known, reader.damage());
+        let catalogue = reader.catalogue();
+        // Also a look that failed takes out what was removed.
+        if !catalogue.is_same(&before) {
+            tell_change(&before, &catalogue);
+            // The server has ended when nobody listens.
+            let _ = reports.send(Report::Store(catalogue));
+        }
+        match looked {
+            Ok(_) => failure = None,
             Err(error) => tell_failure(&mut failure, &error),
         }
     }
@@ -96,7 +96,7 @@ fn tell_change(before: &Catalogue, now: &Catalogue) {
 fn tell_failure(last: &mut Option<String>, error: &StoreError) {
     let text = error.to_string();
     if last.as_ref() != Some(&text) {
-        tracing::error!(%error, "the store cannot be looked at: what was served stays");
+        tracing::error!(%error, "the store cannot be looked at: nothing new is served, what was served stays");
         *last = Some(text);
     }
 }
