@@ -205,7 +205,8 @@ impl Core {
             let next = renewed.or_else(|| if room { self.endpoint.next_object() } else { None });
             let Some((set, object)) = next else { return };
             let Some((catalogue, index)) = self.source.locate(set) else {
-                self.endpoint.object_failed(self.now, set, object);
+                // Gone, not damaged: who waits asks the source, which says so.
+                self.endpoint.object_ready(self.now, set, object);
                 continue;
             };
             let (shard, catalogue) = (self.shard, catalogue.clone());

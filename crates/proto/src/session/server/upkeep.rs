@@ -115,7 +115,8 @@ impl Endpoint {
         self.drain(now);
     }
 
-    /// An object that was asked for by [`Self::next_object`] is resident now.
+    /// An object that was asked for by [`Self::next_object`] is resident now, or its set is gone: those who wait for it
+    /// are served in their turn as the source then says.
     pub fn object_ready(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         if planted(Fault::WaitersForgotten) {
             return;
