@@ -96,8 +96,8 @@ pub const MAILBOX_HANDOFFS: usize = 1024;
 /// What a mailbox holds when it is full: strays and handshakes of 2 KiB, and small change.
 pub const MAILBOX_BYTES: u64 =
     ((MAILBOX_STRAYS + MAILBOX_HANDOFFS) * 2048 + POPULATE_QUEUE * 32) as u64;
-/// Reloads, drains and stops in a shard's mailbox.
-pub const MAILBOX_CONTROL: usize = 16;
+/// Orders in a shard's mailbox: drain, cut and stop, each given once.
+pub const MAILBOX_CONTROL: usize = 3;
 /// Objects that one shard has asked for, to be read in or renewed, and that were not answered yet. More wait in the shard.
 pub const POPULATE_QUEUE: usize = 1024;
 /// Of those, objects that somebody waits for, or two for each thread if that is more. What a shard has asked for is read

@@ -2,30 +2,21 @@
 
 use std::sync::Arc;
 
-use segcast_proto::token::Keyring;
 use segcast_store::Catalogue;
 
 use crate::config::Sets;
 
-/// To a shard.
-#[derive(Clone)]
+/// What a shard serves.
+pub(crate) struct Served {
+    /// What is stored.
+    pub(crate) catalogue: Catalogue,
+    /// What of it is served.
+    pub(crate) sets: Arc<Sets>,
+}
+
+/// An order to a shard. Each is given once.
+#[derive(Clone, Copy)]
 pub(crate) enum Control {
-    /// New center keys and sets.
-    Reload {
-        /// Every center that is accepted.
-        keyring: Arc<Keyring>,
-        /// What is stored.
-        catalogue: Catalogue,
-        /// What of it is served.
-        sets: Arc<Sets>,
-    },
-    /// Another catalogue of the same store.
-    Store {
-        /// What is stored.
-        catalogue: Catalogue,
-        /// What of it is served.
-        sets: Arc<Sets>,
-    },
     /// Refuse new sessions and requests, finish and close the others.
     Drain,
     /// Close the sessions that are left.

@@ -10,14 +10,15 @@ mod sync {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 }
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub(crate) use control::{Control, Report};
+pub(crate) use control::{Control, Report, Served};
 use crossbeam::queue::ArrayQueue;
 use posted::Posted;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{Handoff, Path};
+use segcast_proto::token::Keyring;
 use segcast_sysio::driver::Waker;
 
 use crate::limits;
@@ -59,6 +60,9 @@ pub(crate) struct Mailbox {
     strays: ArrayQueue<Stray>,
     handoffs: ArrayQueue<Box<Handoff>>,
     populated: ArrayQueue<Populated>,
+    /// Every center that is accepted, and what is served: of each only the newest, however long the shard does not look.
+    keyring: ArrayQueue<Arc<Keyring>>,
+    served: ArrayQueue<Served>,
     control: ArrayQueue<Control>,
     posted: Posted,
     waker: OnceLock<Waker>,
@@ -70,6 +74,8 @@ impl Mailbox {
             strays: ArrayQueue::new(limits::MAILBOX_STRAYS),
             handoffs: ArrayQueue::new(limits::MAILBOX_HANDOFFS),
             populated: ArrayQueue::new(limits::POPULATE_QUEUE),
+            keyring: ArrayQueue::new(1),
+            served: ArrayQueue::new(1),
             control: ArrayQueue::new(limits::MAILBOX_CONTROL),
             posted: Posted::new(),
             waker: OnceLock::new(),
@@ -96,7 +102,19 @@ impl Mailbox {
         self.after_push(self.populated.push(populated).is_ok())
     }
 
-    /// False: full, because the shard no longer looks.
+    /// In place of one that the shard has not taken.
+    pub(crate) fn post_keyring(&self, keyring: Arc<Keyring>) {
+        drop(self.keyring.force_push(keyring));
+        self.after_push(true);
+    }
+
+    /// In place of what the shard has not taken.
+    pub(crate) fn post_served(&self, served: Served) {
+        drop(self.served.force_push(served));
+        self.after_push(true);
+    }
+
+    /// False: full, which each order given once does not make it.
     pub(crate) fn post_control(&self, control: Control) -> bool {
         self.after_push(self.control.push(control).is_ok())
     }
@@ -138,6 +156,14 @@ impl Mailbox {
         self.populated.pop()
     }
 
+    pub(crate) fn take_keyring(&self) -> Option<Arc<Keyring>> {
+        self.keyring.pop()
+    }
+
+    pub(crate) fn take_served(&self) -> Option<Served> {
+        self.served.pop()
+    }
+
     pub(crate) fn take_control(&self) -> Option<Control> {
         self.control.pop()
     }
@@ -150,7 +176,10 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
+    use segcast_proto::ids::SetId;
+
     use super::*;
+    use crate::config::Sets;
 
     fn path() -> Path {
         Path { socket: 0, remote: std::net::SocketAddr::from(([127, 0, 0, 1], 9)) }
@@ -168,6 +197,27 @@ mod tests {
         let mut first = mailbox.take_stray().expect("first");
         assert_eq!(first.datagram(), 0usize.to_be_bytes());
         assert_eq!(mailbox.queued(), limits::MAILBOX_STRAYS - 1);
+    }
+
+    #[test]
+    fn a_shard_that_does_not_look_loses_no_order_to_reloads_and_a_store_that_changes() {
+        let mailbox = Mailbox::new();
+        let mut newest = Arc::new(Sets::All);
+        for number in 0..100 {
+            newest = Arc::new(Sets::Only([SetId([number; 16])].into()));
+            mailbox.post_keyring(Arc::new(Keyring::new([])));
+            let catalogue = segcast_store::Catalogue::default();
+            mailbox.post_served(Served { catalogue, sets: Arc::clone(&newest) });
+        }
+        for order in [Control::Drain, Control::Cut, Control::Stop] {
+            assert!(mailbox.post_control(order));
+        }
+        assert!(mailbox.take_posted());
+        let served = mailbox.take_served().expect("the newest");
+        assert!(Arc::ptr_eq(&served.sets, &newest) && mailbox.take_served().is_none());
+        assert!(mailbox.take_keyring().is_some() && mailbox.take_keyring().is_none());
+        let orders: Vec<_> = std::iter::from_fn(|| mailbox.take_control()).collect();
+        assert!(matches!(orders[..], [Control::Drain, Control::Cut, Control::Stop]));
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::board::Board;
 use crate::config::{Admin, Config, Io, SessionLog};
 use crate::keyfiles::{self, KeyError};
 use crate::limits;
-use crate::mailbox::{Control, Mailbox, Report};
+use crate::mailbox::{Mailbox, Report, Served};
 use crate::populate::Pool;
 use crate::session_log::{self, Writer};
 use crate::shard::{self, Setup};
@@ -245,14 +245,15 @@ impl Server {
     pub fn reload(&mut self, new: &Config) -> Result<Vec<&'static str>, StartError> {
         let keyring = Arc::new(keyring(new)?);
         let session_log = open_session_log(&new.session_log)?;
-        let sets = Arc::new(new.sets.clone());
-        let catalogue = self.catalogue.clone();
-        self.tell(&Control::Reload { keyring, catalogue, sets });
+        for mailbox in &*self.mailboxes {
+            mailbox.post_keyring(Arc::clone(&keyring));
+        }
         self.board.set_log_client_address(new.log_client_address);
         self.session_log.reopen(session_log);
         let restart = self.config.restart_keys(new);
         self.config.center_keys.clone_from(&new.center_keys);
         self.config.sets.clone_from(&new.sets);
+        self.tell_served();
         self.config.session_log.clone_from(&new.session_log);
         self.config.log_level = new.log_level;
         self.config.log_client_address = new.log_client_address;
@@ -264,9 +265,16 @@ impl Server {
     fn show(&mut self, catalogue: Catalogue) {
         // First, so that no shard asks for a set of which the helper threads know nothing.
         self.populate.adopt(&catalogue);
-        let sets = Arc::new(self.config.sets.clone());
-        self.tell(&Control::Store { catalogue: catalogue.clone(), sets });
         self.catalogue = catalogue;
+        self.tell_served();
+    }
+
+    fn tell_served(&self) {
+        let sets = Arc::new(self.config.sets.clone());
+        for mailbox in &*self.mailboxes {
+            let (catalogue, sets) = (self.catalogue.clone(), Arc::clone(&sets));
+            mailbox.post_served(Served { catalogue, sets });
+        }
     }
 }
 

@@ -55,7 +55,7 @@ impl Server {
                 Ok(Report::Serving) => {}
                 Err(()) if !cut => {
                     tracing::warn!("drain_timeout is over: the sessions that are left are closed");
-                    self.tell(&Control::Cut);
+                    self.tell(Control::Cut);
                     cut = true;
                     end = Some(Instant::now() + limits::CUT_TIMEOUT);
                 }
@@ -80,7 +80,7 @@ impl Server {
         tracing::info!(timeout = show_duration(timeout), "draining");
         supervisor.stopping(timeout + limits::CUT_TIMEOUT);
         self.board.set_draining();
-        self.tell(&Control::Drain);
+        self.tell(Control::Drain);
         Instant::now() + timeout
     }
 
@@ -106,9 +106,9 @@ impl Server {
         supervisor.ready(self);
     }
 
-    pub(super) fn tell(&self, control: &Control) {
+    pub(super) fn tell(&self, control: Control) {
         for (shard, mailbox) in self.mailboxes.iter().enumerate() {
-            if !mailbox.post_control(control.clone()) {
+            if !mailbox.post_control(control) {
                 tracing::error!(shard, "a shard does not take orders any more");
             }
         }
@@ -120,7 +120,7 @@ impl Server {
             return;
         }
         self.watch = None;
-        self.tell(&Control::Stop);
+        self.tell(Control::Stop);
         for shard in self.shards.drain(..) {
             // Its failure was reported already.
             let _ = shard.join();

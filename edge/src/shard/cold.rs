@@ -11,7 +11,7 @@ use segcast_store::{Options, Store};
 
 use super::core::Core;
 use super::*;
-use crate::mailbox::{Control, Populated};
+use crate::mailbox::{Populated, Served};
 use crate::populate::{Pool, Request};
 
 const SET: SetId = SetId([3; 16]);
@@ -140,9 +140,8 @@ fn an_object_of_a_set_that_is_gone_is_refused_in_its_turn() {
     let mut world = World::new();
     let mut client = world.open(1);
     (0..64).for_each(|segment| world.ask(&mut client, segment));
-    let (keyring, catalogue) = (world.cast.keyring(), Catalogue::default());
-    let sets = Arc::new(Sets::All);
-    assert!(world.mailboxes[0].post_control(Control::Reload { keyring, catalogue, sets }));
+    let (catalogue, sets) = (Catalogue::default(), Arc::new(Sets::All));
+    world.mailboxes[0].post_served(Served { catalogue, sets });
     world.core.take_mail();
     while let Some(object) = world.next() {
         world.answer(object);

@@ -12,7 +12,7 @@ use super::now;
 use super::source::Source;
 use crate::board::{Board, Values};
 use crate::limits;
-use crate::mailbox::{Control, Mailbox, Populated, Stray};
+use crate::mailbox::{Control, Mailbox, Populated, Served, Stray};
 use crate::metric::{self, Metric, VALUES};
 use crate::populate;
 use crate::record::Closed;
@@ -113,6 +113,12 @@ impl Core {
         if !mailbox.take_posted() {
             return;
         }
+        if let Some(keyring) = mailbox.take_keyring() {
+            self.endpoint.set_keyring(keyring);
+        }
+        if let Some(Served { catalogue, sets }) = mailbox.take_served() {
+            self.source.reload(catalogue, &sets);
+        }
         while let Some(control) = mailbox.take_control() {
             self.obey(control);
         }
@@ -150,11 +156,6 @@ impl Core {
 
     fn obey(&mut self, control: Control) {
         match control {
-            Control::Reload { keyring, catalogue, sets } => {
-                self.endpoint.set_keyring(keyring);
-                self.source.reload(catalogue, &sets);
-            }
-            Control::Store { catalogue, sets } => self.source.reload(catalogue, &sets),
             Control::Drain => {
                 self.draining = true;
                 self.endpoint.drain(self.now);
