@@ -12,7 +12,7 @@ use crate::files::set_file_name;
 use crate::format::set_file::{SetFile, check_pages};
 use crate::format::slot_header::SlotHeader;
 use crate::layer::{SyncPoint, WriteFile};
-use crate::shared::Shared;
+use crate::shared::{Held, Shared};
 
 /// A set that is being written. Nobody sees it before [`commit`](Self::commit) has returned; dropped before that,
 /// its slots are free again. It keeps one file descriptor open for each segment file it writes to.
@@ -39,6 +39,8 @@ enum SlotsOf {
     Writer,
     /// The committed set's.
     Set,
+    /// Of readers who may have seen the set before its `.set` file was removed again: as those of a removed set.
+    Readers,
     /// Unknown: a `.set` file may or may not be on the disk. Kept from use until the next start, which will see.
     Nobody,
 }
@@ -218,8 +220,9 @@ impl SetWriter {
                     0,
                 ))
             });
-        if named.is_err() && self.shared.unlink_set(self.set).is_err() {
-            self.slots = SlotsOf::Nobody;
+        if named.is_err() {
+            let unlinked = self.shared.unlink_set(self.set);
+            self.slots = unlinked.map_or(SlotsOf::Nobody, |()| SlotsOf::Readers);
         }
         named
     }
@@ -239,12 +242,18 @@ impl SetWriter {
 
 impl Drop for SetWriter {
     fn drop(&mut self) {
-        if self.slots != SlotsOf::Writer {
+        if matches!(self.slots, SlotsOf::Set | SlotsOf::Nobody) {
             return;
         }
         let mut state = self.shared.state();
         state.writing.remove(&self.set);
-        state.space.give_back(&self.places, self.headers_written);
+        if self.slots == SlotsOf::Readers {
+            let places = self.places.to_vec();
+            state.retired.push(Held { generation: self.generation, places, entry: None });
+            state.sweep();
+        } else {
+            state.space.give_back(&self.places, self.headers_written);
+        }
         state.space.drop_unused_files();
     }
 }

@@ -4,12 +4,13 @@
 use core::ops::Range;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_store::layer::{RealLayer, SyncPoint, WriteFile, WriteLayer};
-use segcast_store::{Options, Store, StoreError, Stored};
+use segcast_store::limits::PAGE_MEMORY_DEFAULT;
+use segcast_store::{Options, Reader, Store, StoreError, Stored};
 
 /// The real layer, in which only so many calls that need room succeed, and which can fail to keep names.
 #[derive(Debug, Default)]
@@ -19,6 +20,10 @@ struct FullDisk {
     no_allocate: bool,
     /// Syncs of the folder of sets fail.
     names_fail: AtomicBool,
+    /// Looks at the store before the next sync of that folder, which fails.
+    looks_then_fails: Mutex<Option<Reader>>,
+    /// That reader afterwards.
+    looked: Mutex<Option<Reader>>,
 }
 
 impl FullDisk {
@@ -71,6 +76,13 @@ impl WriteLayer for FullDisk {
     }
     fn sync_dir(&self, _path: &Path, point: SyncPoint) -> io::Result<()> {
         if point == SyncPoint::SetsFolder && self.names_fail.load(Ordering::Relaxed) {
+            return Err(io::Error::other("injected"));
+        }
+        if point == SyncPoint::SetsFolder
+            && let Some(mut reader) = self.looks_then_fails.lock().unwrap().take()
+        {
+            reader.refresh().unwrap();
+            *self.looked.lock().unwrap() = Some(reader);
             return Err(io::Error::other("injected"));
         }
         Ok(())
@@ -187,4 +199,44 @@ fn slots_of_a_set_that_may_be_on_the_disk_are_not_used_again() {
     drop(store);
     let store = Store::open(dir.path(), &options).unwrap();
     assert_eq!((store.damage(), store.usage().free_slots), (&[][..], 7));
+}
+
+#[test]
+fn slots_of_a_commit_that_failed_wait_for_whoever_has_seen_the_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FullDisk { calls_left: PLENTY.into(), ..FullDisk::default() });
+    let layer = Some(Arc::clone(&disk) as Arc<dyn WriteLayer>);
+    let options = Options { create: true, file_bytes: Some(64 << 10), layer, ..Options::default() };
+    let store = Store::open(dir.path(), &options).unwrap();
+    let reader = Reader::open(dir.path(), PAGE_MEMORY_DEFAULT).unwrap();
+    *disk.looks_then_fails.lock().unwrap() = Some(reader);
+    assert!(matches!(write(&store, 1, 3), Err(StoreError::Io { .. })));
+    let mut reader = disk.looked.lock().unwrap().take().unwrap();
+    let shown = reader.catalogue();
+    let is_whole =
+        || (0..3).all(|n| shown.object(0, ObjectNumber(n)) == Stored::Segment(&[1; 5000]));
+    assert!(is_whole());
+    assert_eq!((store.still_read(), store.usage().free_slots), (1, 4));
+    // It can be written again meanwhile, elsewhere.
+    write(&store, 1, 2).unwrap();
+    assert!(is_whole());
+    assert!(reader.refresh().unwrap());
+    drop(shown);
+    assert!(!reader.refresh().unwrap());
+    assert_eq!((store.still_read(), store.usage().free_slots), (0, 5));
+}
+
+#[test]
+fn a_file_made_for_a_commit_that_failed_is_removed_when_nobody_has_seen_the_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FullDisk { calls_left: PLENTY.into(), ..FullDisk::default() });
+    let layer = Some(Arc::clone(&disk) as Arc<dyn WriteLayer>);
+    let options = Options { create: true, file_bytes: Some(64 << 10), layer, ..Options::default() };
+    let store = Store::open(dir.path(), &options).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    drop(Store::open(elsewhere.path(), &options).unwrap());
+    let reader = Reader::open(elsewhere.path(), PAGE_MEMORY_DEFAULT).unwrap();
+    *disk.looks_then_fails.lock().unwrap() = Some(reader);
+    assert!(matches!(write(&store, 1, 3), Err(StoreError::Io { .. })));
+    assert_eq!((store.still_read(), store.usage().files, mapped(dir.path())), (0, 0, 0));
 }
