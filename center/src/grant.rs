@@ -11,14 +11,18 @@ use zeroize::Zeroizing;
 
 use crate::keys::{KeyDir, KeyDirError, TitleRecord, random};
 
+/// The least rate cap that is given out, kbit/s. A client gives up what brings less than 1 KiB a second, and a packet has
+/// headers too.
+pub const RATE_CAP_LEAST: u32 = 16;
+
 /// What a token allows, besides its sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long it is valid, whole seconds.
     pub lifetime: Duration,
-    /// The most that an edge sends, kbit/s; none: no cap.
+    /// The most that an edge sends, kbit/s, [`RATE_CAP_LEAST`] or more; none: no cap.
     pub rate_cap_kbits: Option<u32>,
-    /// Sessions at once; none: the edge's default.
+    /// Sessions at once, at least one; none: the edge's default.
     pub sessions: Option<u16>,
 }
 
@@ -62,6 +66,14 @@ pub enum IssueError {
     /// A lifetime under a second.
     #[error("a lifetime of {0:?}: a token is valid for whole seconds, at least one")]
     Lifetime(Duration),
+    /// A rate at which no client would wait.
+    #[error(
+        "a rate of {0} kbit/s: clients give up below 1 KiB a second, so at least {RATE_CAP_LEAST}"
+    )]
+    Rate(u32),
+    /// No session at all.
+    #[error("0 sessions: a token allows at least one")]
+    Sessions,
     /// The keys, or a set that was never packed with them.
     #[error(transparent)]
     Keys(#[from] KeyDirError),
@@ -91,6 +103,12 @@ pub fn issue_token(
     let seconds = limits.lifetime.as_secs();
     if seconds == 0 {
         return Err(IssueError::Lifetime(limits.lifetime));
+    }
+    if let Some(rate) = limits.rate_cap_kbits.filter(|rate| *rate < RATE_CAP_LEAST) {
+        return Err(IssueError::Rate(rate));
+    }
+    if limits.sessions == Some(0) {
+        return Err(IssueError::Sessions);
     }
     let claims = Claims {
         expires: now.saturating_add(seconds),
@@ -203,6 +221,12 @@ mod tests {
         assert!(matches!(twice, IssueError::SetTwice(SEALED)));
         let short = Limits { lifetime: Duration::from_millis(999), ..limits() };
         assert!(matches!(issue(&[SEALED], &short), IssueError::Lifetime(_)));
+        let slow = |rate| Limits { rate_cap_kbits: Some(rate), ..limits() };
+        assert!(matches!(issue(&[SEALED], &slow(8)), IssueError::Rate(8)));
+        assert!(matches!(issue(&[SEALED], &slow(15)), IssueError::Rate(15)));
+        issue_grant(&keys, &Client::Public([7; 32]), &[SEALED], &slow(16), NOW).unwrap();
+        let nobody = Limits { sessions: Some(0), ..limits() };
+        assert!(matches!(issue(&[SEALED], &nobody), IssueError::Sessions));
         let unknown = issue(&[SetId([5; 16])], &limits());
         let is_unknown = matches!(unknown, IssueError::Keys(KeyDirError::UnknownTitle { .. }));
         assert!(is_unknown, "{unknown}");

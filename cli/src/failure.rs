@@ -148,7 +148,11 @@ fn view(error: &ViewError) -> Consequence {
 fn issuing(error: &IssueError) -> Consequence {
     match error {
         IssueError::Keys(_) | IssueError::Token(_) => keys(),
-        IssueError::Sets(_) | IssueError::SetTwice(_) | IssueError::Lifetime(_) => usage(),
+        IssueError::Sets(_)
+        | IssueError::SetTwice(_)
+        | IssueError::Lifetime(_)
+        | IssueError::Rate(_)
+        | IssueError::Sessions => usage(),
     }
 }
 

@@ -62,10 +62,10 @@ fn what_one_edge_refuses_as_overloaded_comes_from_another() {
     let world = World::new();
     let title = world.pack(SEGMENTS * SEGMENT);
     world.copy_store("other");
-    // One request is all that the first edge takes, and one segment keeps it busy for 74 s.
+    // One request is all that the first edge takes, and one segment keeps it busy for 37 s.
     let limits = ["--shards", "1", "--requests-max", "1"];
     let (first, admin) = world.edge_with_metrics("store", &limits);
-    let slow = world.grant(&title, &["--rate", "8"]);
+    let slow = world.grant(&title, &["--rate", "16"]);
     let mut holder = world.get(&[&first], &slow, "slow").spawn().expect("a client");
     let overloaded = "segcast_edge_requests_refused_total{code=\"OVERLOADED\"}";
     wait_until("a request beyond the limit", || metric(&admin, overloaded) > 0);

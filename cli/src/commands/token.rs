@@ -37,10 +37,10 @@ pub(crate) struct TokenArgs {
     /// How long the token is valid
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = amount::read_duration)]
     lifetime: Duration,
-    /// The most an edge sends to this client, kbit/s
+    /// The most an edge sends to this client, kbit/s; at least 16, as clients give up below 1 KiB a second
     #[arg(long, value_name = "KBIT/S")]
     rate: Option<u32>,
-    /// Sessions at once; the edge's default unless told otherwise
+    /// Sessions at once, at least one; the edge's default unless told otherwise
     #[arg(long, value_name = "N")]
     sessions: Option<u16>,
     #[command(flatten)]
