@@ -13,6 +13,8 @@ use segcast_proto::wire::{Code, FrameHeader, PacketType};
 #[derive(Default)]
 struct Heard {
     data_bytes: usize,
+    /// Number and send time of the last DATA.
+    last: (u64, u32),
     refused: Vec<Code>,
     closed: Option<Code>,
 }
@@ -32,6 +34,7 @@ fn take(rig: &mut Rig, client: &mut RawClient, number: u32, packet: &RawPacket, 
         PacketType::Data => {
             heard.data_bytes += packet.payload.len();
             let (echo, sequence) = (packet.frame.send_time, packet.sequence);
+            heard.last = (sequence, echo);
             let report = client.report(rig.now, sequence as u32 + 1, echo, &[(sequence, sequence)]);
             rig.hand(address(number), &report);
         }
@@ -83,6 +86,32 @@ fn a_drain_finishes_what_was_begun_and_refuses_what_is_new() {
     assert_eq!(heard.data_bytes, SEGMENT_BYTES + 1000);
     assert_eq!((heard.refused.len(), heard.closed), (1, Some(Code::Draining)));
     assert_eq!(rig.server.sessions(), 0);
+}
+
+#[test]
+fn a_client_that_goes_on_talking_holds_no_drain_up() {
+    let mut rig = Rig::new(43, |_| {});
+    let mut client = rig.open(1);
+    let request = client.request(rig.now, 1, 0, ObjectNumber(0));
+    rig.hand(address(1), &request);
+    let mut heard = Heard::default();
+    let now = rig.now;
+    rig.server.drain(now);
+    while heard.data_bytes < SEGMENT_BYTES {
+        listen(&mut rig, &mut client, 1, 1, &mut heard);
+    }
+    // It reports the same again and again, asks anew for what is finished, and for what is refused.
+    let (sequence, echo) = heard.last;
+    for number in 1..=100 {
+        let report = client.report(rig.now, 1_000_000 + number, echo, &[(sequence, sequence)]);
+        let again = client.request(rig.now, 1, 0, ObjectNumber(0));
+        let new = client.request(rig.now, 1 + number, 0, ObjectNumber(1));
+        for packet in [report, again, new] {
+            rig.hand(address(1), &packet);
+        }
+        listen(&mut rig, &mut client, 1, 20, &mut heard);
+    }
+    assert_eq!((heard.closed, rig.server.sessions()), (Some(Code::Draining), 0));
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Session {
         let (payload, owed) = ((end - start) as u64, owed - work.queue.owed());
         self.totals.bytes += payload;
         self.totals.repaired += if repair { payload } else { 0 };
-        work.used = now;
+        (work.used, work.served) = (now, now);
         if finished {
             self.finish(now, piece.at);
         }

@@ -78,9 +78,11 @@ impl Session {
 }
 
 impl Work {
-    /// Whether nothing is asked for, and nothing was for so long.
-    pub(super) fn is_quiet_for(&self, now: Instant, time: Duration) -> bool {
-        self.is_quiet() && now.saturating_since(self.used) >= time
+    /// Whether no request is left, and none was taken in or served for so long. What its client says beside that, and
+    /// asks in vain, does not count: it could go on for ever.
+    pub(super) fn is_served_for(&self, now: Instant, time: Duration) -> bool {
+        let nothing_left = self.queue.is_empty() && self.refusals.is_empty();
+        nothing_left && now.saturating_since(self.served) >= time
     }
 
     fn is_quiet(&self) -> bool {

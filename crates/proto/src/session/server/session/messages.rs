@@ -188,8 +188,12 @@ impl Session {
             .admit(now, candidate)
             .map_err(|retry_after| Refused { code: Code::Overloaded, retry_after })?;
         let queued = Queued::new(frame, set, now + deadline, repair);
-        let taken = self.work(now).queue.push(queued, request.ranges.iter(), len);
-        if taken { Ok(()) } else { Err(Code::TooManyRequests.into()) }
+        let work = self.work(now);
+        if !work.queue.push(queued, request.ranges.iter(), len) {
+            return Err(Code::TooManyRequests.into());
+        }
+        work.served = now;
+        Ok(())
     }
 
     /// What a request asks of the shard. Whether it is a repair is the client's word: it counts as far as as much was sent
@@ -241,6 +245,9 @@ impl Session {
             return Ok(());
         }
         work.used = now;
+        if sender.in_flight() > 0 {
+            work.served = now;
+        }
         let view = FeedbackView {
             echo: report.echo,
             echo_delay: Duration::from_micros(u64::from(report.echo_delay_us)),

@@ -166,7 +166,7 @@ impl Session {
     /// Whether nothing is left to be done for it: no request, and none to be expected for a repair of what was sent last.
     pub(in crate::session::server) fn is_served(&self, now: Instant) -> bool {
         let repair = (3 * self.rtt_or_default()).clamp(REPAIR_MIN, REPAIR_MAX);
-        self.work.as_ref().is_none_or(|work| work.is_quiet_for(now, repair))
+        self.work.as_ref().is_none_or(|work| work.is_served_for(now, repair))
     }
 
     /// Counts datagrams that were written for it.

@@ -23,6 +23,8 @@ pub(super) struct Work {
     /// First sequence number the sender knows.
     pub(super) sender_base: u64,
     pub(super) used: Instant,
+    /// When a request was taken in last, or DATA for one was sent or under way.
+    pub(super) served: Instant,
     /// What overload control counts for the session.
     pub(super) owed: Owed,
 }
@@ -71,6 +73,7 @@ impl Work {
             sender: None,
             sender_base: 0,
             used: now,
+            served: now,
             owed: Owed::default(),
         }
     }
