@@ -3,11 +3,15 @@
 
 use std::fs::{self, File};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use segcast_kit::needs;
 use segcast_kit::process::{Edge, SEGMENT, World, output, segcast_binary, succeed};
 
 const KIB: u64 = 1 << 10;
+
+/// Locked memory is counted by user, not by process: the tests run one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// `segcast`, with a limit of `bytes` of locked memory that its capabilities do not lift.
 fn limited(bytes: u64) -> Command {
@@ -46,6 +50,7 @@ fn an_edge_serves_whatever_may_be_locked() {
     if missing("an_edge_serves_whatever_may_be_locked") {
         return;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (bytes, shards) in [(0, 1), (32 * KIB, 1), (64 * KIB, 2), (8192 * KIB, 32)] {
         let log = serves(bytes, shards);
         let lines: Vec<&str> = log.lines().filter(|line| line.contains("RLIMIT_MEMLOCK")).collect();
@@ -62,6 +67,7 @@ fn clients_work_whatever_may_be_locked() {
     if missing("clients_work_whatever_may_be_locked") {
         return;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let world = World::new();
     let title = world.pack(6 * SEGMENT);
     let grant = world.grant(&title, &[]);
