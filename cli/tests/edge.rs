@@ -34,7 +34,9 @@ fn an_empty_name_of_a_supervisor_is_none() {
     let mut edge = Edge::serve(&mut command).unwrap();
     interrupt(&edge.child);
     assert_eq!(edge.child.wait().unwrap().code(), Some(0));
-    assert_eq!(fs::read_to_string(&log).unwrap(), "", "nothing to warn of");
+    // Other tests may hold the memory that this user may lock; there is nothing else to warn of.
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.lines().all(|line| line.contains("RLIMIT_MEMLOCK")), "{log}");
 }
 
 fn told_of_readiness_and_of_the_end(world: &World, name: &OsStr, socket: &UnixDatagram) {
