@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use segcast_sysio::byte_lock;
-use segcast_sysio::file::Inode;
+use segcast_sysio::file::{Inode, is_without_locks};
 
 use crate::error::{StoreError, failed};
 
@@ -28,14 +28,27 @@ pub(crate) struct Announced {
 
 impl Announced {
     /// Nothing yet, on the file `STORE` at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or not be locked although its file system has locks.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
+        // Generations begin at 1.
+        let tried = byte_lock::share(&file, 0).and_then(|()| byte_lock::unlock(&file, 0));
+        let without_locks = match tried {
+            Err(error) if error.raw_os_error().is_some_and(is_without_locks) => Some(error),
+            Err(error) => {
+                let text = format!("a byte of it cannot be locked: {error}");
+                return Err(io::Error::new(error.kind(), text));
+            }
+            Ok(()) => None,
+        };
         Ok(Self {
             path: path.to_owned(),
             inode: Inode::of(&file)?,
             file: Arc::new(Mutex::new(file)),
             generations: BTreeSet::new(),
-            without_locks: None,
+            without_locks,
         })
     }
 
@@ -78,14 +91,13 @@ impl Announced {
         self.without_locks.is_some() || self.generations.contains(&generation)
     }
 
-    pub(crate) fn announce(&mut self, generation: u64) {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        match byte_lock::share(&file, generation) {
-            Ok(()) => {
-                self.generations.insert(generation);
-            }
-            Err(error) => self.without_locks = Some(error),
+    pub(crate) fn announce(&mut self, generation: u64) -> io::Result<()> {
+        if self.without_locks.is_none() {
+            let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            byte_lock::share(&file, generation)?;
+            self.generations.insert(generation);
         }
+        Ok(())
     }
 
     /// Takes back all but `shown`.

@@ -200,6 +200,7 @@ impl Damage {
             Self::SetFile { set, .. }
             | Self::Missing { set, .. }
             | Self::OverLimit { set, .. }
+            | Self::Unannounced { set, .. }
             | Self::Data { set, .. } => Some(*set),
             Self::SegmentFile { .. }
             | Self::FileLength { .. }
@@ -290,6 +291,16 @@ pub enum Damage {
         set: SetId,
         /// Which limit.
         reason: &'static str,
+    },
+    /// A set that a reader cannot tell writers of. It is not served; the next look tries again.
+    #[error(
+        "set {set}: a byte of the file STORE cannot be locked to say that it is read: {reason}"
+    )]
+    Unannounced {
+        /// The set.
+        set: SetId,
+        /// The system's answer.
+        reason: String,
     },
     /// A slot whose data is not what its header says (found only by a check of the data).
     #[error(

@@ -163,6 +163,9 @@ impl Reader {
         }
         slots?;
         self.damage = look.damage;
+        // Whatever keeps a set from being announced may pass without a change of the folder.
+        let is_again = |damage: &Damage| matches!(damage, Damage::Unannounced { .. });
+        let settled = settled && !self.damage.iter().any(is_again);
         self.settled = settled.then_some(changed);
         Ok(is_other)
     }
@@ -232,7 +235,10 @@ impl Reader {
         let mut last = Ok(None);
         for _ in 0..ATTEMPTS {
             match generation(path) {
-                Ok(generation) => self.announced.announce(generation),
+                Ok(generation) => self.announced.announce(generation).map_err(|error| {
+                    let reason = error.to_string();
+                    Damage::Unannounced { set, reason }
+                })?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 // Reading all of it says what is wrong.
                 Err(_) => {}

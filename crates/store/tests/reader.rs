@@ -309,3 +309,35 @@ fn a_removal_shows_although_the_segment_files_cannot_be_looked_at() {
     assert!(!reader.refresh().unwrap(), "nothing else has changed");
     assert_eq!((reader.retired(), store.still_read()), (0, 0));
 }
+
+#[test]
+fn a_set_that_cannot_be_announced_is_shown_when_it_can_be() {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    let mut reader = open(dir.path());
+    let mut file = fs::OpenOptions::new();
+    let file = file.read(true).write(true).open(dir.path().join("STORE")).unwrap();
+    // Somebody else has all of the file to themselves (fcntl(2), F_SETLK).
+    fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+    write(&store, set(1), 2);
+    assert!(!reader.refresh().unwrap());
+    assert!(reader.unannounced().is_none());
+    let named: Vec<_> = reader.damage().iter().map(Damage::set).collect();
+    assert_eq!(named, [Some(set(1))]);
+    // Long ago: a look that finds the folder as it was would be the last.
+    let sets = fs::File::open(dir.path().join("sets")).unwrap();
+    sets.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    assert!(!reader.refresh().unwrap());
+    fcntl_lock(&file, FlockOperation::NonBlockingUnlock).unwrap();
+    assert!(reader.refresh().unwrap());
+    assert_eq!(reader.damage(), []);
+    assert!(served(&reader.catalogue(), set(1), 2));
+    store.remove_set(&set(1)).unwrap();
+    assert_eq!(store.still_read(), 1, "it was announced");
+    drop(reader);
+    // Nor does a start go on without, as where there are no locks.
+    fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let error = Reader::open(dir.path(), PAGE_MEMORY_DEFAULT).unwrap_err();
+    assert!(error.to_string().contains("STORE"), "{error}");
+}
