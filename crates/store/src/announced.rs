@@ -5,21 +5,35 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use segcast_sysio::byte_lock;
 use segcast_sysio::file::{Inode, is_without_locks};
 
 use crate::error::{StoreError, failed};
 
-/// The file that says what is shown. Whatever is shown has a share of it, since closing it takes the locks away.
-pub(crate) type ShownBy = Arc<Mutex<File>>;
+/// The file that says what is shown. Whatever is shown has a share of it: with the last one the locks go.
+#[derive(Debug)]
+pub(crate) struct ShownBy(Mutex<File>);
+
+impl ShownBy {
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ShownBy {
+    fn drop(&mut self) {
+        // To close it is not enough where a copy of the descriptor is open.
+        let _ = byte_lock::unlock_all(&self.file());
+    }
+}
 
 /// What a reader announces.
 #[derive(Debug)]
 pub(crate) struct Announced {
     path: PathBuf,
-    file: ShownBy,
+    file: Arc<ShownBy>,
     inode: Inode,
     generations: BTreeSet<u64>,
     /// Why nothing can be announced, where the file system has no locks. Nobody writes to such a store.
@@ -46,7 +60,7 @@ impl Announced {
         Ok(Self {
             path: path.to_owned(),
             inode: Inode::of(&file)?,
-            file: Arc::new(Mutex::new(file)),
+            file: Arc::new(ShownBy(Mutex::new(file))),
             generations: BTreeSet::new(),
             without_locks,
         })
@@ -56,7 +70,7 @@ impl Announced {
         self.without_locks.as_ref()
     }
 
-    pub(crate) fn file(&self) -> ShownBy {
+    pub(crate) fn file(&self) -> Arc<ShownBy> {
         Arc::clone(&self.file)
     }
 
@@ -82,7 +96,7 @@ impl Announced {
                 byte_lock::share(&file, *generation).map_err(failed())?;
             }
         }
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        *self.file.file() = file;
         self.inode = inode;
         Ok(())
     }
@@ -93,7 +107,7 @@ impl Announced {
 
     pub(crate) fn announce(&mut self, generation: u64) -> io::Result<()> {
         if self.without_locks.is_none() {
-            let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = self.file.file();
             byte_lock::share(&file, generation)?;
             self.generations.insert(generation);
         }
@@ -102,7 +116,7 @@ impl Announced {
 
     /// Takes back all but `shown`.
     pub(crate) fn withdraw(&mut self, shown: &BTreeSet<u64>) {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = self.file.file();
         self.generations.retain(|generation| {
             // What cannot be unlocked keeps some slots from use; it cannot be helped.
             shown.contains(generation) || byte_lock::unlock(&file, *generation).is_err()

@@ -30,7 +30,7 @@ pub(crate) struct SetEntry {
     /// Sum of the pages' sizes.
     pub(crate) page_bytes: u64,
     /// Where a reader says that it shows the set: stays open as long as anything shows it.
-    _shown_by: Option<ShownBy>,
+    _shown_by: Option<Arc<ShownBy>>,
 }
 
 impl SetEntry {
@@ -38,7 +38,7 @@ impl SetEntry {
         file: SetFile,
         places: Box<[Place]>,
         page_bytes: u64,
-        shown_by: Option<ShownBy>,
+        shown_by: Option<Arc<ShownBy>>,
     ) -> Self {
         let SetFile { set, generation, segment_bytes, pages, .. } = file;
         Self { set, generation, segment_bytes, places, pages, page_bytes, _shown_by: shown_by }

@@ -16,7 +16,7 @@ pub const BYTE_MAX: u64 = i64::MAX as u64;
 /// # Errors
 /// `ENOLCK`, `EOPNOTSUPP` and the like where the file system has no locks; `EINVAL` above [`BYTE_MAX`].
 pub fn share(file: &File, byte: u64) -> io::Result<()> {
-    set(file, byte, libc::F_RDLCK)
+    set(file, byte, libc::F_RDLCK, 1)
 }
 
 /// Undoes [`share`].
@@ -24,7 +24,17 @@ pub fn share(file: &File, byte: u64) -> io::Result<()> {
 /// # Errors
 /// As [`share`].
 pub fn unlock(file: &File, byte: u64) -> io::Result<()> {
-    set(file, byte, libc::F_UNLCK)
+    set(file, byte, libc::F_UNLCK, 1)
+}
+
+/// Undoes [`share`] for all bytes, although copies of the descriptor may be open: a process that another thread is just
+/// starting has one until its exec.
+///
+/// # Errors
+/// As [`share`].
+pub fn unlock_all(file: &File) -> io::Result<()> {
+    // Length 0: to the end, however far that is (fcntl(2)).
+    set(file, 0, libc::F_UNLCK, 0)
 }
 
 /// Whether anybody shares `byte` through another opening of the file.
@@ -32,7 +42,7 @@ pub fn unlock(file: &File, byte: u64) -> io::Result<()> {
 /// # Errors
 /// As [`share`].
 pub fn is_shared(file: &File, byte: u64) -> io::Result<bool> {
-    let mut lock = description(byte, libc::F_WRLCK)?;
+    let mut lock = description(byte, libc::F_WRLCK, 1)?;
     // SAFETY: F_OFD_GETLK reads and writes one `flock`, which is ours for the call; the descriptor is borrowed for it.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
     if result == 0 {
@@ -41,14 +51,14 @@ pub fn is_shared(file: &File, byte: u64) -> io::Result<bool> {
     Err(io::Error::last_os_error())
 }
 
-fn set(file: &File, byte: u64, kind: i32) -> io::Result<()> {
-    let lock = description(byte, kind)?;
+fn set(file: &File, byte: u64, kind: i32, bytes: libc::off_t) -> io::Result<()> {
+    let lock = description(byte, kind, bytes)?;
     // SAFETY: F_OFD_SETLK reads one `flock`, which lives for the call; the descriptor is borrowed for it.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn description(byte: u64, kind: i32) -> io::Result<libc::flock> {
+fn description(byte: u64, kind: i32, bytes: libc::off_t) -> io::Result<libc::flock> {
     let invalid = |_| io::Error::from_raw_os_error(libc::EINVAL);
     if byte > BYTE_MAX {
         return Err(invalid(()));
@@ -57,7 +67,7 @@ fn description(byte: u64, kind: i32) -> io::Result<libc::flock> {
         l_type: libc::c_short::try_from(kind).map_err(|_| invalid(()))?,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: byte as libc::off_t,
-        l_len: 1,
+        l_len: bytes,
         // Must be 0 for locks of open files.
         l_pid: 0,
     })
@@ -87,5 +97,9 @@ mod tests {
         share(&one, byte).unwrap();
         assert!(!is_shared(&one, byte).unwrap(), "one's own does not count");
         share(&one, byte + 1).unwrap_err();
+        share(&one, 7).unwrap();
+        let _inherited = one.try_clone().unwrap();
+        unlock_all(&one).unwrap();
+        assert!(!is_shared(&asks, byte).unwrap() && !is_shared(&asks, 7).unwrap());
     }
 }
