@@ -120,17 +120,33 @@ pub(crate) fn is_here(server: &SocketAddr) -> bool {
     server.ip().is_loopback() || own.iter().any(|interface| interface.ip() == server.ip())
 }
 
-/// The process that has a UDP socket on the port of `address`, as far as this user may look (proc_pid_fd(5)).
+/// The process that has the UDP socket of `address`, as far as this user may look (proc_pid_fd(5)).
 fn process_at(address: SocketAddr) -> Option<u32> {
     let tables = [procfs::net::udp(), procfs::net::udp6()].into_iter().flatten().flatten();
-    let of_port = tables.filter(|entry| entry.local_address.port() == address.port());
-    let inodes: Vec<u64> = of_port.map(|entry| entry.inode).collect();
+    let sockets: Vec<_> = tables.map(|entry| (entry.local_address, entry.inode)).collect();
+    let inodes = sockets_of(address, &sockets);
     let has_it = |process: &procfs::process::Process| {
         let fds = process.fd().into_iter().flatten().flatten();
         fds.into_iter().any(|fd| matches!(fd.target, FDTarget::Socket(i) if inodes.contains(&i)))
     };
     let found = all_processes().ok()?.flatten().find(has_it)?;
     u32::try_from(found.pid).ok()
+}
+
+/// Which of `sockets` (local address, inode) get what is sent to `address`: those of the address itself, else those of all
+/// addresses, of its own family first. Another edge may have the same port of another address.
+fn sockets_of(address: SocketAddr, sockets: &[(SocketAddr, u64)]) -> Vec<u64> {
+    let ip = address.ip().to_canonical();
+    let strangeness = |local: &SocketAddr| match local.ip().to_canonical() {
+        _ if local.port() != address.port() => None,
+        local if local == ip => Some(0),
+        local if local.is_unspecified() && local.is_ipv4() == ip.is_ipv4() => Some(1),
+        local => (local.is_unspecified() && local.is_ipv6()).then_some(2),
+    };
+    let fitting = sockets.iter().filter_map(|(local, inode)| Some((strangeness(local)?, *inode)));
+    let fitting: Vec<_> = fitting.collect();
+    let least = fitting.iter().map(|(strange, _)| *strange).min();
+    fitting.iter().filter(|(strange, _)| Some(*strange) == least).map(|(_, inode)| *inode).collect()
 }
 
 #[cfg(test)]
@@ -164,7 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn a_server_on_this_box_is_found_by_its_port() {
+    fn of_two_servers_with_one_port_the_one_at_the_address_is_found() {
+        let table = ["127.0.0.2:7", "0.0.0.0:7", "127.0.0.1:7", "127.0.0.1:8", "[::]:7", "[::]:9"];
+        let sockets: Vec<_> = (0..).zip(table).map(|(i, at)| (at.parse().expect(at), i)).collect();
+        let of = |address: &str| sockets_of(address.parse().expect(address), &sockets);
+        assert_eq!(of("127.0.0.1:7"), [2]);
+        assert_eq!(of("127.0.0.3:7"), [1], "one of all addresses");
+        assert_eq!(of("[::1]:7"), [4]);
+        assert_eq!(of("127.0.0.1:9"), [5], "also of IPv4");
+        assert!(of("127.0.0.3:8").is_empty(), "of another address");
+    }
+
+    #[test]
+    fn a_server_on_this_box_is_found_by_its_socket() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let address = socket.local_addr().expect("its address");
         assert_eq!(process_at(address), Some(std::process::id()));
