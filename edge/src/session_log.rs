@@ -14,7 +14,8 @@ use rustix::fs::{Access, OFlags};
 use rustix::io::Errno;
 
 use crate::board::Board;
-use crate::limits;
+use crate::mailbox::Report;
+use crate::{guard, limits};
 
 /// Opens a file to append to it. Nothing else will do: a FIFO would wait for a reader, when it is opened and later
 /// (fifo(7)).
@@ -50,7 +51,7 @@ fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }
 
-/// The running thread. Dropping it writes what is left and ends it, if the disk takes it within [`limits::RECORDS_LAST`].
+/// The running thread, which reports if it ends by itself. Dropping it writes what is left and ends it, if the disk takes it within [`limits::RECORDS_LAST`].
 #[derive(Debug)]
 pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
@@ -68,12 +69,16 @@ impl Writer {
     ///
     /// # Errors
     /// When there is none to be had.
-    pub(crate) fn start(board: Arc<Board>, file: Option<File>) -> io::Result<Self> {
+    pub(crate) fn start(
+        board: &Arc<Board>,
+        reports: Sender<Report>,
+        file: Option<File>,
+    ) -> io::Result<Self> {
         board.set_session_log(file.is_some());
         let (files, reopened) = bounded::<Option<File>>(1);
         let (ending, ended) = bounded(0);
         let next = reopened.clone();
-        let mut log = Log { board: Arc::clone(&board), file, failing: false };
+        let mut log = Log { board: Arc::clone(board), file, failing: false };
         let work = move || {
             let _ending: Sender<()> = ending;
             loop {
@@ -82,11 +87,12 @@ impl Writer {
                 match next {
                     Ok(file) => (log.file, log.failing) = (file, false),
                     Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Disconnected) => break None,
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("segcast-records".to_owned()).spawn(work)?;
+        let thread = guard::spawn("segcast-records", Arc::clone(board), reports, work)?;
+        let board = Arc::clone(board);
         Ok(Self { thread: Some(thread), files: Some(files), reopened, ended, board })
     }
 
@@ -109,11 +115,8 @@ impl Drop for Writer {
             tracing::error!("the disk does not take the session log: its last records are lost");
             return;
         }
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread of the session log has panicked");
-        }
+        // A panic was reported already.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -179,6 +182,10 @@ mod tests {
         }
     }
 
+    fn start(board: &Arc<Board>, file: Option<File>) -> Writer {
+        Writer::start(board, bounded(1).0, file).expect("a thread")
+    }
+
     fn lines(path: &Path) -> Vec<Value> {
         let text = std::fs::read_to_string(path).expect("the log");
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -232,7 +239,7 @@ mod tests {
         let board = Arc::new(Board::new(1));
         let (file, reader) = stuck();
         assert!(board.record(record(1)));
-        let writer = Writer::start(Arc::clone(&board), Some(file)).expect("a thread");
+        let writer = start(&board, Some(file));
         let reopened = path.clone();
         let writer = ends(move || {
             (0..3).for_each(|_| writer.reopen(Some(open(&reopened).expect("a file"))));
@@ -252,9 +259,17 @@ mod tests {
         let board = Arc::new(Board::new(1));
         let (file, reader) = stuck();
         assert!(board.record(record(1)));
-        let writer = Writer::start(board, Some(file)).expect("a thread");
+        let writer = start(&board, Some(file));
         ends(move || drop(writer));
         drop(reader);
+    }
+
+    #[test]
+    fn its_end_is_reported() {
+        let (board, (reports, ended)) = (Arc::new(Board::new(1)), bounded(1));
+        drop(Writer::start(&board, reports, None).expect("a thread"));
+        let Ok(Report::Ended { thread, failure }) = ended.recv() else { panic!("no report") };
+        assert_eq!((&*thread, failure), ("segcast-records", None));
     }
 
     #[test]
@@ -265,7 +280,7 @@ mod tests {
         for (requests, with_address) in [(1, false), (2, true)] {
             board.set_log_client_address(with_address);
             let file = open(&path).expect("a file");
-            let writer = Writer::start(Arc::clone(&board), Some(file)).expect("a thread");
+            let writer = start(&board, Some(file));
             assert!(board.record(record(requests)));
             drop(writer);
         }
@@ -296,7 +311,7 @@ mod tests {
         let [path, moved] = ["log", "log.1"].map(|name| folder.path().join(name));
         let board = Arc::new(Board::new(1));
         let file = open(&path).expect("a file");
-        let writer = Writer::start(Arc::clone(&board), Some(file)).expect("a thread");
+        let writer = start(&board, Some(file));
         assert!(board.record(record(1)));
         std::fs::rename(&path, &moved).expect("moved");
         // When the second is taken the first is in place, and the record written.
@@ -316,7 +331,7 @@ mod tests {
         assert!((0..limits::RECORDS).all(|_| board.record(record(1))));
         assert!(!board.record(record(1)), "the queue is bounded");
         let full = OpenOptions::new().append(true).open("/dev/full").expect("full(4)");
-        drop(Writer::start(Arc::clone(&board), Some(full)).expect("a thread"));
+        drop(start(&board, Some(full)));
         assert_eq!(board.unwritten(), limits::RECORDS as u64);
     }
 }

@@ -18,15 +18,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use collector::BoardCollector;
+use crossbeam::channel::Sender;
 use format::Format;
 use listener::Ended;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::task::JoinSet;
 
 use crate::board::Board;
 use crate::last_minute::LastMinute;
-use crate::limits;
+use crate::mailbox::Report;
+use crate::{guard, limits};
 
 /// The running side thread.
 #[derive(Debug)]
@@ -41,24 +44,30 @@ impl Side {
     ///
     /// # Errors
     /// When the thread or its runtime cannot be made.
-    pub(crate) fn start(board: Arc<Board>, listener: Option<TcpListener>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        board: &Arc<Board>,
+        reports: Sender<Report>,
+        listener: Option<TcpListener>,
+    ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = listener.as_ref().and_then(|l| l.local_addr().ok());
-        let listener = match listener {
-            Some(listener) => {
-                listener.set_nonblocking(true)?;
-                let _inside = runtime.enter();
-                Some(tokio::net::TcpListener::from_std(listener)?)
-            }
-            None => None,
-        };
+        let mut tasks = JoinSet::new();
+        if let Some(listener) = listener {
+            listener.set_nonblocking(true)?;
+            let _inside = runtime.enter();
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let ended = Arc::default();
+            let router = router(Arc::clone(board), Arc::clone(&ended));
+            tasks.spawn(look_at_requests(Arc::clone(board)));
+            tasks.spawn(listener::serve(listener, router, ended));
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
-        let thread =
-            std::thread::Builder::new().name("segcast-side".to_owned()).spawn(move || {
-                runtime.block_on(run(board, listener, stopping));
-                runtime.shutdown_background();
-            })?;
+        let thread = guard::spawn("segcast-side", Arc::clone(board), reports, move || {
+            let failure = runtime.block_on(run(tasks, &stopping));
+            runtime.shutdown_background();
+            failure
+        })?;
         Ok(Self { thread: Some(thread), stop, address })
     }
 
@@ -70,11 +79,8 @@ impl Side {
     /// Ends the thread.
     pub(crate) fn stop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the side thread has panicked");
-        }
+        // A panic was reported already.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -84,18 +90,17 @@ impl Drop for Side {
     }
 }
 
-async fn run(board: Arc<Board>, listener: Option<tokio::net::TcpListener>, stop: Arc<AtomicBool>) {
-    if let Some(listener) = listener {
-        let ended = Arc::default();
-        let router = router(Arc::clone(&board), Arc::clone(&ended));
-        // Both end with the runtime.
-        tokio::spawn(look_at_requests(Arc::clone(&board)));
-        tokio::spawn(listener::serve(listener, router, ended));
-    }
-    let mut interval = tokio::time::interval(limits::STOP_INTERVAL);
+/// Runs `tasks` until it is to `stop`, or one ends, which none should: says how.
+async fn run(mut tasks: JoinSet<()>, stop: &AtomicBool) -> Option<String> {
     while !stop.load(Ordering::Acquire) {
-        interval.tick().await;
+        match tokio::time::timeout(limits::STOP_INTERVAL, tasks.join_next()).await {
+            Ok(Some(Err(error))) => return Some(error.to_string()),
+            Ok(Some(Ok(()))) => return Some("a task of it has ended".to_owned()),
+            Ok(None) => tokio::time::sleep(limits::STOP_INTERVAL).await,
+            Err(_) => {}
+        }
     }
+    None
 }
 
 /// Says on the board, once a second, whether too many segments cannot be read.

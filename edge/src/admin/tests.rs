@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crossbeam::channel::bounded;
+
 use super::*;
 
 fn get(address: SocketAddr, path: &str) -> String {
@@ -24,7 +26,7 @@ fn get_as(address: SocketAddr, path: &str, accept: &str) -> String {
 fn start(shards: usize) -> (Arc<Board>, Side, SocketAddr) {
     let board = Arc::new(Board::new(shards));
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let side = Side::start(Arc::clone(&board), Some(listener)).expect("start");
+    let side = Side::start(&board, bounded(1).0, Some(listener)).expect("start");
     let address = side.address().expect("address");
     (board, side, address)
 }
@@ -118,4 +120,21 @@ fn a_request_that_does_not_come_ends_its_connection() {
     let mut answer = Vec::new();
     half_a_request(address).read_to_end(&mut answer).expect("the end");
     assert_eq!((answer.len(), ended(address)), (0, 1));
+}
+
+#[test]
+fn the_end_of_the_thread_is_reported() {
+    let (board, (reports, ended)) = (Arc::new(Board::new(1)), bounded(1));
+    drop(Side::start(&board, reports, None).expect("start"));
+    let Ok(Report::Ended { thread, failure }) = ended.recv() else { panic!("no report") };
+    assert_eq!((&*thread, failure), ("segcast-side", None));
+}
+
+#[tokio::test]
+async fn a_task_that_panics_is_the_end_of_the_thread() {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(std::future::pending());
+    tasks.spawn(async { panic!("as asked for") });
+    let failure = run(tasks, &AtomicBool::new(false)).await.expect("a failure");
+    assert!(failure.contains("panicked"), "{failure}");
 }

@@ -95,10 +95,10 @@ impl Server {
         let board = Arc::new(Board::new(cores.len()));
         board.set_store_open();
         board.set_log_client_address(config.log_client_address);
-        let side = Side::start(Arc::clone(&board), admin).map_err(no_thread)?;
-        let session_log = Writer::start(Arc::clone(&board), session_log).map_err(no_thread)?;
-        let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
         let (sender, reports) = bounded(limits::REPORTS);
+        let side = Side::start(&board, sender.clone(), admin).map_err(no_thread)?;
+        let session_log = Writer::start(&board, sender.clone(), session_log).map_err(no_thread)?;
+        let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
         let populate = Pool::start(
             config.populate_threads,
             build::lock_bytes(),

@@ -1,10 +1,13 @@
 //! The process of an edge: configuration, start, signals, end.
 
+use std::sync::Arc;
+
 use segcast_config::{ExitCode, Source};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM};
 use signal_hook::iterator::Signals;
 
 use super::{Handle, Server, StartError, Supervisor};
+use crate::guard;
 
 /// The signal that reads the configuration again.
 pub(super) const RELOAD: i32 = SIGHUP;
@@ -33,9 +36,11 @@ pub fn run(source: &Source, supervisor: &dyn Supervisor) -> ExitCode {
     };
     let closer = signals.handle();
     let handle = server.handle();
-    let listener = std::thread::Builder::new()
-        .name("segcast-signals".to_owned())
-        .spawn(move || listen(signals, &handle));
+    let (board, reports) = (Arc::clone(&server.board), server.sender.clone());
+    let listener = guard::spawn("segcast-signals", board, reports, move || {
+        listen(signals, &handle);
+        None
+    });
     if let Err(error) = listener {
         tracing::error!(%error, "signals cannot be handled");
         return ExitCode::Failure;

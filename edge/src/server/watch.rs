@@ -10,9 +10,8 @@ use segcast_store::error::Damage;
 use segcast_store::{Catalogue, Reader, StoreError};
 
 use crate::board::Board;
-use crate::guard::Guard;
-use crate::limits;
 use crate::mailbox::Report;
+use crate::{guard, limits};
 
 /// The running thread; ends when it is dropped.
 pub(super) struct Watch {
@@ -31,11 +30,10 @@ impl Watch {
         reports: Sender<Report>,
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
-        let name = "segcast-store".to_owned();
-        let guard = Guard::new(name.clone(), Arc::clone(board), reports.clone());
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let ended = reports.clone();
+        let thread = guard::spawn("segcast-store", Arc::clone(board), ended, move || {
             watch(reader, &stopped, &reports);
-            guard.end(None);
+            None
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
