@@ -5,10 +5,10 @@ use core::fmt;
 use core::ops::Range;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
 /// Which of the store's barriers a sync is. A commit passes [`Data`](Self::Data), [`Headers`](Self::Headers),
@@ -57,13 +57,14 @@ pub trait WriteLayer: Send + Sync + fmt::Debug {
     /// As the system reports.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes an empty file, in place of any that has the name (open(2), `O_CREAT` and `O_TRUNC`).
+    /// Makes an empty file, in place of any that has the name: that one, which may be a link, is not written to (open(2),
+    /// `O_CREAT` and `O_EXCL`, after unlink(2)).
     ///
     /// # Errors
     /// As the system reports.
     fn create(&self, path: &Path) -> io::Result<WriteFile>;
 
-    /// Opens a file for reading and writing.
+    /// Opens a file for reading and writing; a symbolic link is refused (`O_NOFOLLOW`).
     ///
     /// # Errors
     /// As the system reports.
@@ -141,13 +142,17 @@ impl WriteLayer for RealLayer {
     }
 
     fn create(&self, path: &Path) -> io::Result<WriteFile> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         Ok(WriteFile { file, path: path.to_owned() })
     }
 
     fn open(&self, path: &Path) -> io::Result<WriteFile> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+        let file = OpenOptions::new().read(true).write(true).custom_flags(no_link).open(path)?;
         Ok(WriteFile { file, path: path.to_owned() })
     }
 

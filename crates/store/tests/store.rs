@@ -347,3 +347,31 @@ fn what_a_crash_left_is_removed_at_a_start() {
     assert!(left.iter().all(|path| !path.exists()));
     assert_eq!(store.damage(), []);
 }
+
+#[test]
+fn what_a_link_leads_to_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    let dir = dir.path().join("store");
+    let store = Store::open(&dir, &options()).unwrap();
+    // Under every name by which the store makes a file.
+    let unfinished =
+        [dir.join("segments/00000001.seg.tmp"), dir.join(format!("sets/{}.set.tmp", set(1)))];
+    for path in &unfinished {
+        std::os::unix::fs::symlink(&victim, path).unwrap();
+    }
+    write(&store, set(1), 2);
+    assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+    assert!(served(&store.catalogue(), set(1), 2));
+    // And in the place of a segment file that it writes to again.
+    let file = segment_file(&dir, 1);
+    std::fs::copy(&file, &victim).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(&victim, &file).unwrap();
+    let before = std::fs::read(&victim).unwrap();
+    let error = store.begin_set(set(2), SEGMENT_BYTES, 2).unwrap_err();
+    assert!(error.to_string().contains("00000001.seg"), "{error}");
+    store.remove_set(&set(1)).unwrap();
+    assert!(std::fs::read(&victim).unwrap() == before, "not even to clear its slots");
+}

@@ -3,10 +3,10 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock};
 
 use crate::error::SysError;
 
@@ -176,15 +176,16 @@ impl LockFile {
     /// Locks `path`, creating it if needed, and writes this process's pid into it.
     ///
     /// # Errors
-    /// [`LockError::Held`] with the owner's pid if another holds it.
+    /// [`LockError::Held`] with the owner's pid if another holds it. If it is a link, or no file that has only this name:
+    /// somebody else may own the folder, and what they planted there is not written through.
     pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(|e| failed("open the lock file", path, e))?;
+        let file = open_own(path).map_err(|e| {
+            let error = failed("open the lock file", path, e);
+            match error.errno() {
+                Some(libc::ELOOP) => error.with_hint("it is a symbolic link: remove it"),
+                _ => error,
+            }
+        })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -206,6 +207,24 @@ impl Drop for LockFile {
         // its exec, and would keep the lock until then (flock(2)).
         let _ = flock(&self.file, FlockOperation::Unlock);
     }
+}
+
+/// Opens or creates a regular file that has no other name, following no link.
+fn open_own(path: &Path) -> io::Result<File> {
+    // And not waiting for a device that somebody put there (open(2)).
+    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(careful.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    if found.is_file() && found.nlink() == 1 {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is no regular file with this one name: remove it"))
 }
 
 /// The pid in a lock file; `None` while its owner is just writing it.
@@ -240,6 +259,28 @@ mod tests {
         let _inherited = lock.file.try_clone().unwrap();
         drop(lock);
         LockFile::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_that_somebody_planted_is_refused_and_what_it_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let at = |name| folder.path().join(name);
+        std::os::unix::fs::symlink(&victim, at("link")).unwrap();
+        std::os::unix::fs::symlink(at("nowhere"), at("dangling")).unwrap();
+        std::fs::hard_link(&victim, at("hard link")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, mode, 0)
+            .unwrap();
+        for name in ["link", "dangling", "hard link", "folder", "fifo"] {
+            let error = LockFile::acquire(&at(name)).unwrap_err();
+            assert!(matches!(error, LockError::System(_)), "{name}: {error}");
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(!at("nowhere").exists());
     }
 
     #[test]
