@@ -62,10 +62,14 @@ pub(in crate::session::server) struct Overload {
     pressed: bool,
     /// When saturated; `None`: not known yet.
     rate: Option<Rate>,
-    /// What the edge's cap leaves the shard: never faster than that.
+    /// What the edge's cap leaves the shard, in bytes on the wire: never faster than that.
     share: Rate,
+    /// What the last sample took off what is owed for each byte on the wire, 11 times as much where ranges are short.
+    owed_per_byte: Option<f64>,
     sample_from: Instant,
     sample_bytes: u64,
+    /// Of these, bytes on the wire.
+    sample_wire: u64,
     /// The shard was saturated or had a backlog since the sample began.
     sample_whole: bool,
     /// Up to when those who were refused have been told to come again, one after the other.
@@ -84,8 +88,10 @@ impl Overload {
             pressed: false,
             rate: None,
             share: Rate::MAX,
+            owed_per_byte: None,
             sample_from: Instant::ZERO,
             sample_bytes: 0,
+            sample_wire: 0,
             sample_whole: false,
             booked: Instant::ZERO,
         }
@@ -132,9 +138,10 @@ impl Overload {
         }
     }
 
-    /// So much of what is owed was sent.
-    pub(super) fn sent(&mut self, now: Instant, bytes: u64) {
-        self.sample_bytes += bytes;
+    /// So much of what is owed was sent, by so many bytes on the wire.
+    pub(super) fn sent(&mut self, now: Instant, owed: u64, wire: u64) {
+        self.sample_bytes += owed;
+        self.sample_wire += wire;
         let passed = now.saturating_since(self.sample_from);
         let enough = passed >= SAMPLE_MIN && self.sample_bytes >= SAMPLE_BYTES;
         if !enough && passed < SAMPLE_MAX {
@@ -145,11 +152,17 @@ impl Overload {
             let sample = measured(self.sample_bytes, passed);
             self.rate = Some(self.rate.map_or(sample, |rate| rate.mean(sample)));
         }
+        self.owed_per_byte = self.sample_ratio();
         self.begin_sample(now, saturated);
     }
 
     fn begin_sample(&mut self, now: Instant, whole: bool) {
-        (self.sample_from, self.sample_bytes, self.sample_whole) = (now, 0, whole);
+        (self.sample_from, self.sample_bytes, self.sample_wire) = (now, 0, 0);
+        self.sample_whole = whole;
+    }
+
+    fn sample_ratio(&self) -> Option<f64> {
+        (self.sample_wire > 0).then(|| self.sample_bytes as f64 / self.sample_wire as f64)
     }
 
     /// Whether the shard, not the paths of its sessions, decides how fast they are served.
@@ -181,7 +194,9 @@ impl Overload {
             }
             None => Rate::MAX,
         };
-        found.min(self.share)
+        // The cap counts bytes on the wire, and what is owed more than those.
+        let owed_per_byte = self.owed_per_byte.or_else(|| self.sample_ratio()).unwrap_or(1.0);
+        found.min(self.share.scaled(owed_per_byte).max(Rate::LEAST))
     }
 
     /// Whether one more request is taken in.
@@ -237,7 +252,7 @@ mod tests {
         let mut overload = Overload::new(BOUND, 1000);
         overload.recount(Owed::default(), Owed { bytes: owed * MIB, requests: 1 });
         overload.train_waits(at(0));
-        (1..=100).for_each(|turn| overload.sent(at(turn * 10), MIB));
+        (1..=100).for_each(|turn| overload.sent(at(turn * 10), MIB, MIB));
         overload
     }
 
@@ -271,7 +286,7 @@ mod tests {
         overload.set_pressed(at(0), true);
         for turn in 1..=100 {
             overload.train_waits(at(turn * 10 - 1));
-            overload.sent(at(turn * 10), MIB);
+            overload.sent(at(turn * 10), MIB, MIB);
             overload.nothing_waits();
         }
         assert!(overload.admit(at(1000), WANTED).is_err());
@@ -308,7 +323,7 @@ mod tests {
         let mut overload = busy(30);
         assert_eq!(overload.wait(at(1000)).as_millis(), 300);
         // Half as fast from now on.
-        (1..=25).for_each(|turn| overload.sent(at(1000 + turn * 20), MIB));
+        (1..=25).for_each(|turn| overload.sent(at(1000 + turn * 20), MIB, MIB));
         let wait = overload.wait(at(1500)).as_millis();
         assert!((550..=600).contains(&wait), "{wait}");
     }
@@ -318,9 +333,9 @@ mod tests {
         let mut overload = Overload::new(BOUND, 1000);
         overload.recount(Owed::default(), Owed { bytes: 100 * MIB, requests: 1 });
         overload.train_waits(at(0));
-        overload.sent(at(10), MIB);
+        overload.sent(at(10), MIB, MIB);
         assert!(overload.admit(at(19), WANTED).is_ok());
-        overload.sent(at(20), MIB);
+        overload.sent(at(20), MIB, MIB);
         assert_eq!(overload.wait(at(20)).as_millis(), 1000);
         assert!(overload.admit(at(20), WANTED).is_err());
     }
@@ -333,5 +348,24 @@ mod tests {
         assert!(overload.admit(at(1000), WANTED).is_err());
         overload.set_share(Rate::MAX);
         assert_eq!(overload.wait(at(1000)).as_millis(), 300);
+    }
+
+    #[test]
+    fn the_cap_is_compared_by_the_bytes_it_counts() {
+        // Short ranges: of eight bytes that are owed one leaves, and the cap is what they wait for.
+        let short = |overload: &mut Overload, from: u64| {
+            (1..=100).for_each(|turn| overload.sent(at(from + turn * 10), MIB, MIB / 8));
+        };
+        let mut overload = Overload::new(BOUND, 1000);
+        overload.recount(Owed::default(), Owed { bytes: 30 * MIB, requests: 1 });
+        overload.train_waits(at(0));
+        overload.set_share(Rate::new(100 * MIB / 8));
+        overload.sent(at(10), MIB, MIB / 8);
+        overload.sent(at(20), MIB, MIB / 8);
+        assert_eq!(overload.wait(at(20)).as_millis(), 300, "of the first sample");
+        short(&mut overload, 20);
+        assert_eq!(overload.wait(at(1020)).as_millis(), 300);
+        overload.set_share(Rate::new(50 * MIB / 8));
+        assert_eq!(overload.wait(at(1020)).as_millis(), 600, "half of it is another shard's");
     }
 }

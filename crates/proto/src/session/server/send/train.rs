@@ -39,7 +39,7 @@ impl Endpoint {
         let train = session.seal_train(now, &piece, budget, source, out)?;
         self.egress.sent(now, train.len as u64);
         self.overload.set_share(self.egress.share());
-        self.overload.sent(now, train.owed);
+        self.overload.sent(now, train.owed, train.len as u64);
         self.counters.trains += 1;
         self.counters.data_bytes += train.payload;
         self.counters.repaired_bytes += if train.repair { train.payload } else { 0 };
