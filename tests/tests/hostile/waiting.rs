@@ -68,6 +68,36 @@ fn what_is_being_read_is_not_asked_for_again() {
 }
 
 #[test]
+fn while_one_is_read_that_was_given_up_its_session_has_no_other_read() {
+    let mut rig = cold(44);
+    let mut client = rig.open(1);
+    let (mut under_way, mut read) = (Vec::new(), 0);
+    for id in 1..=1000 {
+        ask(&mut rig, &mut client, 1, id, id % COLD);
+        under_way.extend(rig.needs());
+        cancel(&mut rig, &mut client, 1, id);
+        // The disk takes ten of these rounds for each.
+        if id % 10 == 0 {
+            assert_eq!(under_way.len(), 1, "{under_way:?}");
+            read += under_way.len();
+            for object in under_way.drain(..) {
+                rig.server.object_ready(rig.now, SetIndex::FIRST, object);
+            }
+        }
+        rig.pass(MS);
+    }
+    assert_eq!((read, rig.server.gauges().waiting_objects), (100, 0));
+    // What it gave up and what it wants now: it has its turn when the first was read.
+    ask(&mut rig, &mut client, 1, 1001, 1);
+    assert_eq!(rig.needs(), [ObjectNumber(1)]);
+    cancel(&mut rig, &mut client, 1, 1001);
+    ask(&mut rig, &mut client, 1, 1002, 2);
+    assert_eq!(rig.needs(), []);
+    rig.server.object_failed(rig.now, SetIndex::FIRST, ObjectNumber(1));
+    assert_eq!(rig.needs(), [ObjectNumber(2)]);
+}
+
+#[test]
 fn sessions_that_end_wait_for_nothing() {
     let mut rig = cold(42);
     let [mut closing, mut vanished] = [1, 2].map(|number| rig.open(number));

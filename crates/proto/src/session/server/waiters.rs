@@ -2,7 +2,8 @@
 //!
 //! A session stands here as long as it has a request that waits, and at most once for each object. Objects are asked
 //! for by turns of the sessions: who waits for sixty holds nobody up who waits for one. What was asked for is
-//! remembered until it is answered, though nobody may wait for it any more: it is never asked for twice.
+//! remembered until it is answered, though nobody may wait for it any more: it is never asked for twice. Whoever was the
+//! last to give it up has no other turn until then: else who asks and cancels would have a read under way for each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,6 +19,8 @@ struct Wanted {
     slots: BTreeSet<u32>,
     /// The caller is reading it in.
     asked: bool,
+    /// Who gave it up last while it is read in and nobody waits for it.
+    left_by: Option<u32>,
 }
 
 /// One session that waits, or did when it joined the round.
@@ -26,6 +29,9 @@ struct Session {
     /// What it waits for, in the order of its requests' turns: at most one for each open request.
     keys: Vec<Key>,
     in_round: bool,
+    /// Objects that it gave up and that are being read in: no turn until there is none. They stay with the slot, should
+    /// another session have it by then.
+    left: usize,
 }
 
 /// All of them.
@@ -44,19 +50,25 @@ impl Waiters {
         if !wanted.slots.insert(slot) {
             return;
         }
-        let session = self.sessions.entry(slot).or_default();
-        session.keys.push(key);
-        if !wanted.asked && !core::mem::replace(&mut session.in_round, true) {
-            self.round.push_back(slot);
+        let (asked, left_by) = (wanted.asked, wanted.left_by.take());
+        self.sessions.entry(slot).or_default().keys.push(key);
+        if !asked {
+            self.enter_round(slot);
         }
+        self.settle(left_by);
     }
 
     /// The session in `slot` does not wait for this object any more.
     pub(super) fn leave(&mut self, slot: u32, key: Key) {
         self.forget(slot, key);
         let Some(wanted) = self.objects.get_mut(&key) else { return };
-        wanted.slots.remove(&slot);
-        if wanted.slots.is_empty() && !wanted.asked {
+        if !wanted.slots.remove(&slot) || !wanted.slots.is_empty() {
+            return;
+        }
+        if wanted.asked {
+            wanted.left_by = Some(slot);
+            self.sessions.entry(slot).or_default().left += 1;
+        } else {
             self.objects.remove(&key);
         }
     }
@@ -73,6 +85,10 @@ impl Waiters {
         loop {
             let slot = self.round.pop_front()?;
             let Some(session) = self.sessions.get_mut(&slot) else { continue };
+            if session.left > 0 {
+                session.in_round = false;
+                continue;
+            }
             let objects = &mut self.objects;
             let mut keys = session.keys.iter().filter(|key| !is_asked(objects, key));
             let (next, more) = (keys.next().copied(), keys.next().is_some());
@@ -91,7 +107,8 @@ impl Waiters {
 
     /// An object has been read in, or could not be: who waited for it.
     pub(super) fn take(&mut self, key: Key) -> BTreeSet<u32> {
-        let slots = self.objects.remove(&key).unwrap_or_default().slots;
+        let Wanted { slots, left_by, .. } = self.objects.remove(&key).unwrap_or_default();
+        self.settle(left_by);
         slots.iter().for_each(|&slot| self.forget(slot, key));
         slots
     }
@@ -101,11 +118,39 @@ impl Waiters {
         self.objects.len()
     }
 
+    /// A session has its turns again, unless it gave up others that are being read in.
+    fn enter_round(&mut self, slot: u32) {
+        if let Some(session) = self.sessions.get_mut(&slot)
+            && session.left == 0
+            && !core::mem::replace(&mut session.in_round, true)
+        {
+            self.round.push_back(slot);
+        }
+    }
+
+    /// What this session gave up has been read in, or somebody waits for it again.
+    fn settle(&mut self, left_by: Option<u32>) {
+        let Some(slot) = left_by else { return };
+        let Some(session) = self.sessions.get_mut(&slot) else { return };
+        session.left = session.left.saturating_sub(1);
+        if session.keys.is_empty() {
+            self.drop_unless_needed(slot);
+        } else {
+            self.enter_round(slot);
+        }
+    }
+
     /// Takes an object off a session's list. A slot in the round stays known until its turn, so that it is there once.
     fn forget(&mut self, slot: u32, key: Key) {
         let Some(session) = self.sessions.get_mut(&slot) else { return };
         session.keys.retain(|other| *other != key);
-        if session.keys.is_empty() && !session.in_round {
+        self.drop_unless_needed(slot);
+    }
+
+    fn drop_unless_needed(&mut self, slot: u32) {
+        let needed =
+            |session: &Session| !session.keys.is_empty() || session.in_round || session.left > 0;
+        if self.sessions.get(&slot).is_some_and(|session| !needed(session)) {
             self.sessions.remove(&slot);
         }
     }
@@ -165,10 +210,28 @@ mod tests {
         waiters.join(3, key(7));
         assert_eq!(all(&mut waiters), [7]);
         waiters.leave(3, key(7));
+        waiters.leave(3, key(7));
         assert_eq!(waiters.objects(), 1);
         waiters.join(4, key(7));
         assert_eq!(all(&mut waiters), [0; 0]);
         assert_eq!(waiters.take(key(7)), BTreeSet::from([4]));
+        nothing_is_left(&waiters);
+    }
+
+    #[test]
+    fn who_gave_up_what_is_being_read_in_has_no_turn_until_that_is_done_or_wanted_again() {
+        let mut waiters = Waiters::default();
+        [1, 2, 3].into_iter().for_each(|object| waiters.join(3, key(object)));
+        let first_two = [waiters.next(), waiters.next()];
+        assert_eq!(first_two, [Some(key(1)), Some(key(2))]);
+        (1..=2).for_each(|object| waiters.leave(3, key(object)));
+        waiters.join(3, key(4));
+        assert_eq!(all(&mut waiters), [0; 0]);
+        waiters.take(key(1));
+        assert_eq!(all(&mut waiters), [0; 0], "the second is still under way");
+        waiters.join(4, key(2));
+        assert_eq!(all(&mut waiters), [3, 4]);
+        (2..=4).for_each(|object| drop(waiters.take(key(object))));
         nothing_is_left(&waiters);
     }
 }
