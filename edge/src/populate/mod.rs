@@ -1,7 +1,8 @@
 //! Threads that see to it that segments are in memory, so that no shard ever waits for a disk.
 //!
-//! What is in the page cache already is mapped and locked at once; what must be read from disk waits behind all of that, so that
-//! a cold title does not hold up the others.
+//! Of what the shards have asked for, what is in the page cache already is mapped and locked first, and what must be read
+//! from disk after that. A shard asks for few objects at once and does not know which are which: while the disk is behind,
+//! what is in the page cache, and was not used of late, waits for its session's turn as the cold ones do.
 
 mod locks;
 
