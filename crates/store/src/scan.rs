@@ -1,8 +1,8 @@
 //! The start of who writes: reads every slot header and every `.set` file, and finds what was committed.
 //!
 //! A slot belongs to a set if its header is valid and names the set and the generation that the set's `.set` file
-//! names. All other slots are free, once nobody reads from them any more: what an interrupted writer left behind
-//! needs no repair.
+//! names. All other slots are free, once nobody reads from them any more, and their blocks go back to the disk: what an
+//! interrupted writer left behind needs no repair.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use segcast_proto::ids::SetId;
 use segcast_sysio::mapped::MappedFile;
 
-use crate::announced::Readers;
 use crate::catalogue::{FileMap, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
 use crate::files::{self, Found, Opened, SetName, complete};
@@ -28,7 +27,7 @@ pub(crate) struct Scan {
     pub(crate) sets: BTreeMap<SetId, Arc<SetEntry>>,
     /// Sets that have a `.set` file and are not served, and the slots that are theirs.
     pub(crate) broken: BTreeMap<SetId, Vec<Held>>,
-    /// Slots of sets that were removed, which another process still reads.
+    /// Slots that no `.set` file names and that have headers; another process may still read some.
     pub(crate) retired: Vec<Held>,
     pub(crate) damage: Vec<Damage>,
     pub(crate) next_generation: u64,
@@ -41,12 +40,7 @@ pub(crate) struct Scan {
 ///
 /// # Errors
 /// Only if a folder cannot be listed or there are more files than can be mapped: damage is reported, not an error.
-pub(crate) fn scan(
-    space: &mut Space,
-    sets: &Path,
-    page_memory: u64,
-    readers: &Readers,
-) -> Result<Scan, StoreError> {
+pub(crate) fn scan(space: &mut Space, sets: &Path, page_memory: u64) -> Result<Scan, StoreError> {
     let mut scan = Scan {
         sets: BTreeMap::new(),
         broken: BTreeMap::new(),
@@ -63,7 +57,12 @@ pub(crate) fn scan(
     for path in files::list(sets)? {
         scan.read_set(space, path);
     }
-    scan.hold_what_is_read(space, readers);
+    // Generations that no `.set` file names: of removed sets, or of writers that were cut short. Somebody may still read
+    // them; the first change of the store frees those that nobody does.
+    scan.retired = scan.take_found(space, |_| true);
+    if scan.damage.is_empty() {
+        space.release_unused();
+    }
     Ok(scan)
 }
 
@@ -157,14 +156,6 @@ impl Scan {
     fn hold_broken(&mut self, space: &mut Space, set: SetId, generation: Option<u64>) -> Vec<Held> {
         let is_its = |key: &(SetId, u64)| key.0 == set && generation.is_none_or(|g| g == key.1);
         self.take_found(space, is_its)
-    }
-
-    /// Keeps the slots of generations that no `.set` file names and that a reader has not let go of. The others stay
-    /// free.
-    fn hold_what_is_read(&mut self, space: &mut Space, readers: &Readers) {
-        self.retired = self.take_found(space, |(_, generation)| readers.show(*generation));
-        // This list is not needed any more.
-        self.found = HashMap::new();
     }
 
     fn take_found(

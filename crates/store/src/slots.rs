@@ -39,6 +39,11 @@ impl SlotTable {
         self.free
     }
 
+    /// Those that are free and have no header on the disk.
+    pub(crate) fn without_header(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.slots).filter(|(_, state)| **state == Slot::Free).map(|(slot, _)| slot)
+    }
+
     /// Whether all are free.
     pub(crate) fn is_unused(&self) -> bool {
         self.free as usize == self.slots.len()

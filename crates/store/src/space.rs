@@ -79,6 +79,14 @@ impl Space {
         }
     }
 
+    /// Returns the blocks of free slots without a header: a writer that was cut short had reserved them.
+    pub(crate) fn release_unused(&self) {
+        for file in self.files.iter().filter(|file| file.writable && file.slots.free() > 0) {
+            let Ok(open) = self.open(file.path()) else { continue };
+            self.release(&open, file.map.geometry, file.slots.without_header());
+        }
+    }
+
     /// The files of these slots are there to stay: a set is committed in them.
     pub(crate) fn keep(&mut self, places: &[Place]) {
         for place in places {
@@ -197,12 +205,16 @@ impl Space {
         if headers && self.clear_headers(&open, file.map.geometry, slots()).is_err() {
             return false;
         }
-        for run in runs(slots()) {
-            let range = file.map.geometry.blocks(run.start, run.end - run.start);
-            // Without this the blocks stay with the free slots; the next set uses them.
-            let _ = self.layer.release(&open, range);
-        }
+        self.release(&open, file.map.geometry, slots());
         true
+    }
+
+    fn release(&self, open: &WriteFile, geometry: Geometry, slots: impl Iterator<Item = u32>) {
+        for run in runs(slots) {
+            let range = geometry.blocks(run.start, run.end - run.start);
+            // Without this the blocks stay with the free slots; the next set uses them.
+            let _ = self.layer.release(open, range);
+        }
     }
 
     /// Makes one more segment file: complete under another name first, so that a file with its name is whole.

@@ -100,7 +100,7 @@ impl Store {
             highest: 0,
         };
         let sets_folder = dir.join("sets");
-        let scan = scan(&mut space, &sets_folder, options.page_memory, &readers)?;
+        let scan = scan(&mut space, &sets_folder, options.page_memory)?;
         let Scan { sets, broken, retired, damage, next_generation, page_bytes, .. } = scan;
         let state = State {
             space,

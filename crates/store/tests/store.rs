@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use common::{FILE_BYTES, SEGMENT_BYTES, options, segment, served, set, write};
@@ -374,4 +374,37 @@ fn what_a_link_leads_to_is_not_written() {
     assert!(error.to_string().contains("00000001.seg"), "{error}");
     store.remove_set(&set(1)).unwrap();
     assert!(std::fs::read(&victim).unwrap() == before, "not even to clear its slots");
+}
+
+/// Bytes of blocks that a file has on the disk.
+fn on_disk(path: &Path) -> u64 {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.sync_all().unwrap();
+    file.metadata().unwrap().blocks() * 512
+}
+
+#[test]
+fn blocks_that_a_writer_left_who_was_cut_short_are_returned() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    write(&store, set(1), 2);
+    drop(store);
+    let path = segment_file(dir.path(), 1);
+    let before = on_disk(&path);
+    // Cut short in its data: there are no headers.
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[7; 5 * 8192], 2 * 4096 + 2 * 8192).unwrap();
+    assert_eq!(on_disk(&path), before + 5 * 8192);
+    let store = Store::open(dir.path(), &options()).unwrap();
+    assert_eq!(on_disk(&path), before);
+    // Cut short before its `.set` file has its name, or a removal after it is gone.
+    write(&store, set(2), 5);
+    drop(store);
+    assert_eq!(on_disk(&path), before + 5 * 8192);
+    std::fs::remove_file(dir.path().join(format!("sets/{}.set", set(2)))).unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    drop(store.begin_set(set(3), 3000, 1).unwrap());
+    assert_eq!((on_disk(&path), store.usage().free_slots), (before, 5));
+    assert!(served(&store.catalogue(), set(1), 2));
+    assert_eq!(store.verify_slots().unwrap(), []);
 }
