@@ -10,6 +10,9 @@ use super::{MS, SECOND};
 /// No liar may get more of the link than this times what an honest client gets in its place, or than this times half.
 const GAIN_MAX: f64 = 1.1;
 
+/// How often it is looked whether a liar was caught.
+const STEP: Nanos = 10 * MS;
+
 /// Where the liars are tried.
 struct World {
     link: LinkConfig,
@@ -25,27 +28,33 @@ fn worlds() -> Vec<World> {
     [10.0, 40.0, 100.0].map(full).into()
 }
 
-/// What the first flow gets of what arrives, after 5 s; `None`: it was caught.
-fn share(link: LinkConfig, seed: u64, seconds: Nanos, flows: [Flow; 2]) -> Option<f64> {
+/// Bytes that arrive of both flows after 5 s, until the end or until the first one is caught.
+fn received(link: LinkConfig, seed: u64, seconds: Nanos, flows: [Flow; 2]) -> [u64; 2] {
     let mut sim = Sim::new(link, seed, flows.into());
     sim.run(5 * SECOND);
-    let before = [0, 1].map(|flow: usize| sim.flows[flow].received());
-    sim.run(seconds * SECOND);
-    let [first, second] = [0, 1].map(|flow| (sim.flows[flow].received() - before[flow]) as f64);
-    (!sim.flows[0].is_caught()).then_some(first / (first + second))
+    let bytes = |sim: &Sim| [0, 1].map(|flow: usize| sim.flows[flow].received());
+    let before = bytes(&sim);
+    let mut after = before;
+    while sim.now < seconds * SECOND && !sim.flows[0].is_caught() {
+        sim.run(sim.now + STEP);
+        after = bytes(&sim);
+    }
+    [0, 1].map(|flow| after[flow] - before[flow])
 }
 
-/// The mean share of what `first` makes, beside an honest session and beside CUBIC; `None`: it was caught each time.
+/// What `first` makes gets of what arrives with all seeds, beside an honest session and beside CUBIC; `None`: it was
+/// caught within 5 s each time.
 fn shares(world: &World, first: impl Fn(Nanos, u8) -> Flow) -> [Option<f64>; 2] {
     [false, true].map(|is_cubic| {
         let World { link, seconds, seeds } = world;
-        let share = |seed: u64| {
+        let received = |seed: u64| {
             let key = seed as u8 * 20;
             let other = if is_cubic { Flow::cubic() } else { Flow::segcast(link.rtt, key + 1) };
-            share(*link, seed, *seconds, [first(link.rtt, key), other])
+            received(*link, seed, *seconds, [first(link.rtt, key), other])
         };
-        let shares: Vec<f64> = seeds.clone().filter_map(share).collect();
-        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+        let add = |sum: [u64; 2], bytes: [u64; 2]| [sum[0] + bytes[0], sum[1] + bytes[1]];
+        let [first, second] = seeds.clone().map(received).fold([0; 2], add);
+        (first + second > 0).then(|| first as f64 / (first + second) as f64)
     })
 }
 
