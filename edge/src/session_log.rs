@@ -51,7 +51,8 @@ fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }
 
-/// The running thread, which reports if it ends by itself. Dropping it writes what is left and ends it, if the disk takes it within [`limits::RECORDS_LAST`].
+/// The running thread, which reports if it ends by itself. Dropping it writes what is left and ends it, if the disk takes
+/// it within [`limits::RECORDS_LAST`].
 #[derive(Debug)]
 pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,

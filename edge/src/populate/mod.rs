@@ -20,9 +20,8 @@ use segcast_store::Catalogue;
 use segcast_sysio::bell::Bell;
 
 use crate::board::Board;
-use crate::guard::Guard;
-use crate::limits;
 use crate::mailbox::{Mailbox, Populated, Report};
+use crate::{guard, limits};
 
 #[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]
 type Mutex<T> = std::sync::Mutex<T>;
@@ -158,12 +157,11 @@ impl Pool {
         for number in 0..count {
             let (queue, mailboxes) = (Arc::clone(&queue), Arc::clone(&mailboxes));
             let name = format!("segcast-pop-{number}");
-            let guard = Guard::new(name.clone(), Arc::clone(board), reports.clone());
-            let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let run = move || {
                 work(&queue, &mailboxes);
-                guard.end(None);
-            })?;
-            pool.threads.push(thread);
+                None
+            };
+            pool.threads.push(guard::spawn(&name, Arc::clone(board), reports.clone(), run)?);
         }
         Ok(pool)
     }
