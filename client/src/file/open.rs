@@ -2,20 +2,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
+use segcast_sysio::file::carefully;
 
 use super::FileError;
 
-/// A link is not followed, a FIFO not waited for, a terminal not taken (open(2)).
-const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-
 /// Opens `path` by `options`, if it is a regular file with no other name than this.
 pub(super) fn regular(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
-    let file = options.custom_flags(CAREFUL.bits().cast_signed()).open(path);
+    let file = carefully(options).open(path);
     let file = file.map_err(|error| match Errno::from_io_error(&error) {
         Some(Errno::LOOP) => irregular(path, "a symbolic link"),
         _ => FileError::system("open", path, error),

@@ -209,17 +209,17 @@ impl Drop for LockFile {
     }
 }
 
+/// For what somebody else may have planted: a link is not followed (`ELOOP`), a FIFO not waited for, a terminal not taken
+/// (open(2)). What was opened is still to be looked at.
+pub fn carefully(options: &mut OpenOptions) -> &mut OpenOptions {
+    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.custom_flags(careful.bits().cast_signed())
+}
+
 /// Opens or creates a regular file that has no other name, following no link.
 fn open_own(path: &Path) -> io::Result<File> {
-    // And not waiting for a device that somebody put there (open(2)).
-    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(careful.bits().cast_signed())
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    let file = carefully(options.read(true).write(true).create(true).truncate(false)).open(path)?;
     let found = file.metadata()?;
     if found.is_file() && found.nlink() == 1 {
         return Ok(file);
