@@ -189,6 +189,22 @@ impl ReceiverIndex {
     }
 }
 
+/// Names a multicast channel of an edge: number in the high 24 bits, the shard that sends it in the low 8. It stands in
+/// the clear header where a session's packets have their receiver index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelId(pub u32);
+
+impl ChannelId {
+    /// The most numbers that a shard can give.
+    pub const NUMBERS: u32 = 1 << 24;
+
+    /// Channel `number` of shard `shard`; numbers wrap at [`Self::NUMBERS`].
+    #[must_use]
+    pub const fn new(number: u32, shard: u8) -> Self {
+        Self(number << 8 | shard as u32)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

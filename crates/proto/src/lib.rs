@@ -7,6 +7,8 @@
 
 /// Token buckets.
 mod bucket;
+/// Which segments are sent once to a group, and when.
+pub mod coalesce;
 /// The sender's rate model, pacing, and the defence against lying reports.
 pub mod congestion;
 /// AEAD, key schedule, nonces, replay window, signatures.
