@@ -55,13 +55,34 @@ impl core::str::FromStr for SetId {
     }
 }
 
-/// The field `segment number` of a frame header: a segment, or a page of the manifest (section 1).
+/// The field `segment number` of a frame header: a segment, its leaves, or a page of the manifest (section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectNumber(pub u32);
 
 impl ObjectNumber {
+    /// Numbers from here on are the leaves of segments.
+    pub const FIRST_LEAVES: u32 = 0x8000_0000;
     /// Numbers from here on are manifest pages.
     pub const FIRST_PAGE: u32 = 0xFFFF_0000;
+    /// Segments end before this number, so that the leaves of each end before the first page.
+    pub const SEGMENTS_MAX: u32 = Self::FIRST_PAGE - Self::FIRST_LEAVES;
+
+    /// The leaves of segment `segment`, which is below [`Self::SEGMENTS_MAX`]: its LEAVES payloads joined, 16 bytes for
+    /// each of its symbols.
+    #[must_use]
+    pub const fn leaves_of(segment: u32) -> Self {
+        Self(Self::FIRST_LEAVES | segment)
+    }
+
+    /// The segment, if these are the leaves of one.
+    #[must_use]
+    pub const fn as_leaves(self) -> Option<u32> {
+        if self.0 >= Self::FIRST_LEAVES && self.0 < Self::FIRST_PAGE {
+            Some(self.0 - Self::FIRST_LEAVES)
+        } else {
+            None
+        }
+    }
 
     /// Manifest page `page`; 0 is the root.
     #[must_use]
@@ -78,7 +99,7 @@ impl ObjectNumber {
     /// The segment number, if this is a segment.
     #[must_use]
     pub const fn as_segment(self) -> Option<u32> {
-        if self.0 < Self::FIRST_PAGE { Some(self.0) } else { None }
+        if self.0 < Self::SEGMENTS_MAX { Some(self.0) } else { None }
     }
 }
 
@@ -203,6 +224,12 @@ impl ChannelId {
     pub const fn new(number: u32, shard: u8) -> Self {
         Self(number << 8 | shard as u32)
     }
+
+    /// The shard that sends it.
+    #[must_use]
+    pub const fn shard(self) -> u8 {
+        (self.0 & 0xFF) as u8
+    }
 }
 
 #[cfg(test)]
@@ -242,5 +269,26 @@ mod tests {
         assert_eq!(ObjectNumber::page(3).as_page(), Some(3));
         assert_eq!(ObjectNumber::page(0).as_segment(), None);
         assert_eq!(ObjectNumber(ObjectNumber::FIRST_PAGE - 1).as_page(), None);
+    }
+
+    #[test]
+    fn the_leaves_of_every_segment_have_a_number_of_their_own() {
+        for segment in [0, 1, ObjectNumber::SEGMENTS_MAX - 1] {
+            let leaves = ObjectNumber::leaves_of(segment);
+            assert_eq!(ObjectNumber(segment).as_segment(), Some(segment));
+            assert_eq!(leaves.as_leaves(), Some(segment));
+            assert_eq!((leaves.as_segment(), leaves.as_page()), (None, None));
+        }
+        assert_eq!(ObjectNumber::leaves_of(5).0, 0x8000_0005);
+        assert_eq!(ObjectNumber(ObjectNumber::SEGMENTS_MAX).as_segment(), None);
+        assert_eq!(ObjectNumber(ObjectNumber::FIRST_LEAVES - 1).as_leaves(), None);
+        assert_eq!(ObjectNumber::page(0).as_leaves(), None);
+    }
+
+    #[test]
+    fn a_channel_knows_its_shard() {
+        let channel = ChannelId::new(0x12_3456, 0x78);
+        assert_eq!((channel.0, channel.shard()), (0x1234_5678, 0x78));
+        assert_eq!(ChannelId::new(ChannelId::NUMBERS + 1, 3), ChannelId::new(1, 3));
     }
 }

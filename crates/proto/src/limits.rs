@@ -62,6 +62,11 @@ pub const REPORT_RANGES_MAX: usize = 16;
 /// The reason text of a CLOSE.
 pub const REASON_MAX: usize = 64;
 
+/// Channels of a set.
+pub const GROUP_CHANNELS_MAX: usize = 32;
+/// Entries of a GROUP_PROBE.
+pub const PROBE_ENTRIES_MAX: usize = 16;
+
 /// Packets in an epoch before the keys change.
 pub const EPOCH_PACKETS: u64 = 1 << 23;
 /// Packets in an epoch after which the session must end if they could not change.

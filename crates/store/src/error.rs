@@ -115,7 +115,7 @@ pub enum StoreError {
     /// More segments than segment numbers.
     #[error(
         "a set of {segments} segments: at most {} have numbers",
-        segcast_proto::ids::ObjectNumber::FIRST_PAGE
+        segcast_proto::ids::ObjectNumber::SEGMENTS_MAX
     )]
     TooManySegments {
         /// How many were asked for.

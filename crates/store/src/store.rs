@@ -159,7 +159,7 @@ impl Store {
         segment_bytes: u32,
         segments: u32,
     ) -> Result<SetWriter, StoreError> {
-        if segments > ObjectNumber::FIRST_PAGE {
+        if segments > ObjectNumber::SEGMENTS_MAX {
             return Err(StoreError::TooManySegments { segments });
         }
         let mut state = self.shared.state();

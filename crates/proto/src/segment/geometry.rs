@@ -80,7 +80,7 @@ impl Geometry {
         }
         let mut geometry = Self { true_length, segment_bytes, segments: 0, parity };
         // E <= 2047 and PAGES_MAX < 2^16: far below 2^32.
-        let most = (PAGES_MAX * geometry.entries_per_page()).min(ObjectNumber::FIRST_PAGE);
+        let most = (PAGES_MAX * geometry.entries_per_page()).min(ObjectNumber::SEGMENTS_MAX);
         let needed = true_length.div_ceil(segment_bytes.into());
         geometry.segments = u32::try_from(needed)
             .ok()

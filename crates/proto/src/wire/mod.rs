@@ -9,6 +9,12 @@ mod bytes;
 pub mod close;
 /// Codes of refusals and closes.
 pub mod code;
+/// GROUP_KEY.
+pub mod group_key;
+/// GROUP_PROBE.
+pub mod group_probe;
+/// GROUP_REPORT.
+pub mod group_report;
 /// Clear header and frame header.
 pub mod header;
 /// Packet types.
@@ -30,6 +36,9 @@ pub mod status;
 
 pub use close::Close;
 pub use code::Code;
+pub use group_key::{GroupChannel, GroupKey, GroupSecret};
+pub use group_probe::{GroupProbe, ProbeEntry, ProbeState};
+pub use group_report::{ChannelReport, ChannelState, GroupReport};
 pub use header::{ClearHeader, FLAG_END, FrameHeader};
 pub use packet_type::PacketType;
 pub use path::PathProof;

@@ -16,11 +16,11 @@ pub enum PacketType {
     Defer = 0x04,
     /// Bytes of an object.
     Data = 0x10,
-    /// One symbol of a segment, to a group. Reserved.
+    /// One symbol of a segment, to a group.
     Symbol = 0x11,
-    /// Leaves of a segment, to a group. Reserved.
+    /// Leaves of a segment, to a group.
     Leaves = 0x12,
-    /// Probe of a group. Reserved.
+    /// What a group sends now and next, to the group.
     GroupProbe = 0x13,
     /// Client wants ranges of an object.
     Request = 0x20,
@@ -44,10 +44,10 @@ pub enum PacketType {
     Cancel = 0x29,
     /// The session ends.
     Close = 0x2A,
-    /// Key of a group. Reserved.
+    /// Server says which groups a set has, and their secret.
     GroupKey = 0x2B,
-    /// Missing symbols of a group. Reserved.
-    Nack = 0x2C,
+    /// Client says what it hears of groups.
+    GroupReport = 0x2C,
 }
 
 impl PacketType {
@@ -58,6 +58,12 @@ impl PacketType {
     #[must_use]
     pub const fn is_sealed(self) -> bool {
         self as u8 >= 0x10
+    }
+
+    /// Whether packets of this type go to a group, sealed under its key, and never over a session.
+    #[must_use]
+    pub const fn is_for_group(self) -> bool {
+        matches!(self, Self::Symbol | Self::Leaves | Self::GroupProbe)
     }
 
     /// The name in section 2.
@@ -84,7 +90,7 @@ impl PacketType {
             Self::Cancel => "CANCEL",
             Self::Close => "CLOSE",
             Self::GroupKey => "GROUP_KEY",
-            Self::Nack => "NACK",
+            Self::GroupReport => "GROUP_REPORT",
         }
     }
 }
@@ -114,7 +120,7 @@ impl TryFrom<u8> for PacketType {
             0x29 => Self::Cancel,
             0x2A => Self::Close,
             0x2B => Self::GroupKey,
-            0x2C => Self::Nack,
+            0x2C => Self::GroupReport,
             other => return Err(DecodeError::PacketType(other)),
         })
     }

@@ -4,6 +4,8 @@ use super::bytes::{Reader, Writer};
 use super::{ByteRanges, DecodeError, EncodeError};
 use crate::limits::RANGES_MAX;
 
+/// The request may be served by a group: the client can hear groups, and accepts a GROUP_KEY (section 20).
+pub const FLAG_HEARS: u16 = 1;
 /// The request asks again for what was sent before: for accounting only.
 pub const FLAG_REPAIR: u16 = 2;
 
@@ -12,7 +14,7 @@ pub const FLAG_REPAIR: u16 = 2;
 pub struct Request {
     /// When the client needs it, in milliseconds from sending.
     pub deadline_ms: u32,
-    /// [`FLAG_REPAIR`]; the others are reserved.
+    /// [`FLAG_HEARS`], [`FLAG_REPAIR`]; the others are reserved.
     pub flags: u16,
     /// What it wants; none: the whole object.
     pub ranges: ByteRanges,

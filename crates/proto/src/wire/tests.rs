@@ -1,10 +1,12 @@
 //! Round trips of every message, and any bytes into every decoder.
 
+use core::net::IpAddr;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ids::{ObjectNumber, ReceiverIndex, SetHandle};
+use crate::ids::{ChannelId, ObjectNumber, ReceiverIndex, SetHandle};
 
 fn packet_types() -> impl Strategy<Value = PacketType> {
     proptest::sample::select(PacketType::ALL)
@@ -53,6 +55,52 @@ fn reports() -> impl Strategy<Value = Report> {
     })
 }
 
+fn addresses() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u16; 8]>().prop_map(IpAddr::from)]
+        .prop_map(|address| address.to_canonical())
+}
+
+fn group_keys() -> impl Strategy<Value = GroupKey> {
+    let cuts = proptest::collection::btree_set(0..=ObjectNumber::SEGMENTS_MAX, 0..65);
+    let fields = (any::<[u8; 2]>(), any::<u16>(), any::<u32>(), any::<[u8; 32]>());
+    (fields, addresses(), 1..=u16::MAX, cuts, addresses(), 1..=u32::MAX).prop_map(
+        |(fields, source, port, cuts, group, pace_kbit)| {
+            let ([epoch, suite], report_interval_ms, members, secret) = fields;
+            let cuts: Vec<_> = cuts.into_iter().collect();
+            let channels = (0..).zip(cuts.chunks_exact(2)).map(|(number, cut)| GroupChannel {
+                id: ChannelId::new(number, epoch),
+                group,
+                first: cut[0],
+                end: cut[1],
+                pace_kbit,
+            });
+            let (secret, channels) = (GroupSecret::new(secret), channels.collect());
+            GroupKey { epoch, suite, report_interval_ms, members, secret, source, port, channels }
+        },
+    )
+}
+
+fn group_reports() -> impl Strategy<Value = GroupReport> {
+    let states = [0, 1, 2, 3].map(|byte| ChannelState::try_from(byte).unwrap());
+    let state = proptest::sample::select(states.to_vec());
+    let channel = (any::<[u32; 2]>(), state, 0..=group_report::LOSS_ALL).prop_map(
+        |([id, verified], state, loss)| ChannelReport { id: ChannelId(id), state, loss, verified },
+    );
+    (any::<[u32; 3]>(), vec(channel, 0..=32)).prop_map(|([serial, rate_kbit, window], channels)| {
+        GroupReport { serial, rate_kbit, window, channels }
+    })
+}
+
+fn group_probes() -> impl Strategy<Value = GroupProbe> {
+    let states = [1, 2, 3, 4].map(|byte| ProbeState::try_from(byte).unwrap());
+    let state = proptest::sample::select(states.to_vec());
+    let entry = (any::<[u32; 2]>(), state, any::<u16>()).prop_map(
+        |([segment, time_ms], state, symbols)| ProbeEntry { segment, state, symbols, time_ms },
+    );
+    (any::<u32>(), any::<u16>(), vec(entry, 0..=16))
+        .prop_map(|(members, back_off_ms, entries)| GroupProbe { members, back_off_ms, entries })
+}
+
 /// Writes a message with bytes after it, with padding and without, and reads it; then leaves too little
 /// room for both.
 fn round_trip<T: PartialEq + core::fmt::Debug>(
@@ -60,7 +108,7 @@ fn round_trip<T: PartialEq + core::fmt::Debug>(
     encode: impl Fn(&T, &mut [u8]) -> Result<usize, EncodeError>,
     decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
 ) {
-    let mut out = [0xAA; 700];
+    let mut out = [0xAA; 1200];
     let len = encode(message, &mut out).unwrap();
     assert_eq!(decode(&out).as_ref(), Ok(message));
     out[len..].fill(0);
@@ -117,6 +165,15 @@ proptest! {
     }
 
     #[test]
+    fn messages_about_groups_survive(
+        key in group_keys(), report in group_reports(), probe in group_probes(),
+    ) {
+        round_trip(&key, GroupKey::encode, GroupKey::decode);
+        round_trip(&report, GroupReport::encode, GroupReport::decode);
+        round_trip(&probe, GroupProbe::encode, GroupProbe::decode);
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..700)) {
         let _ = ClearHeader::decode(&bytes);
         let _ = Status::decode(&bytes);
@@ -129,6 +186,9 @@ proptest! {
         }
         let _ = Request::decode(&bytes);
         let _ = Report::decode(&bytes);
+        let _ = GroupKey::decode(&bytes);
+        let _ = GroupReport::decode(&bytes);
+        let _ = GroupProbe::decode(&bytes);
     }
 
     /// Random bytes seldom have a small count; these reach the code behind it.

@@ -129,7 +129,7 @@ impl SetFile {
         }
         let (generation, segment_bytes, segments) = (fields.u64()?, fields.u32()?, fields.u32()?);
         let generation = checked_generation(generation)?;
-        if segments > ObjectNumber::FIRST_PAGE {
+        if segments > ObjectNumber::SEGMENTS_MAX {
             let field = "the number of segments";
             return Err(FormatError::Value { field, found: segments.into() });
         }

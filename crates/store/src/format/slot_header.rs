@@ -107,7 +107,7 @@ mod tests {
 
     fn header(set: [u8; 16], numbers: [u32; 4], generation: u64) -> SlotHeader {
         let [segment, length, data_checksum, slot] = numbers;
-        let segment = segment % ObjectNumber::FIRST_PAGE;
+        let segment = segment % ObjectNumber::SEGMENTS_MAX;
         let generation = generation % GENERATIONS;
         SlotHeader { set: SetId(set), segment, length, generation, data_checksum, file: 9, slot }
     }
