@@ -1,5 +1,6 @@
 //! Where the bytes come from: the caller's store, seen as objects of sets.
 
+use crate::coalesce::SetFacts;
 use crate::ids::{ObjectNumber, SetId, SetIndex};
 
 /// Stored segments and manifest pages. Asked on the data path: an answer must not block, allocate or fault.
@@ -9,6 +10,13 @@ pub trait SegmentSource {
 
     /// One object of a set found before.
     fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_>;
+
+    /// The name of a set found before, and what its groups must know of it. `None`: it is not to be multicast, as it is not
+    /// sealed, or has no parity or no leaves. Asked for each REQUEST with HEARS.
+    fn facts(&self, set: SetIndex) -> Option<(SetId, SetFacts)> {
+        let _ = set;
+        None
+    }
 
     /// `bytes`, a part of an object that was `Ready`, will be read in about half a microsecond: a source whose bytes
     /// lie in memory may ask the processor to fetch them. It must not wait for that.
