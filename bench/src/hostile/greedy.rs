@@ -1,13 +1,18 @@
-//! Sessions that ask for nothing but single bytes: the most trains that a client can have for what it sends. Otherwise
-//! they keep to the protocol, and report what comes.
+//! Sessions of one client that cost an edge more than they carry: they ask for nothing but single bytes, the most trains
+//! that a client can have for what it sends, or for segments that they give up at once, which are read from a disk for
+//! nobody. Otherwise they keep to the protocol, and report what comes.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration as StdDuration;
 
 use anyhow::Context as _;
+use rand_chacha::ChaCha20Rng;
 use segcast_client::access::EdgeAddress;
 use segcast_client::connection::now;
 use segcast_lab::realtime::wait_readable;
@@ -21,8 +26,18 @@ use segcast_proto::wire::{
     ByteRanges, Code, FrameHeader, PacketType, Report, Request, SequenceRanges,
 };
 
+use super::Args;
+use super::place::Side;
+use super::record::config;
+use super::stage::Stage;
+
 /// Sessions of the one client.
 pub(super) const SESSIONS: usize = 4;
+/// Until then they ask for whole segments, so that the edge knows their path: a train of a session that it does not know
+/// waits for its turn, whatever it is made of.
+const MODEST: Duration = Duration::from_millis(500);
+/// How often in that time: no faster than they can take.
+const MODEST_EVERY: Duration = Duration::from_millis(40);
 /// A REQUEST of each session goes so often: 10 Mbit/s for all four with their headers.
 const EVERY: Duration = Duration::from_micros(2080);
 /// The longest wait for a packet.
@@ -37,12 +52,23 @@ const WINDOW: usize = 16_384;
 /// Larger than any datagram that an edge sends.
 const PACKET_MAX: usize = 9216;
 
+/// What they ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// As many single bytes as a request takes.
+    SingleBytes,
+    /// Whole segments, with a CANCEL right after each REQUEST.
+    GivenUp,
+}
+
 struct Greedy {
+    wish: Wish,
     socket: UdpSocket,
     sealer: Sealer,
     opener: Opener,
     server: ReceiverIndex,
-    segments: u32,
+    /// Which segments they ask for.
+    segments: Range<u32>,
     requests: u32,
     reports: u32,
     unreported: u32,
@@ -53,30 +79,65 @@ struct Greedy {
     echo_at: Instant,
 }
 
+/// Runs `work` beside such sessions, from when they are warm.
+///
+/// # Errors
+/// Those of `work`, when a session does not open, or a socket fails.
+pub(super) fn beside<T>(
+    args: &Args,
+    stage: &Stage,
+    rng: &mut ChaCha20Rng,
+    (wish, segments): (Wish, Range<u32>),
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let access = stage.access(None, rng)?;
+    let session = |index| config(stage.edge, *access.secret(), access.token().to_vec(), index);
+    let configs = [1, 2, 3, 4].map(session);
+    let (open, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            stage.place.go(Side::Client)?;
+            run(stage.edge, configs, wish, segments, &open, &stop)
+        });
+        while !open.load(Ordering::Relaxed) && !asking.is_finished() {
+            sleep(StdDuration::from_millis(5));
+        }
+        sleep(StdDuration::from_secs_f64(args.warm));
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        done
+    })
+}
+
 /// Asks on [`SESSIONS`] sessions until told to stop.
 ///
 /// # Errors
 /// When a session does not open, or a socket fails.
-pub(super) fn run(
+fn run(
     edge: EdgeAddress,
     configs: [ClientConfig; SESSIONS],
-    segments: u32,
+    wish: Wish,
+    segments: Range<u32>,
     open: &AtomicBool,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let mut sessions = Vec::new();
     for (seed, config) in (1..).zip(configs) {
-        sessions.push(Greedy::open(edge, config, [seed; 32], segments)?);
+        let segments = segments.clone();
+        sessions.push(Greedy::open(edge, config, [seed; 32], wish, segments)?);
     }
     let sessions: &mut [Greedy; SESSIONS] = sessions.as_mut_slice().try_into()?;
     open.store(true, Ordering::Relaxed);
     let mut next = now();
+    let modest_until = next + MODEST;
     while !stop.load(Ordering::Relaxed) {
         wait_readable(sessions.each_ref().map(|session| session.socket.as_fd()), WAIT)?;
         sessions.iter_mut().try_for_each(Greedy::receive)?;
         if next <= now() {
-            next += EVERY;
-            sessions.iter_mut().try_for_each(Greedy::ask)?;
+            let modest = next < modest_until;
+            next += if modest { MODEST_EVERY } else { EVERY };
+            sessions.iter_mut().try_for_each(|session| session.ask(modest))?;
         }
     }
     sessions
@@ -89,7 +150,8 @@ impl Greedy {
         edge: EdgeAddress,
         config: ClientConfig,
         seed: [u8; 32],
-        segments: u32,
+        wish: Wish,
+        segments: Range<u32>,
     ) -> anyhow::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect(edge.address)?;
@@ -107,9 +169,10 @@ impl Greedy {
             }
             let Ok(welcomed) = handshake.on_welcome(&buffer[..length]) else { continue };
             let code = welcomed.payload.code;
-            anyhow::ensure!(code == Code::Ok, "a session for single bytes is refused: {code}");
+            anyhow::ensure!(code == Code::Ok, "a greedy session is refused: {code}");
             socket.set_nonblocking(true)?;
             return Ok(Self {
+                wish,
                 socket,
                 sealer: Sealer::new(suite, welcomed.to_server, now()),
                 opener: Opener::new(suite, welcomed.from_server, WINDOW),
@@ -123,7 +186,7 @@ impl Greedy {
                 echo_at: now(),
             });
         }
-        anyhow::bail!("a session for single bytes gets no answer")
+        anyhow::bail!("a greedy session gets no answer")
     }
 
     fn receive(&mut self) -> anyhow::Result<()> {
@@ -132,7 +195,7 @@ impl Greedy {
             let length = match self.socket.recv(&mut buffer) {
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error).context("a session for single bytes"),
+                Err(error) => return Err(error).context("a greedy session"),
             };
             let Ok(opened) = self.opener.open(now(), &mut buffer[..length]) else { continue };
             self.sealer.on_peer_epoch(now(), opened.epoch);
@@ -180,18 +243,25 @@ impl Greedy {
         self.send(PacketType::Report, frame, &payload[..length])
     }
 
-    /// As many single bytes as a request takes; one that the edge has no place for is refused.
-    fn ask(&mut self) -> anyhow::Result<()> {
+    /// One that the edge has no place for is refused.
+    fn ask(&mut self, modest: bool) -> anyhow::Result<()> {
         self.requests += 1;
         let mut ranges = ByteRanges::WHOLE;
-        for at in 0..RANGES_MAX as u32 {
+        let single = self.wish == Wish::SingleBytes && !modest;
+        let pieces = if single { RANGES_MAX as u32 } else { 0 };
+        for at in 0..pieces {
             anyhow::ensure!(ranges.push(2 * at..2 * at + 1), "a range of one byte");
         }
         let mut payload = [0; Request::LEN_MAX];
         let length = Request { ranges, ..Request::default() }.encode(&mut payload)?;
-        let object = ObjectNumber(self.requests % self.segments.max(1));
+        let segment = self.segments.start + self.requests % self.segments.len().max(1) as u32;
+        let object = ObjectNumber(segment);
         let frame = FrameHeader { object, offset: self.requests, ..FrameHeader::default() };
-        self.send(PacketType::Request, frame, &payload[..length])
+        self.send(PacketType::Request, frame, &payload[..length])?;
+        if self.wish == Wish::GivenUp && !modest {
+            self.send(PacketType::Cancel, frame, &[])?;
+        }
+        Ok(())
     }
 
     fn send(

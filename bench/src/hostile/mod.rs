@@ -6,6 +6,7 @@
 //! the books.
 
 mod attacker;
+mod cold;
 mod greedy;
 mod junk;
 mod ledger;
@@ -51,6 +52,10 @@ pub struct Args {
     /// No junk: eight sessions at full speed beside four that ask for single bytes
     #[arg(long)]
     shares: bool,
+    /// No junk: segments that no memory holds, one after another, beside sessions that give up what they ask for; `--title` of
+    /// several GiB, as each segment is cold but once
+    #[arg(long, conflicts_with = "shares")]
+    cold: bool,
     /// Junk datagrams a second
     #[arg(long, value_name = "N", default_value_t = 100_000.0)]
     rate: f64,
@@ -102,6 +107,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.shares {
         let shares = shares::measure(args, &stage, &mut rng)?;
         return args.output.print(&shares, &shares.table());
+    }
+    if args.cold {
+        let cold = cold::measure(args, &stage, &mut rng)?;
+        return args.output.print(&cold, &cold.table());
     }
     let report = measure(args, &stage, &mut rng)?;
     args.output.print(&report, &report.table())?;

@@ -1,18 +1,13 @@
 //! `hostile --shares`: eight sessions at full speed beside four like themselves, and beside four that ask for nothing but
 //! single bytes. What a shard gives to whom is its own business only while it is the bottleneck.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::Duration;
-
 use rand_chacha::ChaCha20Rng;
 use serde::Serialize;
 
-use super::place::Side;
-use super::record::config;
+use super::greedy::{self, Wish};
 use super::stage::Stage;
 use super::viewer::Progress;
-use super::{Args, greedy, transfer};
+use super::{Args, transfer};
 use crate::measure::{Band, Repeats, Table, digits};
 
 /// Sessions whose share is measured.
@@ -43,7 +38,9 @@ pub(super) fn measure(args: &Args, stage: &Stage, rng: &mut ChaCha20Rng) -> anyh
             transfer(args, stage, &others, greedy::SESSIONS, |_| goodput(progress))
         })?;
         let beside_single = transfer(args, stage, &honest, HONEST, |progress| {
-            beside_greedy(args, stage, rng, || goodput(progress))
+            let all = 0..stage.segments();
+            let wish = Wish::SingleBytes;
+            greedy::beside(args, stage, rng, (wish, all), || goodput(progress))
         })?;
         alike.push(beside_alike);
         single.push(beside_single);
@@ -54,33 +51,6 @@ pub(super) fn measure(args: &Args, stage: &Stage, rng: &mut ChaCha20Rng) -> anyh
         beside_alike_bytes_per_s: band(&alike),
         beside_single_bytes_per_s: band(&single),
         kept: band(&kept),
-    })
-}
-
-/// Runs `work` beside four sessions of one client that ask for single bytes.
-fn beside_greedy<T>(
-    args: &Args,
-    stage: &Stage,
-    rng: &mut ChaCha20Rng,
-    work: impl FnOnce() -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let access = stage.access(None, rng)?;
-    let session = |index| config(stage.edge, *access.secret(), access.token().to_vec(), index);
-    let configs = [1, 2, 3, 4].map(session);
-    let (open, stop) = (AtomicBool::new(false), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            stage.place.go(Side::Client)?;
-            greedy::run(stage.edge, configs, stage.segments(), &open, &stop)
-        });
-        while !open.load(Ordering::Relaxed) && !asking.is_finished() {
-            sleep(Duration::from_millis(5));
-        }
-        sleep(Duration::from_secs_f64(args.warm));
-        let done = work();
-        stop.store(true, Ordering::Relaxed);
-        asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        done
     })
 }
 

@@ -19,6 +19,7 @@ use super::newcomers::{Keys, Newcomers, Tally};
 use super::place::{Place, Side};
 use super::record::{Recorder, Recording, config};
 use super::viewer::Progress;
+use crate::measure::metrics::{self, Counters};
 use crate::measure::{Binary, Cores, CpuClocks, CpuUse, Server, ServerSpec};
 use crate::sink::Title;
 use crate::sink::world::Packed;
@@ -74,6 +75,9 @@ impl Stage {
         let place = Place::new(args.link, cores)?;
         let title = Title::new(args.seed);
         let packed = Packed::new(None, args.title << 20, |length| Box::new(title.reader(length)))?;
+        if args.cold {
+            packed.evict()?;
+        }
         let admin = place.admin()?;
         let spec = ServerSpec {
             binary,
@@ -212,6 +216,25 @@ impl Stage {
             anyhow::Ok((done?, sent?))
         })?;
         Ok((done, sent, self.settled(&before, sent.datagrams)?))
+    }
+
+    /// Runs `work` on the calling thread as a client.
+    ///
+    /// # Errors
+    /// Those of `work`, and when the thread cannot go there.
+    pub(super) fn at_client<T: Send>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        self.place.at(Side::Client, work)
+    }
+
+    /// What the edge says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) fn metrics(&self) -> anyhow::Result<Counters> {
+        self.place.at(Side::Edge, || metrics::fetch(self.admin))
     }
 
     fn counters(&self) -> anyhow::Result<Snapshot> {

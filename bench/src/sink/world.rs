@@ -1,6 +1,7 @@
 //! What a server under test has around it: a packed title, keys, and a namespace whose one device is a TAP with the
 //! filter. All of it goes with this.
 
+use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use procfs::FromRead as _;
 use procfs::net::InterfaceDeviceStatus;
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore as _;
+use rustix::fs::{Advice, fadvise};
 use segcast_center::ingest::{PackOptions, pack_reader};
 use segcast_center::keys::KeyDir;
 use segcast_lab::netns::Namespace;
@@ -81,6 +83,19 @@ impl Packed {
 
     pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
+    }
+
+    /// Takes the title's segments out of the page cache. Pages that somebody has mapped stay.
+    ///
+    /// # Errors
+    /// When a file cannot be read (posix_fadvise(2)).
+    pub(crate) fn evict(&self) -> anyhow::Result<()> {
+        for entry in std::fs::read_dir(self.store().join("segments"))? {
+            let file = File::open(entry?.path())?;
+            file.sync_all()?;
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn keys(&self) -> PathBuf {
