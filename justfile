@@ -17,7 +17,7 @@ sim scenarios="1000":
 
 # One fuzz target, until Ctrl-C; a nightly compiler and cargo-fuzz
 fuzz target:
-    cargo +nightly fuzz run --sanitizer none {{ target }}
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none {{ target }}
 
 # A measurement, such as `just bench sink --seconds 1`; as root where the network is measured
 bench what *arguments:
