@@ -3,6 +3,8 @@
 //! Nonces cannot be passed in: a `Sealer` counts sequence numbers itself and is the only thing that
 //! seals, so no (key, nonce) can occur twice.
 
+/// Packets of groups: one sender, many receivers.
+mod group;
 /// SHA-256, HMAC, HKDF.
 pub mod hash;
 /// Opening packets.
@@ -20,11 +22,14 @@ pub mod sign;
 /// Cipher suites.
 mod suite;
 
+pub use group::{GroupOpener, GroupPacket, GroupSealer};
 pub use opener::{OpenError, Opened, Opener, PREVIOUS_EPOCH_TIME};
 pub use replay_window::{ReplayWindow, Verdict};
 pub use sealer::{SealError, Sealer};
 pub use secret::Secret;
 pub use suite::{Suite, UnknownSuite};
+
+pub use crate::wire::GroupSecret;
 
 #[cfg(not(miri))] // Miri does not run C: aws-lc
 #[cfg(test)]

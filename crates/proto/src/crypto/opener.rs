@@ -54,6 +54,31 @@ pub struct Opened<'a> {
     pub is_hasty: bool,
 }
 
+/// The clear header of a sealed packet, its bytes with the extension, and the ciphertext, which has room for a frame
+/// header and a tag.
+pub(super) fn split_packet(
+    datagram: &mut [u8],
+) -> Result<(ClearHeader, &[u8], &mut [u8]), OpenError> {
+    let header = ClearHeader::decode(datagram)?;
+    if !header.packet_type.is_sealed() {
+        return Err(OpenError::NotSealed);
+    }
+    let (needed, got) = (header.len() + FRAME_HEADER + TAG, datagram.len());
+    if got < needed {
+        return Err(DecodeError::Truncated { needed, got }.into());
+    }
+    let (additional, ciphertext) = datagram.split_at_mut(header.len());
+    Ok((header, additional, ciphertext))
+}
+
+/// Frame header and payload of what [`split_packet`] split and the tag vouches for.
+pub(super) fn split_frame(plaintext: &[u8]) -> (FrameHeader, &[u8]) {
+    let (frame, payload) = plaintext
+        .split_first_chunk()
+        .expect("the length was checked to hold a frame header and a tag");
+    (FrameHeader::decode(frame), payload)
+}
+
 /// One receiving direction.
 #[derive(Debug)]
 pub struct Opener {
@@ -128,16 +153,7 @@ impl Opener {
         now: Instant,
         datagram: &'a mut [u8],
     ) -> Result<Opened<'a>, OpenError> {
-        let header = ClearHeader::decode(datagram)?;
-        if !header.packet_type.is_sealed() {
-            return Err(OpenError::NotSealed);
-        }
-        let (needed, got) = (header.len() + FRAME_HEADER + TAG, datagram.len());
-        if got < needed {
-            return Err(DecodeError::Truncated { needed, got }.into());
-        }
-        let (additional, ciphertext) = datagram.split_at_mut(header.len());
-
+        let (header, additional, ciphertext) = split_packet(datagram)?;
         self.previous.take_if(|previous| previous.expires <= now);
         let slot = self.slot(header.epoch).ok_or(OpenError::UnknownEpoch)?;
         let key = match (&slot, &mut self.previous) {
@@ -175,17 +191,8 @@ impl Opener {
             Verdict::Replayed => return Err(OpenError::Replayed),
             Verdict::TooOld => return Err(OpenError::TooOld),
         };
-        let (frame, payload) = plaintext
-            .split_first_chunk()
-            .expect("the length was checked to hold a frame header and a tag");
-        Ok(Opened {
-            header,
-            frame: FrameHeader::decode(frame),
-            payload,
-            epoch,
-            is_highest,
-            is_hasty,
-        })
+        let (frame, payload) = split_frame(plaintext);
+        Ok(Opened { header, frame, payload, epoch, is_highest, is_hasty })
     }
 
     /// How long the key of an epoch is kept from now on after the change to the next one: 3 probe timeouts where

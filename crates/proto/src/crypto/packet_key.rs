@@ -7,11 +7,14 @@ use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroize;
 
 use super::Suite;
+use super::hash::hkdf_expand;
+use crate::limits::{CLEAR_HEADER, FRAME_HEADER};
+use crate::wire::{ClearHeader, FrameHeader};
 
 /// The longest key of all suites.
-pub(super) const KEY_MAX: usize = 32;
+const KEY_MAX: usize = 32;
 /// The IV of all suites.
-pub(super) const IV_LEN: usize = 12;
+const IV_LEN: usize = 12;
 
 /// Authentication failed, and the bytes are of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,22 @@ pub(super) struct PacketKey {
 }
 
 impl PacketKey {
+    /// Key and IV that `secret` gives under two labels (section 3).
+    pub(super) fn expand(
+        suite: Suite,
+        secret: &[u8; 32],
+        key_label: &[&[u8]],
+        iv_label: &[&[u8]],
+    ) -> Self {
+        let mut key = [0; KEY_MAX];
+        hkdf_expand(secret, key_label, &mut key[..suite.key_len()]);
+        let mut iv = [0; IV_LEN];
+        hkdf_expand(secret, iv_label, &mut iv);
+        let packet_key = Self::new(suite, &key[..suite.key_len()], iv);
+        key.zeroize();
+        packet_key
+    }
+
     /// `key` must have the suite's length.
     pub(super) fn new(suite: Suite, key: &[u8], iv: [u8; IV_LEN]) -> Self {
         let mut packet_key = Self { context: None, key: [0; KEY_MAX], iv, suite };
@@ -41,6 +60,23 @@ impl PacketKey {
     /// Drops the cipher context until it is needed again.
     pub(super) fn hibernate(&mut self) {
         self.context = None;
+    }
+
+    /// Writes a whole packet into `out`, which is [`OVERHEAD`](crate::limits::OVERHEAD) longer than `payload`.
+    #[inline]
+    pub(super) fn seal_packet(
+        &mut self,
+        header: &ClearHeader,
+        frame: &FrameHeader,
+        payload: &[u8],
+        out: &mut [u8],
+    ) {
+        let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
+        let (head, tail) = rest.split_at_mut(FRAME_HEADER);
+        let encoded = header.encode();
+        clear.copy_from_slice(&encoded);
+        head.copy_from_slice(&frame.encode());
+        self.seal(header.sequence, &encoded, head, payload, tail);
     }
 
     /// Encrypts `head` in place and `payload` into `out`, which is 16 bytes longer and ends in the tag.

@@ -4,9 +4,7 @@ use super::packet_key::PacketKey;
 use super::{Secret, Suite};
 use crate::faults::{Fault, planted};
 use crate::ids::ReceiverIndex;
-use crate::limits::{
-    CLEAR_HEADER, EPOCH_PACKETS, EPOCH_PACKETS_HARD, EPOCH_TIME, FRAME_HEADER, OVERHEAD,
-};
+use crate::limits::{EPOCH_PACKETS, EPOCH_PACKETS_HARD, EPOCH_TIME, OVERHEAD};
 use crate::time::Instant;
 use crate::wire::{ClearHeader, FrameHeader, PacketType};
 
@@ -111,13 +109,8 @@ impl Sealer {
             epoch: self.epoch_byte(),
             receiver,
             sequence,
-        }
-        .encode();
-        let (clear, rest) = out.split_at_mut(CLEAR_HEADER);
-        let (head, tail) = rest.split_at_mut(FRAME_HEADER);
-        clear.copy_from_slice(&header);
-        head.copy_from_slice(&frame.encode());
-        self.key.seal(sequence, &header, head, payload, tail);
+        };
+        self.key.seal_packet(&header, frame, payload, out);
         Ok((needed, sequence))
     }
 

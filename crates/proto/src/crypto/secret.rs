@@ -6,7 +6,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Suite;
 use super::hash::hkdf_expand;
-use super::packet_key::{IV_LEN, KEY_MAX, PacketKey};
+use super::packet_key::PacketKey;
 
 /// The 32-byte secret of one direction and epoch. Overwritten when dropped, never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -35,13 +35,7 @@ impl Secret {
 
     /// Key and IV of this epoch.
     pub(super) fn packet_key(&self, suite: Suite) -> PacketKey {
-        let mut key = [0; KEY_MAX];
-        hkdf_expand(&self.0, &[b"segcast v1 key"], &mut key[..suite.key_len()]);
-        let mut iv = [0; IV_LEN];
-        hkdf_expand(&self.0, &[b"segcast v1 iv"], &mut iv);
-        let packet_key = PacketKey::new(suite, &key[..suite.key_len()], iv);
-        key.zeroize();
-        packet_key
+        PacketKey::expand(suite, &self.0, &[b"segcast v1 key"], &[b"segcast v1 iv"])
     }
 }
 
