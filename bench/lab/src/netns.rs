@@ -106,6 +106,24 @@ impl Namespace {
         let said = String::from_utf8_lossy(&output.stderr);
         Err(io::Error::other(format!("ip -batch: {}: {said}", output.status)))
     }
+
+    /// Joins this namespace and `peer` by a pair of veth devices (veth(4)): `device` here and `peer_device` there, both
+    /// down and without addresses.
+    ///
+    /// # Errors
+    /// Without CAP_NET_ADMIN, or ip(8) of iproute2; a name that is taken.
+    pub fn join(&self, device: &str, peer: &Namespace, peer_device: &str) -> io::Result<()> {
+        // The pair is made here; the other half goes to `peer`, which a process inside stands for.
+        let mut holder =
+            peer.command("cat")?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let pid = holder.id();
+        let pair = format!("link add {device} type veth peer name {peer_device} netns {pid}\n");
+        let made = self.ip_batch(&pair);
+        // It ends with its input.
+        drop(holder.stdin.take());
+        holder.wait()?;
+        made
+    }
 }
 
 fn unshare_network() -> io::Result<()> {

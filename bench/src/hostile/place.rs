@@ -144,8 +144,8 @@ impl Place {
 fn namespaces(cores: Cores) -> anyhow::Result<[Namespace; 3]> {
     let [edge, client, attacker] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
     let [viewer0, hostile0] = DEVICES;
-    veth::join(viewer0, &edge, &client)?;
-    veth::join(hostile0, &edge, &attacker)?;
+    edge.join(viewer0, &client, viewer0)?;
+    edge.join(hostile0, &attacker, hostile0)?;
     edge.ip_batch(&format!(
         "link set lo up\n\
          address add {EDGE}/24 dev {viewer0}\n\

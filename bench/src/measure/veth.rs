@@ -1,23 +1,6 @@
-//! Pairs of veth devices between network namespaces (veth(4)).
-
-use std::process::Stdio;
+//! Which core works for a veth device (veth(4)).
 
 use segcast_lab::netns::Namespace;
-
-/// Makes a pair of devices, both called `device`: one in each namespace, down and without addresses.
-///
-/// # Errors
-/// Without CAP_NET_ADMIN, or `ip` of iproute2.
-pub(crate) fn join(device: &str, a: &Namespace, b: &Namespace) -> anyhow::Result<()> {
-    // Made in `a`; the other half goes to `b`, which a process inside stands for.
-    let mut holder = b.command("cat")?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    let (half, pid) = (format!("link add {device} type veth peer name {device}"), holder.id());
-    let made = a.ip_batch(&format!("{half} netns {pid}\n"));
-    // It ends with its input.
-    drop(holder.stdin.take());
-    holder.wait()?;
-    Ok(made?)
-}
 
 /// Lets `core` do the receive work of the device (Documentation/networking/scaling.rst, RPS). /sys shows the devices of
 /// the namespace in which it was mounted, so it is mounted anew for the moment.

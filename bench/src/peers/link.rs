@@ -127,7 +127,7 @@ impl Link {
 
 fn veth(cores: Cores) -> anyhow::Result<[Namespace; 2]> {
     let [server, client] = [Namespace::new()?, Namespace::new()?];
-    veth::join(DEVICE, &server, &client)?;
+    server.join(DEVICE, &client, DEVICE)?;
     for (end, address, core) in
         [(&server, ADDRESSES[0], cores.server), (&client, ADDRESSES[1], cores.generator)]
     {
