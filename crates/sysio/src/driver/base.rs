@@ -72,6 +72,12 @@ impl Base {
         Ok(())
     }
 
+    /// The indexes of the sockets that are received on.
+    pub(crate) fn receiving(&self) -> impl Iterator<Item = u16> {
+        let sockets = (0..).zip(&self.sockets);
+        sockets.filter(|(_, socket)| !socket.send_only()).map(|(index, _)| index)
+    }
+
     pub(crate) fn send_buffer(&self) -> Option<SendBuffer> {
         self.arena.take()
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod control;
 pub(crate) mod kernel_abi;
+pub mod multicast;
 pub mod sounding;
 pub mod steering;
 
@@ -46,6 +47,8 @@ pub struct UdpConfig {
     pub receive_buffer_bytes: usize,
     /// Wanted send buffer in bytes; 0: the system's default.
     pub send_buffer_bytes: usize,
+    /// The driver never receives on it: what comes stays in its receive buffer.
+    pub send_only: bool,
 }
 
 /// A bound UDP socket, in blocking mode (the ring arms its own polls only for blocking sockets;
@@ -55,6 +58,7 @@ pub struct UdpSocket {
     socket: Socket,
     local: SocketAddr,
     gro: bool,
+    send_only: bool,
     got_receive: usize,
     got_send: usize,
 }
@@ -71,6 +75,11 @@ impl UdpSocket {
     /// If the address cannot be bound or an option is refused. A buffer that comes out smaller
     /// than wanted is no error: see [`Self::receive_buffer_bytes`].
     pub fn bind(address: SocketAddr, config: &UdpConfig) -> Result<UdpSocket, SysError> {
+        Self::bound(Self::open(address, config)?, address, config)
+    }
+
+    /// A socket for `address` with all options that are set before it is bound.
+    fn open(address: SocketAddr, config: &UdpConfig) -> Result<Socket, SysError> {
         let failed = |what: &str, e: io::Error| SysError::new(format!("{what} {address}"), e);
         let socket =
             Socket::new(Domain::for_address(address), Type::DGRAM.cloexec(), Some(Protocol::UDP))
@@ -92,6 +101,16 @@ impl UdpSocket {
         }
         set_family_options(&socket, address)?;
         set_optional(&socket, config)?;
+        Ok(socket)
+    }
+
+    /// Binds what [`Self::open`] made with the same arguments.
+    fn bound(
+        socket: Socket,
+        address: SocketAddr,
+        config: &UdpConfig,
+    ) -> Result<UdpSocket, SysError> {
+        let failed = |what: &str, e: io::Error| SysError::new(format!("{what} {address}"), e);
         socket.bind(&address.into()).map_err(|e| match e.raw_os_error() {
             Some(libc::EACCES) => failed("bind", e).with_hint(BELOW_1024),
             _ => failed("bind", e),
@@ -104,7 +123,8 @@ impl UdpSocket {
         // The kernel doubles what is asked, for its own overhead, and reports the double (socket(7)).
         let got_receive = socket.recv_buffer_size().unwrap_or(0) / 2;
         let got_send = socket.send_buffer_size().unwrap_or(0) / 2;
-        Ok(UdpSocket { socket, local, gro: config.gro, got_receive, got_send })
+        let UdpConfig { gro, send_only, .. } = *config;
+        Ok(UdpSocket { socket, local, gro, send_only, got_receive, got_send })
     }
 
     /// The bound address, with the port that the kernel chose.
@@ -125,6 +145,11 @@ impl UdpSocket {
     /// Whether receive offload is on.
     pub fn gro(&self) -> bool {
         self.gro
+    }
+
+    /// Whether drivers leave alone what it receives.
+    pub(crate) fn send_only(&self) -> bool {
+        self.send_only
     }
 
     /// Switches receive offload off.

@@ -78,7 +78,7 @@ impl Backend for MmsgDriver {
         epoll::add(&epoll, &base.waker, number, epoll::EventFlags::IN).map_err(cannot_watch)?;
         for (index, socket) in base.sockets.iter().enumerate() {
             let number = epoll::EventData::new_u64(index as u64);
-            epoll::add(&epoll, socket, number, epoll::EventFlags::IN).map_err(cannot_watch)?;
+            epoll::add(&epoll, socket, number, arrivals(socket)).map_err(cannot_watch)?;
         }
         let slots = usize::from(config.send_buffers);
         let queue = || SendQueue { slots: VecDeque::with_capacity(slots), blocked: false };
@@ -249,12 +249,14 @@ impl MmsgDriver {
 
     fn block(&mut self, socket: usize) -> Result<(), SysError> {
         self.queues[socket].blocked = true;
-        self.watch_for(socket, epoll::EventFlags::IN | epoll::EventFlags::OUT)
+        let arrivals = arrivals(&self.base.sockets[socket]);
+        self.watch_for(socket, arrivals | epoll::EventFlags::OUT)
     }
 
     fn unblock(&mut self, socket: usize) -> Result<(), SysError> {
         self.queues[socket].blocked = false;
-        self.watch_for(socket, epoll::EventFlags::IN)
+        let arrivals = arrivals(&self.base.sockets[socket]);
+        self.watch_for(socket, arrivals)
     }
 
     /// Has epoll watch a socket for these events and no others.
@@ -269,6 +271,11 @@ impl fmt::Debug for MmsgDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.base.fmt_as("MmsgDriver", f)
     }
+}
+
+/// What epoll says of a socket that has something to receive: nothing of one that only sends.
+fn arrivals(socket: &UdpSocket) -> epoll::EventFlags {
+    if socket.send_only() { epoll::EventFlags::empty() } else { epoll::EventFlags::IN }
 }
 
 fn cannot_watch(e: rustix::io::Errno) -> SysError {

@@ -172,7 +172,7 @@ impl RingDriver {
             door: Door::new(&ring),
             ring,
             memory: ManuallyDrop::new(Box::new(memory)),
-            disarmed: (0..base.sockets.len() as u16).collect(),
+            disarmed: base.receiving().collect(),
             waker_armed: false,
             operations: 0,
             completions: Vec::with_capacity(COMPLETIONS_PER_TURN),

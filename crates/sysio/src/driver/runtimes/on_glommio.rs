@@ -198,12 +198,14 @@ impl Drop for GlommioDriver {
 /// Starts the tasks that receive and listen for wakers; what a turn sends with.
 async fn begin(base: &Base, board: &Rc<Board>) -> Result<(Waker, Vec<Outlet>), GlommioError<()>> {
     let mut outlets = Vec::with_capacity(base.sockets.len());
-    for (index, socket) in base.sockets.iter().enumerate() {
-        let own = socket.as_fd().try_clone_to_owned()?;
+    for (index, bound) in base.sockets.iter().enumerate() {
+        let own = bound.as_fd().try_clone_to_owned()?;
         // SAFETY: the descriptor was made just now and belongs to nobody else.
         let socket = Rc::new(unsafe { Async::from_raw_fd(own.into_raw_fd()) });
         socket.set_read_timeout(Some(LIFE))?;
-        spawn_local(receive(Rc::clone(&socket), index as u16, Rc::clone(board))).detach();
+        if !bound.send_only() {
+            spawn_local(receive(Rc::clone(&socket), index as u16, Rc::clone(board))).detach();
+        }
         outlets.push(Outlet { socket, size: 0, credit: 0, full: false });
     }
     // glommio cannot wait for an eventfd, but for a pair of sockets, of which the waker has the other end.

@@ -214,9 +214,10 @@ async fn begin(
     receives: usize,
 ) -> io::Result<(Vec<Rc<Async>>, AsyncFd<OwnedFd>)> {
     let mut sockets = Vec::with_capacity(base.sockets.len());
-    for (index, socket) in base.sockets.iter().enumerate() {
-        let own = socket.as_fd().try_clone_to_owned()?;
+    for (index, bound) in base.sockets.iter().enumerate() {
+        let own = bound.as_fd().try_clone_to_owned()?;
         let socket = Rc::new(Async::from_std(own.into()));
+        let receives = if bound.send_only() { 0 } else { receives };
         for _ in 0..receives {
             tokio_uring::spawn(receive(Rc::clone(&socket), index as u16, Rc::clone(board)));
         }
