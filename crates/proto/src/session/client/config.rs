@@ -5,6 +5,7 @@ use crate::handshake::StaticSecret;
 use crate::ids::{ObjectNumber, SetHandle};
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
+use crate::wire::group_key::GroupKey;
 use crate::wire::pulse::PulseReply;
 
 /// Settings of one session.
@@ -75,6 +76,28 @@ pub enum ClientEvent {
         code: Code,
         /// In words.
         reason: String,
+    },
+}
+
+/// What a session learns of groups: only one that has asked with HEARS. Drain after every `handle_*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// The groups of a set.
+    Key {
+        /// The set.
+        handle: SetHandle,
+        /// Its serial in the session and set.
+        serial: u32,
+        /// All that there is to know of them.
+        key: Box<GroupKey>,
+    },
+    /// The server has finished a request with HEARS, and nothing of the object came: a group brings it. The session has
+    /// forgotten it.
+    Promised {
+        /// The set.
+        handle: SetHandle,
+        /// The object.
+        object: ObjectNumber,
     },
 }
 

@@ -6,6 +6,8 @@
 mod backoff;
 mod config;
 mod gap;
+/// Hearing groups.
+pub mod groups;
 mod hello;
 mod losses;
 mod objects;
@@ -20,7 +22,8 @@ mod transport;
 use std::collections::VecDeque;
 
 pub use backoff::Backoff;
-pub use config::{ClientConfig, ClientEvent, FetchError, Fetched};
+pub use config::{ClientConfig, ClientEvent, FetchError, Fetched, GroupEvent};
+use groups::NumberedReport;
 use hello::Hello;
 use losses::PayloadSizes;
 use objects::Objects;
@@ -34,8 +37,10 @@ use transport::{Message, Transport};
 use crate::faults::{Fault, planted};
 use crate::handshake::HandshakeError;
 use crate::ids::{ObjectNumber, SetHandle};
+use crate::session::ranges::RangeSet;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
+use crate::wire::request::{FLAG_HEARS, FLAG_REPAIR};
 
 /// Probe timeouts in a row after which a fresh handshake begins (section 8).
 const TIMEOUTS_UNRESPONSIVE: u32 = 3;
@@ -48,6 +53,10 @@ pub struct ClientSession {
     transport: Option<Transport>,
     objects: Objects,
     events: VecDeque<ClientEvent>,
+    /// Whether it has asked with HEARS.
+    hears: bool,
+    /// A key of each set and a promise of each object, at most.
+    group_events: VecDeque<GroupEvent>,
     rtt: Rtt,
     /// Doublings of the reordering window.
     reordering: u32,
@@ -74,6 +83,8 @@ impl ClientSession {
             transport: None,
             objects: Objects::default(),
             events: VecDeque::new(),
+            hears: false,
+            group_events: VecDeque::new(),
             reordering: 0,
             closing: None,
             ended: false,
@@ -125,6 +136,58 @@ impl ClientSession {
         Ok(())
     }
 
+    /// The same with HEARS: the server may finish the request without DATA and send the object to a group instead, which
+    /// [`GroupEvent::Promised`] then says. It may also say which groups there are.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub fn fetch_hearing(
+        &mut self,
+        now: Instant,
+        handle: SetHandle,
+        object: ObjectNumber,
+        bytes: &mut Vec<u8>,
+        deadline: Duration,
+    ) -> Result<(), FetchError> {
+        if self.ended {
+            return Err(FetchError::Ended);
+        }
+        self.objects.begin_into(now, (handle, object), bytes, now + deadline)?;
+        self.objects.let_hear(&(handle, object));
+        self.hears = true;
+        self.request_missing((handle, object), false);
+        Ok(())
+    }
+
+    /// The same for what `have` lacks of an object that a group brought in part, asked for with REPAIR. `have` is in
+    /// `bytes` already, and ends within it.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub fn fetch_rest(
+        &mut self,
+        now: Instant,
+        handle: SetHandle,
+        object: ObjectNumber,
+        bytes: &mut Vec<u8>,
+        have: RangeSet,
+        deadline: Duration,
+    ) -> Result<(), FetchError> {
+        if self.ended {
+            return Err(FetchError::Ended);
+        }
+        self.objects.begin_rest(now, (handle, object), bytes, have, now + deadline)?;
+        self.request_missing((handle, object), true);
+        Ok(())
+    }
+
+    /// Sends what [`groups::Groups::poll_report`] gave. One that waits for the same set is replaced.
+    pub fn send_group_report(&mut self, handle: SetHandle, report: NumberedReport) {
+        if let Some(transport) = &mut self.transport {
+            transport.group_reports.insert(handle, report);
+        }
+    }
+
     /// Gives up on an object.
     pub fn cancel(&mut self, handle: SetHandle, object: ObjectNumber) {
         let key = (handle, object);
@@ -160,6 +223,11 @@ impl ClientSession {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front()
+    }
+
+    /// The next event about groups.
+    pub fn poll_group_event(&mut self) -> Option<GroupEvent> {
+        self.group_events.pop_front()
     }
 
     /// The smoothed round trip.
@@ -273,7 +341,13 @@ impl ClientSession {
             if planted(Fault::RepairForgotten) {
                 continue;
             }
-            if !again && self.objects.get(&lost.key).is_some() {
+            if again || self.objects.get(&lost.key).is_none() {
+                continue;
+            }
+            if lost.flags & FLAG_HEARS != 0 && self.objects.forget_promised(&lost.key) {
+                let (handle, object) = lost.key;
+                self.group_events.push_back(GroupEvent::Promised { handle, object });
+            } else {
                 self.request_missing(lost.key, true);
             }
         }
@@ -290,7 +364,12 @@ impl ClientSession {
                 self.stats.repair_datagrams += self.sizes.packets(&range, is_tail);
             }
         }
-        transport.requests.push(key, ranges, repair, object.deadline);
+        let flags = match (repair, object.hears) {
+            (true, _) => FLAG_REPAIR,
+            (false, true) => FLAG_HEARS,
+            (false, false) => 0,
+        };
+        transport.requests.push(key, ranges, flags, object.deadline);
     }
 
     fn end(&mut self, event: ClientEvent) {

@@ -23,6 +23,8 @@ pub(super) struct Object {
     len: Option<u32>,
     bytes: Vec<u8>,
     have: RangeSet,
+    /// A group may bring it.
+    pub(super) hears: bool,
     pub(super) deadline: Instant,
     asked: Instant,
     first_byte: Option<Instant>,
@@ -89,6 +91,35 @@ impl Objects {
         Ok(())
     }
 
+    /// Begins one of `bytes.len()` bytes, of which `have` is in `bytes` already.
+    pub(super) fn begin_rest(
+        &mut self,
+        now: Instant,
+        key: Key,
+        bytes: &mut Vec<u8>,
+        have: RangeSet,
+        deadline: Instant,
+    ) -> Result<(), FetchError> {
+        self.begin_into(now, key, bytes, deadline)?;
+        if let Some(object) = self.objects.get_mut(&key) {
+            object.have = have;
+        }
+        Ok(())
+    }
+
+    /// A group may bring this one.
+    pub(super) fn let_hear(&mut self, key: &Key) {
+        if let Some(object) = self.objects.get_mut(key) {
+            object.hears = true;
+        }
+    }
+
+    /// Forgets one that a group may bring and of which nothing has come. Says whether it was one.
+    pub(super) fn forget_promised(&mut self, key: &Key) -> bool {
+        let is_promised = |object: &Object| object.hears && object.have.is_empty();
+        self.get(key).is_some_and(is_promised) && self.remove(key)
+    }
+
     fn check(&self, key: &Key, len: Option<u32>) -> Result<(), FetchError> {
         let max = len_max(key.1) as u32;
         if let Some(len) = len.filter(|&len| len > max) {
@@ -112,8 +143,8 @@ impl Objects {
         deadline: Instant,
     ) {
         self.given_up.retain(|given_up| *given_up != key);
-        let (have, first_byte) = (RangeSet::default(), None);
-        let object = Object { len, bytes, have, deadline, asked: now, first_byte };
+        let (have, hears, first_byte) = (RangeSet::default(), false, None);
+        let object = Object { len, bytes, have, hears, deadline, asked: now, first_byte };
         self.objects.insert(key, object);
     }
 
@@ -252,6 +283,30 @@ mod tests {
         let done = objects.take(Instant::ZERO, &KEY, 9, &[9], true).complete.expect("all of it");
         assert_eq!(done.bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
         assert_eq!(done.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn what_was_heard_is_not_missing() {
+        let (mut objects, mut heard) = (Objects::default(), vec![7; 10]);
+        let mut have = RangeSet::default();
+        assert!(have.insert(0..4, 9).is_some() && have.insert(6..10, 9).is_some());
+        objects.begin_rest(Instant::ZERO, KEY, &mut heard, have, Instant::ZERO).expect("room");
+        let missing: Vec<_> = objects.get(&KEY).expect("there").missing().iter().collect();
+        assert_eq!((missing.len(), &missing[0]), (1, &(4..6)));
+        let done = objects.take(Instant::ZERO, &KEY, 4, &[1, 2], false).complete;
+        assert_eq!(done.expect("all of it").bytes, [7, 7, 7, 7, 1, 2, 7, 7, 7, 7]);
+    }
+
+    #[test]
+    fn only_an_object_that_a_group_may_bring_and_of_which_nothing_came_is_promised() {
+        let mut objects = begun(KEY, Some(10));
+        assert!(!objects.forget_promised(&KEY));
+        objects.let_hear(&KEY);
+        assert!(objects.forget_promised(&KEY) && !objects.forget_promised(&KEY));
+        let mut objects = begun(KEY, Some(10));
+        objects.let_hear(&KEY);
+        objects.take(Instant::ZERO, &KEY, 0, &[1], false);
+        assert!(!objects.forget_promised(&KEY));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use rand_core::RngCore;
 
-use super::config::ClientEvent;
+use super::config::{ClientEvent, GroupEvent};
 use super::hello::HelloRtt;
 use super::requests::{StatusRtt, Waits};
 use super::stats::Largest;
@@ -13,6 +13,7 @@ use crate::ids::RequestId;
 use crate::time::{Duration, Instant};
 use crate::wire::close::Close;
 use crate::wire::code::Code;
+use crate::wire::group_key::GroupKey;
 use crate::wire::packet_type::PacketType;
 use crate::wire::path::PathProof;
 use crate::wire::pulse::PulseReply;
@@ -169,6 +170,7 @@ impl ClientSession {
                     transport.post(Message::PathResponse(secret));
                 }
             }
+            PacketType::GroupKey if self.hears => self.on_group_key(frame, payload),
             PacketType::SizeProbe => {
                 if let Some(transport) = &mut self.transport {
                     transport.reports.by(now);
@@ -236,6 +238,19 @@ impl ClientSession {
             code: refuse.code,
             retry_after: Duration::from_millis(u64::from(refuse.retry_after_ms)),
         });
+    }
+
+    fn on_group_key(&mut self, frame: &FrameHeader, payload: &[u8]) {
+        let Ok(key) = GroupKey::decode(payload) else {
+            self.stats.stray += 1;
+            return;
+        };
+        // One of a set at a time: each has all that those before had.
+        let (set, serial, key) = (frame.set_handle, frame.offset, Box::new(key));
+        let is_older =
+            |event: &GroupEvent| matches!(event, GroupEvent::Key { handle, .. } if *handle == set);
+        self.group_events.retain(|event| !is_older(event));
+        self.group_events.push_back(GroupEvent::Key { handle: set, serial, key });
     }
 
     fn on_pulse_reply(&mut self, now: Instant, frame: &FrameHeader, payload: &[u8]) {

@@ -14,8 +14,8 @@ pub(super) struct Outstanding {
     pub(super) id: RequestId,
     pub(super) key: Key,
     pub(super) ranges: ByteRanges,
-    /// Asks again for what was sent before.
-    pub(super) repair: bool,
+    /// As REQUEST has them.
+    pub(super) flags: u16,
     pub(super) deadline: Instant,
     /// When it was sent first.
     pub(super) asked: Option<Instant>,
@@ -64,13 +64,13 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Queues a request. The caller keeps to the bound on objects, so that there is a place for each.
-    pub(super) fn push(&mut self, key: Key, ranges: ByteRanges, repair: bool, deadline: Instant) {
+    pub(super) fn push(&mut self, key: Key, ranges: ByteRanges, flags: u16, deadline: Instant) {
         self.last_id = self.last_id.next();
         self.list.push(Outstanding {
             id: self.last_id,
             key,
             ranges,
-            repair,
+            flags,
             deadline,
             asked: None,
             sent: None,
@@ -247,7 +247,7 @@ mod tests {
             requests.push(
                 (SetHandle(0), ObjectNumber(number)),
                 ByteRanges::WHOLE,
-                false,
+                0,
                 Instant::ZERO,
             );
         }
@@ -300,7 +300,7 @@ mod tests {
             requests.push(
                 (SetHandle(1), ObjectNumber(number)),
                 ByteRanges::WHOLE,
-                false,
+                0,
                 Instant::ZERO,
             );
         }

@@ -1,17 +1,19 @@
 //! What the session sends, one datagram at a time.
 
 use super::ClientSession;
+use super::groups::NumberedReport;
 use super::transport::{Message, Transport};
 use crate::ids::{ObjectNumber, SetHandle};
 use crate::limits::DATAGRAM_BASE;
 use crate::time::Instant;
 use crate::wire::close::Close;
+use crate::wire::group_report::GroupReport;
 use crate::wire::header::FrameHeader;
 use crate::wire::packet_type::PacketType;
 use crate::wire::path::PathProof;
 use crate::wire::pulse::Pulse;
 use crate::wire::report::Report;
-use crate::wire::request::{FLAG_REPAIR, Request};
+use crate::wire::request::Request;
 
 const EMPTY_FRAME: FrameHeader =
     FrameHeader { set_handle: SetHandle::FIRST, object: ObjectNumber(0), offset: 0, send_time: 0 };
@@ -19,6 +21,7 @@ const EMPTY_FRAME: FrameHeader =
 /// The largest payload of a client's message: a REQUEST with all its ranges.
 const PAYLOAD_MAX: usize = Request::LEN_MAX;
 const _: () = assert!(PAYLOAD_MAX >= Report::LEN_MAX && PAYLOAD_MAX >= Close::LEN_MAX);
+const _: () = assert!(PAYLOAD_MAX >= GroupReport::LEN_MAX);
 
 impl ClientSession {
     /// Writes the next datagram into `out` (at least 1200 bytes); gives its length. `None`: nothing to send
@@ -51,6 +54,7 @@ impl ClientSession {
         self.message(now, out)
             .or_else(|| self.cancellation(now, out))
             .or_else(|| self.report(now, out))
+            .or_else(|| self.group_report(now, out))
             .or_else(|| self.request(now, out))
     }
 
@@ -91,6 +95,15 @@ impl ClientSession {
         transport.send(now, PacketType::Report, frame, out, |buf| report.encode(buf).ok())
     }
 
+    fn group_report(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        let transport = self.transport.as_mut()?;
+        let (handle, NumberedReport { number, position, report }) =
+            transport.group_reports.pop_first()?;
+        let object = ObjectNumber(position);
+        let frame = FrameHeader { set_handle: handle, object, offset: number, send_time: 0 };
+        transport.send(now, PacketType::GroupReport, frame, out, |buf| report.encode(buf).ok())
+    }
+
     fn request(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let transport = self.transport.as_mut()?;
         let request = transport.requests.next_to_send(transport.requests_max)?;
@@ -105,7 +118,7 @@ impl ClientSession {
         let deadline = request.deadline.saturating_since(now).as_millis();
         let message = Request {
             deadline_ms: u32::try_from(deadline).unwrap_or(u32::MAX),
-            flags: if request.repair { FLAG_REPAIR } else { 0 },
+            flags: request.flags,
             ranges: request.ranges,
         };
         self.stats.requests += 1;

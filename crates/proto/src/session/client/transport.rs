@@ -1,9 +1,10 @@
 //! An open session's keys and counters, from one WELCOME to the next.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::config::ClientConfig;
 use super::gap::TrainGap;
+use super::groups::NumberedReport;
 use super::reports::Reports;
 use super::requests::Requests;
 use crate::crypto::{Opener, Sealer};
@@ -34,6 +35,8 @@ pub(super) struct Transport {
     pub(super) requests: Requests,
     pub(super) messages: VecDeque<Message>,
     pub(super) pulse_number: u32,
+    /// GROUP_REPORTs to be sent, the newest of each set.
+    pub(super) group_reports: BTreeMap<SetHandle, NumberedReport>,
     /// When the last authentic packet came.
     pub(super) heard: Instant,
     /// Probe timeouts in a row.
@@ -57,6 +60,7 @@ impl Transport {
             requests: Requests::default(),
             messages: VecDeque::new(),
             pulse_number: 0,
+            group_reports: BTreeMap::new(),
             heard: now,
             timeouts: 0,
             last_timeout: now,
