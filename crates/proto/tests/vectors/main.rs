@@ -1,10 +1,12 @@
-//! `tests/vectors/{key_schedule,packets,handshake,token}.json`, reproduced byte for byte and checked with independent
+//! `tests/vectors/{key_schedule,packets,groups,handshake,token}.json`, reproduced byte for byte and checked with independent
 //! implementations (docs/protocol, section 15).
 //!
 //! `SEGCAST_BLESS=1` writes the files anew: only for a change of the protocol.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+/// Packets of groups.
+mod groups;
 /// HELLO, COOKIE, DEFER, WELCOME.
 mod handshake;
 /// Secrets, keys and IVs of epochs.

@@ -1,12 +1,14 @@
 //! `packets.json`: every sealed packet of version 1, as we seal it, opened by RustCrypto's AES-GCM and by us.
 
 use segcast_proto::crypto::{Opener, Sealer, Secret, Suite};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
+use segcast_proto::ids::{ChannelId, ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::OVERHEAD;
 use segcast_proto::time::Instant;
+use segcast_proto::wire::request::FLAG_HEARS;
 use segcast_proto::wire::{
-    ByteRanges, Close, Code, FLAG_END, FrameHeader, PacketType, PathProof, Presence, Pulse,
-    PulseReply, Refuse, Report, Request, SequenceRanges, Status,
+    ByteRanges, ChannelReport, ChannelState, Close, Code, FLAG_END, FrameHeader, GroupChannel,
+    GroupKey, GroupReport, GroupSecret, PacketType, PathProof, Presence, Pulse, PulseReply, Refuse,
+    Report, Request, SequenceRanges, Status,
 };
 
 use crate::oracle::{self, key_and_iv};
@@ -226,6 +228,81 @@ fn pulse_reply() -> Content {
         .field("queue", &40_u32.to_be_bytes())
 }
 
+fn hearing_request() -> Content {
+    let request = Request { deadline_ms: 9000, flags: FLAG_HEARS, ..Request::default() };
+    Content::message(PacketType::Request, |out| request.encode(out))
+        .object(SetHandle(0), ObjectNumber(41))
+        .offset(2)
+        .field("deadline", &9000_u32.to_be_bytes())
+        .field("flags", &1_u16.to_be_bytes())
+}
+
+fn group_key() -> Content {
+    let channel = |number, group: &str, first, end| GroupChannel {
+        id: ChannelId::new(number, 0x12),
+        group: group.parse().unwrap(),
+        first,
+        end,
+        pace_kbit: 40_000,
+    };
+    let channels =
+        vec![channel(7, "232.1.2.3", 0, 8), channel(0x00AB_CDEF, "ff35::8000:1", 8, 2441)];
+    let key = GroupKey {
+        epoch: 3,
+        suite: 1,
+        report_interval_ms: 1000,
+        members: 300,
+        secret: GroupSecret::new([0x47; 32]),
+        source: [192, 0, 2, 1].into(),
+        port: 4872,
+        channels,
+    };
+    Content::message(PacketType::GroupKey, |out| key.encode(out))
+        .object(SetHandle(2), ObjectNumber(0))
+        .offset(5)
+        .field("epoch", &[3])
+        .field("suite", &[1])
+        .field("report_interval", &1000_u16.to_be_bytes())
+        .field("members", &300_u32.to_be_bytes())
+        .field("secret", &[0x47; 32])
+        .field("source", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1])
+        .field("port", &4872_u16.to_be_bytes())
+        .field("channel_0", &0x0000_0712_u32.to_be_bytes())
+        .field("channel_0_group", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 232, 1, 2, 3])
+        .field("channel_0_first", &0_u32.to_be_bytes())
+        .field("channel_0_end", &8_u32.to_be_bytes())
+        .field("channel_0_pace", &40_000_u32.to_be_bytes())
+        .field("channel_1", &0xABCD_EF12_u32.to_be_bytes())
+        .field("channel_1_group", &[255, 53, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 1])
+        .field("channel_1_first", &8_u32.to_be_bytes())
+        .field("channel_1_end", &2441_u32.to_be_bytes())
+        .field("channel_1_pace", &40_000_u32.to_be_bytes())
+}
+
+fn group_report() -> Content {
+    let report = GroupReport {
+        serial: 5,
+        rate_kbit: 45_000,
+        window: u32::MAX,
+        channels: vec![ChannelReport {
+            id: ChannelId::new(7, 0x12),
+            state: ChannelState::Listening,
+            loss: 200,
+            verified: 1568,
+        }],
+    };
+    Content::message(PacketType::GroupReport, |out| report.encode(out))
+        .object(SetHandle(2), ObjectNumber(41))
+        .offset(12)
+        .field("serial", &5_u32.to_be_bytes())
+        .field("rate", &45_000_u32.to_be_bytes())
+        .field("window", &u32::MAX.to_be_bytes())
+        .field("channel_0", &0x0000_0712_u32.to_be_bytes())
+        .field("channel_0_state", &[2])
+        .field("channel_0_loss", &200_u16.to_be_bytes())
+        .field("channel_0_verified", &1568_u32.to_be_bytes())
+}
+
 fn close() -> Content {
     let close = Close { code: Code::ClientDone, reason: "fertig, danke schön".to_owned() };
     Content::message(PacketType::Close, |out| close.encode(out))
@@ -264,6 +341,9 @@ fn vectors() -> Vec<Vector> {
         sealed("SIZE_PROBE of 1440 bytes", Aes128Gcm, 0, 12, &probe),
         sealed("CANCEL", Aes128Gcm, 0, 13, &Content::new(PacketType::Cancel, b"").offset(3)),
         sealed("CLOSE", Aes128Gcm, 0, 14, &close()),
+        sealed("REQUEST with HEARS", Aes128Gcm, 0, 19, &hearing_request()),
+        sealed("GROUP_KEY", Aes128Gcm, 0, 20, &group_key()),
+        sealed("GROUP_REPORT", Aes128Gcm, 0, 21, &group_report()),
         foreign("the smallest packet, 48 bytes", 15, &[], &empty),
         foreign("a sequence number of 8 bytes", 0x0102_0304_0506_0708, &[], &data()),
         foreign("an unknown extension of 2 words", 16, b"exten\0\0\0", &data()),
@@ -321,6 +401,9 @@ fn check_message(vector: &Vector) {
         PacketType::Request => {
             let request = Request::decode(&payload).unwrap();
             assert_eq!(u64::from(request.deadline_ms), field("deadline"));
+            if request.flags != 0 {
+                assert_eq!(u64::from(request.flags), field("flags"));
+            }
             for (i, range) in request.ranges.iter().enumerate() {
                 assert_eq!(u64::from(range.start), field(&format!("range_{i}_start")));
                 assert_eq!(u64::from(range.end), field(&format!("range_{i}_end")));
@@ -360,6 +443,40 @@ fn check_message(vector: &Vector) {
             let close = Close::decode(&payload).unwrap();
             assert_eq!(u64::from(u16::from(close.code)), field("code"));
             assert_eq!(close.reason.as_bytes(), vector.bytes("payload_reason"));
+        }
+        _ => check_group_message(vector),
+    }
+}
+
+/// The same for messages about groups.
+fn check_group_message(vector: &Vector) {
+    let payload = vector.bytes("payload");
+    let field = |name: &str| vector.number(&format!("payload_{name}"));
+    match PacketType::try_from(vector.number("type") as u8).unwrap() {
+        PacketType::GroupKey => {
+            let key = GroupKey::decode(&payload).unwrap();
+            let fields = [u16::from(key.epoch), key.suite.into(), key.report_interval_ms];
+            assert_eq!(fields.map(u64::from), ["epoch", "suite", "report_interval"].map(&field));
+            assert_eq!(u64::from(key.members), field("members"));
+            assert_eq!(key.secret.expose(), &vector.array("payload_secret"));
+            assert_eq!(u64::from(key.port), field("port"));
+            for (i, channel) in key.channels.iter().enumerate() {
+                assert_eq!(u64::from(channel.id.0), field(&format!("channel_{i}")));
+                assert_eq!(u64::from(channel.first), field(&format!("channel_{i}_first")));
+                assert_eq!(u64::from(channel.end), field(&format!("channel_{i}_end")));
+                assert_eq!(u64::from(channel.pace_kbit), field(&format!("channel_{i}_pace")));
+            }
+        }
+        PacketType::GroupReport => {
+            let report = GroupReport::decode(&payload).unwrap();
+            let fields = [report.serial, report.rate_kbit, report.window].map(u64::from);
+            assert_eq!(fields, ["serial", "rate", "window"].map(&field));
+            for (i, channel) in report.channels.iter().enumerate() {
+                assert_eq!(u64::from(channel.id.0), field(&format!("channel_{i}")));
+                assert_eq!(channel.state as u64, field(&format!("channel_{i}_state")));
+                assert_eq!(u64::from(channel.loss), field(&format!("channel_{i}_loss")));
+                assert_eq!(u64::from(channel.verified), field(&format!("channel_{i}_verified")));
+            }
         }
         _ => {}
     }
