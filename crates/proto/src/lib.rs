@@ -22,6 +22,8 @@ pub mod ids;
 /// Keys as lines of text.
 /// Every bound of the protocol, with its unit and the arithmetic behind it.
 pub mod limits;
+/// The groups of the sets that one shard owns: keys, addresses and packets for what `coalesce` decides.
+pub mod owner;
 /// Spacing of trains.
 mod pacer;
 /// Bytes per second.
