@@ -19,4 +19,5 @@ mod requests;
 pub(super) mod sets;
 mod size;
 pub(super) mod state;
+mod window;
 mod work;

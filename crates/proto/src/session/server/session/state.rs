@@ -7,9 +7,9 @@
 use super::challenge::Challenge;
 use super::ending::Ending;
 use super::pace::RequestBucket;
-use super::requests::RequestWindow;
 use super::sets::Sets;
 use super::size::SizeSearch;
+use super::window::RequestWindow;
 use super::work::Work;
 use crate::congestion::{Phase, Sender, SenderConfig};
 use crate::crypto::{Opener, Sealer};
