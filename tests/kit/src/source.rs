@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
+use segcast_proto::coalesce::SetFacts;
 use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
+use segcast_proto::limits::SYMBOL;
 use segcast_proto::session::server::{Object, SegmentSource};
+use segcast_proto::time::Duration;
 
 /// The bytes of an object of a set.
 #[must_use]
@@ -40,6 +43,8 @@ impl State {
 #[derive(Clone, Debug, Default)]
 pub struct MemorySource {
     sets: Vec<BTreeMap<ObjectNumber, Stored>>,
+    /// How long each segment plays; `None`: no set is to be multicast.
+    pub playing: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +92,20 @@ impl SegmentSource for MemorySource {
     fn find_set(&self, id: &SetId) -> Option<SetIndex> {
         let set = (0..self.sets.len() as u32).find(|&set| set_id(set) == *id)?;
         SetIndex::new(set)
+    }
+
+    fn facts(&self, set: SetIndex) -> Option<(SetId, SetFacts)> {
+        let objects = self.sets.get(set.get() as usize)?;
+        let segment_bytes = objects.get(&ObjectNumber(0))?.bytes.len();
+        let segments = objects.keys().filter_map(|object| object.as_segment()).count() as u32;
+        let facts = SetFacts {
+            segments,
+            segment_bytes: segment_bytes as u32,
+            symbols: segment_bytes.div_ceil(SYMBOL) as u16,
+            parity: 0,
+            playing: Some(self.playing?),
+        };
+        Some((set_id(set.get()), facts))
     }
 
     fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {

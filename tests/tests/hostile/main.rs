@@ -3,6 +3,7 @@
 mod client;
 mod drain;
 mod handshake;
+mod holds;
 mod newcomers;
 mod pending;
 mod reports;

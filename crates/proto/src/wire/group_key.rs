@@ -105,6 +105,21 @@ impl GroupKey {
     /// Bytes before the channels.
     const FIXED: usize = 60;
 
+    /// What is said of groups that are closed: no channels, and nothing else that counts.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self {
+            epoch: 0,
+            suite: 0,
+            report_interval_ms: 0,
+            members: 0,
+            secret: GroupSecret([0; 32]),
+            source: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port: 0,
+            channels: Vec::new(),
+        }
+    }
+
     /// Writes the payload, returns its length.
     ///
     /// # Errors

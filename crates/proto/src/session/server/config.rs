@@ -42,6 +42,8 @@ pub struct EndpointConfig {
     pub handshakes_per_second: u32,
     /// Demand a cookie of every HELLO.
     pub cookie_always: bool,
+    /// Whether requests with HEARS may be served by groups, whose owner takes the notes.
+    pub multicast: bool,
     /// Packets in a key epoch; at most [`limits::EPOCH_PACKETS`].
     pub epoch_packets: u64,
 }
@@ -66,6 +68,7 @@ impl EndpointConfig {
             requests_per_second: 10_000,
             handshakes_per_second: 2000,
             cookie_always: false,
+            multicast: false,
             epoch_packets: limits::EPOCH_PACKETS,
         }
     }

@@ -64,6 +64,22 @@ pub struct Counters {
     pub waits: u64,
     /// Objects that failed while they were served.
     pub objects_failed: u64,
+    /// GROUP_KEYs sent.
+    pub group_keys: u64,
+    /// GROUP_REPORTs taken in.
+    pub group_reports: u64,
+    /// Notes to the owners of sets that were dropped: too many waited.
+    pub group_notes_dropped: u64,
+    /// Requests that were held for a group.
+    pub holds: u64,
+    /// Of those, served by one.
+    pub holds_by_group: u64,
+    /// Woken: nobody else wants the segment.
+    pub holds_alone: u64,
+    /// Woken by their own timer: nothing was heard of the owner in time.
+    pub holds_late: u64,
+    /// Woken: the session does not hear the group, or it is closed.
+    pub holds_ended: u64,
     /// Sends that failed otherwise.
     pub send_failures: u64,
     /// Datagrams dropped, by [`DropReason`] in the order of its `ALL`.
@@ -138,4 +154,6 @@ pub struct Gauges {
     pub requests: u64,
     /// Bytes that they want, as far as the paths of their sessions can carry them in time.
     pub owed_bytes: u64,
+    /// Segments that requests of listening members are held for.
+    pub held_segments: u64,
 }

@@ -11,8 +11,9 @@
 //!
 //! **Life of a REQUEST** (`receive.rs`, then `session/`). The session's keys open it in place. Its id says whether it
 //! is new, the session's bucket whether it comes too fast, overload control whether the shard could serve it in time.
-//! Then it waits in the session's queue, or a REFUSE does. Whatever happened, `plan` puts the session where it belongs:
-//! into the lists of those with something to send, or into the wheel of timers.
+//! Then it waits in the session's queue, or a REFUSE does. One with HEARS may be held there until its set's group is sent
+//! the segment, or until unicast must begin (`holds.rs`, `groups.rs`). Whatever happened, `plan` puts the session where
+//! it belongs: into the lists of those with something to send, or into the wheel of timers.
 //!
 //! **Life of a train** (`send/`). [`Endpoint::poll_transmit`] asks the schedule whose turn it is. The session's rate
 //! model says how many bytes may leave, its most urgent request which bytes; they are sealed straight from the source
@@ -25,6 +26,8 @@ mod config;
 mod counters;
 mod door;
 mod event;
+mod groups;
+mod holds;
 mod receive;
 mod send;
 mod session;
@@ -47,6 +50,7 @@ pub use event::{
     Disposition, DropReason, Handoff, Path, SendFailure, SendTicket, ServerEvent, SessionRecord,
     Transmit,
 };
+use holds::Holds;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 pub use send::cap::EgressCap;
@@ -76,6 +80,7 @@ pub struct Endpoint {
     answered: bool,
     events: VecDeque<ServerEvent>,
     waiters: Waiters,
+    holds: Holds,
     clients: ClientCounts,
     hello_limiter: HelloLimiter,
     budget: HandshakeBudget,
@@ -114,6 +119,7 @@ impl Endpoint {
             answered: false,
             events: VecDeque::new(),
             waiters: Waiters::default(),
+            holds: Holds::new(config.shard),
             clients: ClientCounts::default(),
             budget: HandshakeBudget::new(config.handshakes_per_second, rng.next_u64(), now),
             refusals: Refusals::default(),
@@ -161,6 +167,9 @@ impl Endpoint {
             | PacketType::PathResponse
             | PacketType::Cancel
             | PacketType::Close => {
+                self.handle_sealed(now, unix_time, path, &header, datagram, source)
+            }
+            PacketType::GroupReport if self.config.multicast => {
                 self.handle_sealed(now, unix_time, path, &header, datagram, source)
             }
             _ => self.dropped(DropReason::WrongDirection),

@@ -58,6 +58,8 @@ impl Endpoint {
             counters: &mut self.counters,
             overload: &mut self.overload,
             waiters: &mut self.waiters,
+            multicast: self.config.multicast,
+            holds: &mut self.holds,
         };
         match session.on_packet(path, &opened, source, context) {
             Ok(()) => {

@@ -54,6 +54,7 @@ impl Endpoint {
             let Some(slot) = self.schedule.pop_due(now) else { break };
             let Some(session) = self.table.session_mut(slot) else { continue };
             session.on_timer(now);
+            session.on_group_timer(now, &mut self.holds, &mut self.counters);
             self.plan(now, slot, Duration::ZERO);
         }
         if self.upkeep.next <= now {
@@ -81,7 +82,7 @@ impl Endpoint {
             } else if silent >= DOUBT_AFTER && self.clients.wants_more(session.client(), now) {
                 self.doubt(now, slot);
             } else if silent >= REST_AFTER {
-                session.rest(now, &mut self.overload, &mut self.waiters);
+                session.rest(now, &mut self.overload, &mut self.waiters, &mut self.holds);
             }
         }
         let pace = STEP_MAX * STEP / slots.max(STEP);
@@ -107,6 +108,7 @@ impl Endpoint {
     pub fn drain(&mut self, now: Instant) {
         self.draining = true;
         self.upkeep.next = now;
+        self.close_groups(now);
     }
 
     /// Ends a drain that takes too long: closes the sessions that are left with DRAINING, 51 200 a second.
@@ -164,6 +166,7 @@ impl Endpoint {
             waiting_objects: self.waiters.objects() as u64,
             requests: u64::from(self.overload.owed().requests),
             owed_bytes: self.overload.owed().bytes,
+            held_segments: self.holds.segments() as u64,
         }
     }
 

@@ -5,19 +5,22 @@ mod seeds;
 mod viewer;
 mod world;
 
+use std::sync::Arc;
+
 pub use seeds::seeds;
 use segcast_proto::crypto::Opener;
-use segcast_proto::ids::{ObjectNumber, SetHandle, SetIndex};
+use segcast_proto::ids::{ChannelId, ObjectNumber, SetHandle, SetIndex};
 use segcast_proto::session::server::SendFailure;
 use segcast_proto::wire::{
-    ByteRanges, Close, Code, FrameHeader, PacketType, Pulse, Report, Request, SequenceRanges,
+    ByteRanges, Close, Code, FrameHeader, GroupChannel, GroupKey, PacketType, Pulse, Report,
+    Request, SequenceRanges,
 };
 use world::{ADDRESSES, VICTIM, World};
 
 use super::cast::{keyring, wait};
 use super::script::Script;
 use super::shelf::OBJECTS;
-use crate::source::State;
+use crate::source::{State, set_id};
 
 /// One step of the input, by its first byte.
 #[derive(Clone, Copy, strum::VariantArray)]
@@ -43,6 +46,7 @@ enum Op {
     Skip,
     Keyring,
     Drain,
+    Owner,
 }
 
 impl Op {
@@ -101,6 +105,7 @@ fn step(world: &mut World, script: &mut Script<'_>) {
         }
         Op::Wait => world.now += wait(script.byte()),
         Op::Object => object(world, script),
+        Op::Owner => owner(world, script),
         Op::SendFails => {
             let (at, too_large) = (script.choose(world.tickets.len()), script.flag());
             if let Some(&(shard, ticket)) = world.tickets.get(at) {
@@ -152,6 +157,27 @@ fn object(world: &mut World, script: &mut Script<'_>) {
             _ => {}
         }
     }
+}
+
+/// The owner of the set says something of its groups.
+fn owner(world: &mut World, script: &mut Script<'_>) {
+    let (what, at, now) = (script.choose(4), script.choose(OBJECTS.len()), world.now);
+    let segment = OBJECTS[at].0.0;
+    for shard in &mut world.shards {
+        match what {
+            0 => shard.set_groups(now, set_id(0), None),
+            1 => shard.set_groups(now, set_id(0), Some(Arc::new(groups(segment)))),
+            2 => shard.group_begun(now, set_id(0), segment),
+            _ => shard.group_alone(now, set_id(0), segment),
+        }
+    }
+}
+
+/// Groups for the segments up to one.
+fn groups(last: u32) -> GroupKey {
+    let (id, group) = (ChannelId::new(1, 0), [232, 1, 1, 1].into());
+    let channel = GroupChannel { id, group, first: 0, end: last.clamp(1, 4), pace_kbit: 1000 };
+    GroupKey { report_interval_ms: 1000, port: 1, channels: vec![channel], ..GroupKey::closed() }
 }
 
 /// One of the clients says something, sealed with its own keys.

@@ -77,15 +77,18 @@ impl World {
         let egress = script.byte();
         limits.egress_max =
             (egress > 0).then(|| Arc::new(EgressCap::new(Rate::new(u64::from(egress) * 20_000))));
+        limits.multicast = true;
         limits.datagram_max = [DATAGRAM_BASE, 1440, 8952][script.choose(3)];
         let shard = |shard: u8| {
             let config = EndpointConfig { shard, ..limits.clone() };
             cast::endpoint(config, [[5; 32], [6 + shard; 32]], now)
         };
+        let mut shelf = shelf();
+        shelf.playing = Some(Duration::from_secs(3));
         Self {
             now,
             shards: (0..limits.shards).map(shard).collect(),
-            shelf: shelf(),
+            shelf,
             viewers: Vec::new(),
             history: Vec::new(),
             tickets: Vec::new(),
@@ -192,6 +195,7 @@ impl World {
             while let Some(event) = self.shards[shard].poll_event() {
                 self.event(&event);
             }
+            while self.shards[shard].poll_note().is_some() {}
         }
     }
 

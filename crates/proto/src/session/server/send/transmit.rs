@@ -125,6 +125,10 @@ impl Endpoint {
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
         let Some(notice) = session.next_notice(now, source, &mut self.egress, &self.overload)
         else {
+            if let Some(len) = session.group_key(now, &self.holds, out)? {
+                self.counters.group_keys += 1;
+                return Ok(Some(Written::message(len)));
+            }
             return Ok(session.size_probe(now, out)?.map(Written::message));
         };
         self.counters.challenges += u64::from(notice.is_challenge());
@@ -182,6 +186,7 @@ impl Endpoint {
         let Some(mut session) = self.table.close(slot) else { return };
         self.schedule.close(slot);
         self.waiters.leave_all(slot);
+        session.leave_groups(&mut self.holds);
         self.overload.recount(session.owed(), Owed::default());
         if !ending.by_client {
             let mut packet = [0; ANSWER_MAX];

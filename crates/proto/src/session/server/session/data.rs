@@ -198,8 +198,8 @@ impl Session {
         Ok(Train { len, datagram_bytes, datagrams, payload, owed, repair, set, object })
     }
 
-    /// The request at `at` has been sent: STATUS is due.
-    fn finish(&mut self, now: Instant, at: usize) {
+    /// The request at `at` has been sent, or is by a group: STATUS is due.
+    pub(super) fn finish(&mut self, now: Instant, at: usize) {
         let Some(work) = self.work.as_mut() else { return };
         let request = work.queue.remove(at);
         work.status.by(now);

@@ -3,6 +3,7 @@
 use super::challenge::Challenge;
 use super::state::Session;
 use super::work::Work;
+use crate::session::server::holds::Holds;
 use crate::session::server::send::overload::{Overload, Owed};
 use crate::session::server::waiters::Waiters;
 use crate::time::{Duration, Instant};
@@ -37,8 +38,12 @@ impl Session {
         now: Instant,
         overload: &mut Overload,
         waiters: &mut Waiters,
+        holds: &mut Holds,
     ) {
         let owed = self.owed();
+        if self.silence(now) >= IDLE_AFTER {
+            self.unwant_all(holds);
+        }
         self.drop_idle(now);
         if self.work.is_none() {
             overload.recount(owed, Owed::default());

@@ -19,6 +19,7 @@ use crate::ids::RequestId;
 use crate::limits::REPORT_RANGES_MAX;
 use crate::session::server::counters::Counters;
 use crate::session::server::event::Path;
+use crate::session::server::holds::Holds;
 use crate::session::server::send::overload::{Candidate, Overload, TRAIN_COST};
 use crate::session::server::source::{Object, SegmentSource};
 use crate::session::server::waiters::Waiters;
@@ -38,9 +39,11 @@ pub(in crate::session::server) struct Context<'a> {
     pub(in crate::session::server) now: Instant,
     pub(in crate::session::server) requests_per_second: u32,
     pub(in crate::session::server) draining: bool,
+    pub(in crate::session::server) multicast: bool,
     pub(in crate::session::server) counters: &'a mut Counters,
     pub(in crate::session::server) overload: &'a mut Overload,
     pub(in crate::session::server) waiters: &'a mut Waiters,
+    pub(in crate::session::server) holds: &'a mut Holds,
 }
 
 impl Session {
@@ -98,9 +101,10 @@ impl Session {
         match packet_type {
             PacketType::Request => return self.on_request(opened, source, context),
             PacketType::Report => return self.on_report(opened, context),
+            PacketType::GroupReport => return self.on_group_report(opened, context),
             PacketType::Pulse => self.on_pulse(now, &opened.frame, opened.payload),
             PacketType::PathResponse => self.on_path_response(path, opened.payload, context),
-            PacketType::Cancel => self.on_cancel(now, opened.frame.request(), context.waiters),
+            PacketType::Cancel => self.on_cancel(now, opened.frame.request(), context),
             PacketType::Close => return Err(on_close(opened.payload)),
             _ => {}
         }
@@ -180,20 +184,29 @@ impl Session {
         };
         let deadline = Duration::from_millis(u64::from(request.deadline_ms));
         let repair = request.flags & FLAG_REPAIR != 0;
-        let candidate = self.candidate(&request, len, deadline);
+        let held = self.hears(frame, set, &request, len, source, context);
+        let mut candidate = self.candidate(&request, len, deadline);
         if context.draining && !candidate.repair {
             return Err(Code::Draining.into());
         }
+        // The segment is kept ready for others in any case.
+        candidate.repair |= held.as_ref().is_some_and(|held| held.has_company);
         context
             .overload
             .admit(now, candidate)
             .map_err(|retry_after| Refused { code: Code::Overloaded, retry_after })?;
-        let queued = Queued::new(frame, set, now + deadline, repair);
+        let queued = match &held {
+            Some(held) => Queued::new(frame, set, held.deadline, repair).held(held.lead),
+            None => Queued::new(frame, set, now + deadline, repair),
+        };
         let work = self.work(now);
         if !work.queue.push(queued, request.ranges.iter(), len) {
             return Err(Code::TooManyRequests.into());
         }
         work.served = now;
+        if let Some(held) = held {
+            self.on_held(&held, context);
+        }
         Ok(())
     }
 
@@ -206,10 +219,13 @@ impl Session {
         // Of what was sent once, what was sent again, or is going to be, is not to be repaired any more.
         let Totals { bytes, repaired, .. } = self.totals;
         let repairs = self.work.as_ref().map_or(0, |work| work.queue.repairs());
+        let bytes = bytes + self.groups.as_ref().map_or(0, |groups| groups.served);
         let lost_at_most = bytes.saturating_sub(2 * repaired + repairs);
         let repair = request.flags & FLAG_REPAIR != 0 && asked <= lost_at_most;
         let bytes = asked + TRAIN_COST * request.ranges.len().max(1) as u64;
-        Candidate { bytes, deadline, further: self.owed().requests > 0, repair }
+        let held = self.work.as_ref().map_or(0, |work| work.queue.held_len());
+        let further = self.owed().requests as usize > held;
+        Candidate { bytes, deadline, further, repair }
     }
 
     /// REPORT: feeds the rate model, and closes the session of a liar.
@@ -303,18 +319,18 @@ impl Session {
     }
 
     /// CANCEL: the request is finished, also one that comes later because it was overtaken.
-    fn on_cancel(&mut self, now: Instant, id: RequestId, waiters: &mut Waiters) {
+    fn on_cancel(&mut self, now: Instant, id: RequestId, context: Context<'_>) {
         if !self.window.would_lose(id) {
             self.window.cancel(id);
         }
         let slot = self.index().slot();
         let work = self.work(now);
-        if let Some(Queued { set, object, .. }) = work.queue.cancel(id)
-            && !work.queue.waits_for(set, object)
-        {
-            waiters.leave(slot, (set, object));
-        }
         work.status.by(now + STATUS_DELAY);
+        let Some(Queued { set, object, .. }) = work.queue.cancel(id) else { return };
+        if !work.queue.waits_for(set, object) {
+            context.waiters.leave(slot, (set, object));
+        }
+        self.unwant(set, object, context.holds);
     }
 }
 

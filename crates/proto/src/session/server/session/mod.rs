@@ -9,7 +9,10 @@
 mod challenge;
 pub(super) mod data;
 pub(super) mod ending;
+mod hearing;
 pub(super) mod idle;
+mod line;
+mod membership;
 pub(super) mod messages;
 pub(super) mod notices;
 mod pace;

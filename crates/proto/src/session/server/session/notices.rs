@@ -1,6 +1,8 @@
-//! The messages of a session, most pressing first: PATH_CHALLENGE, REFUSE, PULSE_REPLY, STATUS.
+//! The messages of a session, most pressing first: PATH_CHALLENGE, REFUSE, PULSE_REPLY, STATUS, GROUP_KEY.
 //!
 //! Each is made as a [`Notice`] and sealed by one function; what a message needs to say is decided here only.
+
+use zeroize::Zeroizing;
 
 use super::ending::Ending;
 use super::state::Session;
@@ -10,6 +12,7 @@ use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, SetHandle};
 use crate::limits::{DATAGRAM_MAX, OVERHEAD};
 use crate::session::server::event::Path;
+use crate::session::server::holds::Holds;
 use crate::session::server::send::egress::Egress;
 use crate::session::server::send::overload::Overload;
 use crate::session::server::source::{Object, SegmentSource};
@@ -19,7 +22,7 @@ use crate::wire::code::Code;
 use crate::wire::pulse::{Presence, PulseReply};
 use crate::wire::refuse::Refuse;
 use crate::wire::status::Status;
-use crate::wire::{EncodeError, FrameHeader, PacketType};
+use crate::wire::{EncodeError, FrameHeader, GroupKey, PacketType};
 
 /// The longest payload of a message: a CLOSE with its reason.
 const PAYLOAD_MAX: usize = Close::LEN_MAX;
@@ -147,6 +150,31 @@ impl Session {
         let payload = Status { received, finished, next_sequence };
         let frame = FrameHeader { offset: window.highest.0, ..EMPTY_FRAME };
         Some(Notice::new(PacketType::Status, frame, |buf| payload.encode(buf)))
+    }
+
+    /// Seals a GROUP_KEY into `out`, if one is due; gives its length.
+    ///
+    /// # Errors
+    ///
+    /// The session must end: its keys are exhausted.
+    pub(in crate::session::server) fn group_key(
+        &mut self,
+        now: Instant,
+        holds: &Holds,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Ending> {
+        let sets = self.groups.as_mut().map(|groups| groups.sets.iter_mut());
+        let mut due = sets.into_iter().flatten().filter_map(|m| Some((m.key_due(now)?, m)));
+        let Some((serial, member)) = due.next() else { return Ok(None) };
+        member.key_was_sent(now);
+        let frame = FrameHeader { set_handle: member.handle, offset: serial, ..EMPTY_FRAME };
+        let mut payload = Zeroizing::new([0; GroupKey::LEN_MAX]);
+        let encoded = match holds.key(&member.set) {
+            Some(key) => key.encode(&mut *payload),
+            None => GroupKey::closed().encode(&mut *payload),
+        };
+        let Ok(len) = encoded else { unreachable!("the owner of a set makes what can be encoded") };
+        self.seal(now, PacketType::GroupKey, frame, &payload[..len], out).map(Some)
     }
 
     /// Seals a probe for larger datagrams into `out`, where one is due while there is data to send; gives its length.

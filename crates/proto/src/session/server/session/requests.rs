@@ -6,7 +6,7 @@ use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, RequestId, SetHandle, SetIndex};
 use crate::limits::{QUEUED_RANGES_MAX, REQUESTS_MAX};
 use crate::session::server::send::overload::TRAIN_COST;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::FrameHeader;
 
 /// One request's remaining work; the ranges that it wants are with the [`RequestQueue`].
@@ -22,6 +22,8 @@ pub(super) struct Queued {
     pub(super) repair: bool,
     /// Waits for `object_ready`.
     pub(super) waiting: bool,
+    /// Held: a group may serve it until so many milliseconds before its deadline. 0: it is not held.
+    lead_ms: u16,
     /// Ranges not yet sent.
     pieces: usize,
     /// Bytes not yet sent, as far as the object reaches.
@@ -34,7 +36,37 @@ impl Queued {
     pub(super) fn new(frame: &FrameHeader, set: SetIndex, deadline: Instant, repair: bool) -> Self {
         let FrameHeader { set_handle: handle, object, .. } = *frame;
         let id = frame.request();
-        Self { id, handle, set, object, deadline, repair, waiting: false, pieces: 0, left: 0 }
+        let (waiting, lead_ms, pieces, left) = (false, 0, 0, 0);
+        Self { id, handle, set, object, deadline, repair, waiting, lead_ms, pieces, left }
+    }
+
+    /// The same, held until `lead` before its deadline: 1 ms to 65 s.
+    pub(super) fn held(mut self, lead: Duration) -> Self {
+        let millis = lead.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u16::MAX));
+        self.lead_ms = millis as u16;
+        self
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.lead_ms != 0
+    }
+
+    /// When it is sent by unicast after all, if it is held.
+    pub(super) fn hold_until(&self) -> Instant {
+        self.deadline - Duration::from_millis(u64::from(self.lead_ms))
+    }
+
+    /// Bytes not yet sent, as far as the object reaches.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.waiting && !self.is_held()
+    }
+
+    pub(super) fn is_for(&self, set: SetIndex, object: ObjectNumber) -> bool {
+        self.set == set && self.object == object
     }
 }
 
@@ -50,6 +82,34 @@ pub(super) struct RequestQueue {
     ranges: Vec<Range<u32>>,
     /// Bytes not yet sent for all requests.
     bytes: u64,
+    /// What of all this is held: nothing of it is to be sent.
+    held: Held,
+}
+
+/// Requests that are held, or what they come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    requests: usize,
+    ranges: usize,
+    bytes: u64,
+}
+
+impl Held {
+    fn count(&mut self, request: &Queued) {
+        if request.is_held() {
+            self.requests += 1;
+            self.ranges += request.pieces;
+            self.bytes += request.left;
+        }
+    }
+
+    fn forget(&mut self, request: &Queued) {
+        if request.is_held() {
+            self.requests -= 1;
+            self.ranges -= request.pieces;
+            self.bytes -= request.left;
+        }
+    }
 }
 
 impl RequestQueue {
@@ -76,6 +136,7 @@ impl RequestQueue {
         let added = self.ranges.iter().rev().take(pieces);
         request.left = added.map(|r| u64::from(r.end.min(len).saturating_sub(r.start))).sum();
         self.bytes += request.left;
+        self.held.count(&request);
         self.queue.push(request);
         true
     }
@@ -121,9 +182,9 @@ impl RequestQueue {
         }
     }
 
-    /// Position of the request with the earliest deadline that does not wait; among equals the oldest.
+    /// Position of the request with the earliest deadline that neither waits nor is held; among equals the oldest.
     pub(super) fn most_urgent(&self) -> Option<usize> {
-        let ready = self.queue.iter().enumerate().filter(|(_, r)| !r.waiting);
+        let ready = self.queue.iter().enumerate().filter(|(_, r)| r.is_ready());
         ready.min_by_key(|(_, r)| (r.deadline, r.id)).map(|(at, _)| at)
     }
 
@@ -137,7 +198,46 @@ impl RequestQueue {
         let request = self.queue.remove(at);
         self.ranges.drain(start..start + request.pieces);
         self.bytes -= request.left;
+        self.held.forget(&request);
         request
+    }
+
+    /// Requests that are held, the oldest first, each with its position.
+    fn held(&self) -> impl Iterator<Item = (usize, &Queued)> {
+        self.queue.iter().enumerate().filter(|(_, r)| r.is_held())
+    }
+
+    /// The oldest of those that `is_wanted` likes.
+    pub(super) fn find_held(
+        &self,
+        is_wanted: impl FnMut(&(usize, &Queued)) -> bool,
+    ) -> Option<(usize, &Queued)> {
+        self.held().find(is_wanted)
+    }
+
+    /// Whether a request for an object is held.
+    pub(super) fn holds(&self, set: SetIndex, object: ObjectNumber) -> bool {
+        self.held().any(|(_, r)| r.is_for(set, object))
+    }
+
+    /// The request at `at` is held no longer: it is to be sent.
+    pub(super) fn release(&mut self, at: usize) {
+        let Some(request) = self.queue.get_mut(at) else { return };
+        self.held.forget(request);
+        request.lead_ms = 0;
+    }
+
+    /// How many requests are held.
+    pub(super) fn held_len(&self) -> usize {
+        self.held.requests
+    }
+
+    /// When the first of the held requests is to be sent by unicast after all.
+    pub(super) fn next_release(&self) -> Option<Instant> {
+        if self.held.requests == 0 {
+            return None;
+        }
+        self.held().map(|(_, r)| r.hold_until()).min()
     }
 
     /// Takes the request with `id` out.
@@ -149,7 +249,7 @@ impl RequestQueue {
     /// Wakes the requests that wait for an object; says whether there was one.
     pub(super) fn wake(&mut self, set: SetIndex, object: ObjectNumber) -> bool {
         let mut woken = false;
-        for request in self.queue.iter_mut().filter(|r| r.set == set && r.object == object) {
+        for request in self.queue.iter_mut().filter(|r| r.is_for(set, object)) {
             woken |= core::mem::take(&mut request.waiting);
         }
         woken
@@ -157,7 +257,7 @@ impl RequestQueue {
 
     /// Whether some request waits for an object.
     pub(super) fn waits_for(&self, set: SetIndex, object: ObjectNumber) -> bool {
-        self.queue.iter().any(|r| r.waiting && r.set == set && r.object == object)
+        self.queue.iter().any(|r| r.waiting && r.is_for(set, object))
     }
 
     /// Bytes that requests ask for again and that were not sent yet.
@@ -165,9 +265,9 @@ impl RequestQueue {
         self.queue.iter().filter(|r| r.repair).map(|r| r.left).sum()
     }
 
-    /// Takes out one request for an object, if there is one.
+    /// Takes out one request for an object, if there is one that is not held: that asks for it in its turn.
     pub(super) fn take_for(&mut self, set: SetIndex, object: ObjectNumber) -> Option<Queued> {
-        let at = self.queue.iter().position(|r| r.set == set && r.object == object)?;
+        let at = self.queue.iter().position(|r| r.is_for(set, object) && !r.is_held())?;
         Some(self.remove(at))
     }
 
@@ -185,14 +285,15 @@ impl RequestQueue {
         self.queue.len()
     }
 
-    /// What it takes to send the rest: its bytes, and a train for each range.
+    /// What it takes to send the rest of what is not held: its bytes, and a train for each range.
     pub(super) fn owed(&self) -> u64 {
-        self.bytes + TRAIN_COST * self.ranges.len() as u64
+        let ranges = self.ranges.len() - self.held.ranges;
+        self.bytes - self.held.bytes + TRAIN_COST * ranges as u64
     }
 
     /// Whether some request could be served now.
     pub(super) fn has_work(&self) -> bool {
-        self.queue.iter().any(|r| !r.waiting)
+        self.queue.iter().any(Queued::is_ready)
     }
 }
 
@@ -267,6 +368,53 @@ mod tests {
         assert_eq!(queue.bytes, 40);
         queue.cancel(RequestId(1));
         assert_eq!((queue.len(), queue.owed()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_held_is_neither_sent_nor_owed_until_it_is_released() {
+        let mut queue = RequestQueue::default();
+        let ms = Duration::from_millis;
+        let held = |id: u32, deadline: Duration, lead: Duration| {
+            let object = ObjectNumber(id);
+            let (set_handle, offset) = (SetHandle::FIRST, id);
+            let frame = FrameHeader { set_handle, object, offset, send_time: 0 };
+            Queued::new(&frame, SetIndex::FIRST, Instant::ZERO + deadline, false).held(lead)
+        };
+        for (id, deadline) in [(1, 9000), (2, 8000)] {
+            assert!(queue.push(held(id, ms(deadline), ms(900)), core::iter::empty(), 100));
+        }
+        assert_eq!((queue.owed(), queue.has_work(), queue.most_urgent()), (0, false, None));
+        assert_eq!(queue.next_release(), Some(Instant::ZERO + ms(7100)));
+        assert!(push(&mut queue, 3, u64::MAX, &[]));
+        assert_eq!((queue.owed(), queue.most_urgent()), (100 + TRAIN_COST, Some(2)));
+        queue.release(1);
+        queue.release(1);
+        assert_eq!((queue.owed(), queue.most_urgent()), (200 + 2 * TRAIN_COST, Some(1)));
+        assert!(queue.holds(SetIndex::FIRST, ObjectNumber(1)));
+        assert!(!queue.holds(SetIndex::FIRST, ObjectNumber(2)));
+        assert!(queue.take_for(SetIndex::FIRST, ObjectNumber(1)).is_none(), "it is held");
+        assert_eq!(queue.cancel(RequestId(1)).map(|r| r.is_held()), Some(true));
+        assert_eq!((queue.held, queue.next_release()), (Held::default(), None));
+        assert_eq!(queue.owed(), 200 + 2 * TRAIN_COST);
+    }
+
+    #[test]
+    fn a_lead_is_rounded_up_and_a_request_is_no_larger_for_it() {
+        let frame = FrameHeader {
+            set_handle: SetHandle::FIRST,
+            object: ObjectNumber(1),
+            offset: 1,
+            send_time: 0,
+        };
+        let second = Instant::ZERO + Duration::from_secs(100);
+        let until = |lead| {
+            let request = Queued::new(&frame, SetIndex::FIRST, second, false).held(lead);
+            second.saturating_since(request.hold_until())
+        };
+        assert_eq!(until(Duration::from_micros(1500)), Duration::from_millis(2));
+        assert_eq!(until(Duration::ZERO), Duration::from_millis(1));
+        assert_eq!(until(Duration::MAX), Duration::from_millis(u64::from(u16::MAX)));
+        assert_eq!(size_of::<Queued>(), 48);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::challenge::Challenge;
 use super::ending::Ending;
+use super::membership::Memberships;
 use super::pace::RequestBucket;
 use super::sets::Sets;
 use super::size::SizeSearch;
@@ -60,6 +61,8 @@ pub(in crate::session::server) struct Session {
     pub(super) totals: Totals,
     pub(super) work: Option<Box<Work>>,
     pub(super) challenge: Option<Box<Challenge>>,
+    /// What only who asks with HEARS has.
+    pub(super) groups: Option<Box<Memberships>>,
 }
 
 /// What the session's record will say.
@@ -112,6 +115,7 @@ impl Session {
             totals: Totals::default(),
             work: None,
             challenge: None,
+            groups: None,
         }
     }
 
@@ -247,14 +251,15 @@ impl Session {
 
     /// Whether there is a message to send now, or a probe of the datagram size.
     pub(in crate::session::server) fn has_notice(&self, now: Instant) -> bool {
-        let Some(work) = &self.work else {
-            return self.challenge.as_ref().is_some_and(|challenge| challenge.is_due(now));
-        };
-        let queued = !work.refusals.is_empty() || !work.pulses.is_empty();
-        queued
-            || work.status.due.is_some_and(|due| due <= now)
-            || (work.sender.is_some() && self.size.due(now).is_some())
+        let of_work = self.work.as_ref().is_some_and(|work| {
+            let queued = !work.refusals.is_empty() || !work.pulses.is_empty();
+            queued
+                || work.status.due.is_some_and(|due| due <= now)
+                || (work.sender.is_some() && self.size.due(now).is_some())
+        });
+        of_work
             || self.challenge.as_ref().is_some_and(|challenge| challenge.is_due(now))
+            || self.has_group_key(now)
     }
 
     /// When the next train may leave; `None` while there is nothing to send or only a report can allow it.
@@ -263,12 +268,14 @@ impl Session {
         work.sender.as_ref().map_or(Some(now), Sender::next_send_time)
     }
 
-    /// When something is due that needs no packet from the client: STATUS, or a timeout of the rate model.
+    /// When something is due that needs no packet from the client: STATUS, a timeout of the rate model, the end of a hold,
+    /// or a GROUP_KEY.
     pub(in crate::session::server) fn timer(&self) -> Instant {
-        let Some(work) = &self.work else { return Instant::FAR_FUTURE };
+        let groups = self.group_timer();
+        let Some(work) = &self.work else { return groups };
         let silence = work.sender.as_ref().and_then(Sender::next_timeout);
         let times = [work.status.due, silence];
-        times.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE)
+        times.into_iter().flatten().fold(groups, Instant::min)
     }
 
     /// The round trip for timers that need one before it is known.

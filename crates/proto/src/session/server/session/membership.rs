@@ -1,0 +1,428 @@
+//! What a session is to the groups of one set: invited, listening, or served by unicast (section 20).
+
+use super::line::Line;
+use crate::coalesce::{Member, Note};
+use crate::ids::{SetHandle, SetId, SetIndex};
+use crate::rate::Rate;
+use crate::session::server::holds::Holds;
+use crate::time::{Duration, Instant};
+use crate::wire::{ChannelState, GroupKey, GroupReport};
+
+/// Sets that a session hears at once.
+const SETS_MAX: usize = 2;
+/// Who is invited and does not listen after this is served by unicast.
+const INVITED: Duration = Duration::from_secs(3);
+/// A GROUP_KEY that no GROUP_REPORT acknowledges is sent again after these, and given up after the last.
+const REPEATS: [Duration; 6] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(1),
+];
+/// A member listens until so many report intervals, and this, after its last report.
+const OVERDUE_INTERVALS: u32 = 3;
+const OVERDUE: Duration = Duration::from_secs(2);
+/// The owner is told of a member at most this often where nothing changed …
+const TOLD: Duration = Duration::from_secs(5);
+/// … and of a change.
+const TOLD_CHANGE: Duration = Duration::from_millis(200);
+/// It is told anew that a session asks while the set is not open: the first time may have been lost.
+const HEARS_AGAIN: Duration = Duration::from_secs(20);
+
+/// What a member is. Whose set is closed is none of these yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The set has no groups.
+    None,
+    /// It was sent a GROUP_KEY.
+    Invited { until: Instant },
+    /// It hears at least one channel, as its reports said so far.
+    Listening { until: Instant },
+    /// It cannot hear, or does not want to.
+    Unicast,
+}
+
+/// One session's part in the groups of one set.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pub(super) set: SetId,
+    pub(super) index: SetIndex,
+    pub(super) handle: SetHandle,
+    pub(super) line: Line,
+    standing: Standing,
+    /// Bit i: it listens to the i-th channel of the newest GROUP_KEY.
+    listening: u32,
+    /// Of the newest GROUP_KEY.
+    serial: u32,
+    /// When that is sent next, and how often it was.
+    key_due: Option<Instant>,
+    key_sent: u8,
+    /// Number of the newest GROUP_REPORT.
+    report: u32,
+    position: u32,
+    window: u32,
+    rate: Rate,
+    /// What the owner was told last, and when.
+    told: u32,
+    told_at: Instant,
+    heard_at: Instant,
+}
+
+/// What only a session that asks with HEARS has: boxed.
+#[derive(Debug, Default)]
+pub(super) struct Memberships {
+    /// One for each set, at most [`SETS_MAX`].
+    pub(super) sets: Vec<Membership>,
+    /// Bytes of the requests that groups served: what of these was lost may be asked for again.
+    pub(super) served: u64,
+    /// What the path carried when that was known last.
+    pub(super) path: Option<Rate>,
+}
+
+impl Memberships {
+    /// The membership of a set, and its place.
+    pub(super) fn of(&mut self, set: &SetId) -> Option<(usize, &mut Membership)> {
+        self.sets.iter_mut().enumerate().find(|(_, member)| member.set == *set)
+    }
+
+    /// That of the set with this handle.
+    pub(super) fn with_handle(&mut self, handle: SetHandle) -> Option<(usize, &mut Membership)> {
+        self.sets.iter_mut().enumerate().find(|(_, member)| member.handle == handle)
+    }
+
+    /// That of a set, made by `joins` when there is none. A further set takes the place of one whose groups the session
+    /// does not hear; `None`: it hears as many as it may.
+    pub(super) fn join(
+        &mut self,
+        set: SetId,
+        joins: impl FnOnce() -> Membership,
+        slot: u32,
+        holds: &mut Holds,
+    ) -> Option<&mut Membership> {
+        let at = match self.sets.iter().position(|member| member.set == set) {
+            Some(at) => at,
+            None => {
+                if self.sets.len() >= SETS_MAX {
+                    let idle = self.sets.iter().position(Membership::is_idle)?;
+                    holds.gone(self.sets.remove(idle).set, slot);
+                }
+                self.sets.push(joins());
+                self.sets.len() - 1
+            }
+        };
+        self.sets.get_mut(at)
+    }
+}
+
+/// What the owner is to know of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    position: u32,
+    window: u32,
+    rate: Rate,
+    listening: u32,
+}
+
+impl Said {
+    /// As a note on this member.
+    pub(super) fn note(self, member: Member) -> Note {
+        let Self { position, window, rate, listening } = self;
+        Note::Member { member, position, window, rate, listening }
+    }
+}
+
+impl Membership {
+    /// A session that asks for a set with HEARS for the first time.
+    pub(super) fn new(set: SetId, index: SetIndex, handle: SetHandle, line: Line) -> Self {
+        Self {
+            set,
+            index,
+            handle,
+            line,
+            standing: Standing::None,
+            listening: 0,
+            serial: 0,
+            key_due: None,
+            key_sent: 0,
+            report: 0,
+            position: 0,
+            window: 0,
+            rate: Rate::ZERO,
+            told: 0,
+            told_at: Instant::ZERO,
+            heard_at: Instant::ZERO,
+        }
+    }
+
+    /// Whether it does nothing that another set could not do in its place.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.standing, Standing::None | Standing::Unicast)
+    }
+
+    /// It asks with HEARS. Says whether the owner is to be told.
+    pub(super) fn asks(&mut self, now: Instant) -> bool {
+        let first = self.heard_at == Instant::ZERO;
+        let again = self.standing == Standing::None && now >= self.heard_at + HEARS_AGAIN;
+        if first || again {
+            self.heard_at = now;
+        }
+        first || again
+    }
+
+    /// The set's groups are open and it has heard nothing of them yet.
+    pub(super) fn is_to_be_invited(&self) -> bool {
+        self.standing == Standing::None
+    }
+
+    /// The groups of its set opened, or are others than before: they are announced. `before`: those until now.
+    pub(super) fn announce(&mut self, now: Instant, before: Option<&GroupKey>, key: &GroupKey) {
+        self.send_key(now);
+        if self.standing == Standing::None {
+            self.standing = Standing::Invited { until: now + INVITED };
+        }
+        let heard = |id| {
+            let at = before.and_then(|key| key.channels.iter().position(|c| c.id == id));
+            at.is_some_and(|at| self.listening & bit(at) != 0)
+        };
+        let ids = key.channels.iter().map(|channel| channel.id);
+        self.listening = bits(ids.map(heard));
+        if self.listening == 0 && matches!(self.standing, Standing::Listening { .. }) {
+            self.standing = Standing::Invited { until: now + INVITED };
+        }
+    }
+
+    /// The groups of its set are closed.
+    pub(super) fn close(&mut self, now: Instant) {
+        if self.standing == Standing::None {
+            return;
+        }
+        self.send_key(now);
+        (self.standing, self.listening, self.told) = (Standing::None, 0, 0);
+    }
+
+    fn send_key(&mut self, now: Instant) {
+        self.serial = self.serial.wrapping_add(1);
+        (self.key_due, self.key_sent) = (Some(now), 0);
+    }
+
+    /// The serial of the GROUP_KEY that is due.
+    pub(super) fn key_due(&self, now: Instant) -> Option<u32> {
+        let due = self.key_due.is_some_and(|due| due <= now);
+        (due && usize::from(self.key_sent) < REPEATS.len()).then_some(self.serial)
+    }
+
+    /// Notes that it was sent.
+    pub(super) fn key_was_sent(&mut self, now: Instant) {
+        self.key_due = REPEATS.get(usize::from(self.key_sent)).map(|&after| now + after);
+        self.key_sent = self.key_sent.saturating_add(1);
+    }
+
+    /// Takes a GROUP_REPORT, whose frame had this number and position, if it is the newest. `key`: the set's groups.
+    pub(super) fn on_report(
+        &mut self,
+        now: Instant,
+        number: u32,
+        position: u32,
+        report: &GroupReport,
+        key: Option<&GroupKey>,
+    ) {
+        self.report = number;
+        if report.serial == self.serial {
+            self.key_due = None;
+        }
+        (self.position, self.window) = (position, report.window);
+        self.rate = Rate::from_kilobits(report.rate_kbit);
+        let Some(key) = key else { return };
+        let heard =
+            |id| report.channels.iter().any(|c| c.id == id && c.state == ChannelState::Listening);
+        let ids = key.channels.iter().map(|channel| channel.id);
+        self.listening = if report.rate_kbit > 0 { bits(ids.map(heard)) } else { 0 };
+        let interval = Duration::from_millis(key.report_interval_ms.into());
+        let until = now + interval * OVERDUE_INTERVALS + OVERDUE;
+        self.standing = match self.standing {
+            _ if self.listening != 0 => Standing::Listening { until },
+            Standing::Listening { .. } => Standing::Unicast,
+            Standing::Invited { .. } if report.rate_kbit == 0 => Standing::Unicast,
+            other => other,
+        };
+    }
+
+    /// Whether a GROUP_REPORT with this number is newer than all before.
+    pub(super) fn is_newer(&self, number: u32) -> bool {
+        (1..1 << 31).contains(&number.wrapping_sub(self.report))
+    }
+
+    /// Whether it hears the channel on which a segment would be sent.
+    pub(super) fn hears(&self, key: &GroupKey, segment: u32) -> bool {
+        channel_of(key, segment).is_some_and(|at| self.listening & bit(at) != 0)
+    }
+
+    /// Whether a request of it for a segment may be held.
+    pub(super) fn may_hold(&self, key: &GroupKey, segment: u32) -> bool {
+        match self.standing {
+            Standing::Invited { .. } => channel_of(key, segment).is_some(),
+            Standing::Listening { .. } => self.hears(key, segment),
+            Standing::None | Standing::Unicast => false,
+        }
+    }
+
+    /// When [`Self::on_timer`] or a GROUP_KEY is due.
+    pub(super) fn timer(&self) -> Instant {
+        let key = self.key_due.unwrap_or(Instant::FAR_FUTURE);
+        match self.standing {
+            Standing::Invited { until } | Standing::Listening { until } => key.min(until),
+            Standing::None | Standing::Unicast => key,
+        }
+    }
+
+    /// Ends an invitation that was not taken, a member whose reports stay away, and a GROUP_KEY that nobody acknowledges.
+    /// Says whether it listens to less from now on.
+    pub(super) fn on_timer(&mut self, now: Instant) -> bool {
+        let given_up = self.key_due.is_some_and(|due| due <= now)
+            && usize::from(self.key_sent) >= REPEATS.len();
+        if given_up {
+            self.key_due = None;
+        }
+        let over = match self.standing {
+            Standing::Invited { until } | Standing::Listening { until } => until <= now || given_up,
+            Standing::None | Standing::Unicast => false,
+        };
+        if over {
+            (self.standing, self.listening) = (Standing::Unicast, 0);
+        }
+        over
+    }
+
+    /// What the owner is to be told of it now, if anything: what it hears when that has changed, and the rest now and
+    /// then.
+    pub(super) fn tell(&mut self, now: Instant) -> Option<Said> {
+        let changed = self.listening != self.told;
+        let after = if changed { TOLD_CHANGE } else { TOLD };
+        if (!changed && self.listening == 0) || now < self.told_at + after {
+            return None;
+        }
+        (self.told, self.told_at) = (self.listening, now);
+        let Self { position, window, rate, listening, .. } = *self;
+        Some(Said { position, window, rate, listening })
+    }
+}
+
+const fn bit(at: usize) -> u32 {
+    match 1_u32.checked_shl(at as u32) {
+        Some(bit) => bit,
+        None => 0,
+    }
+}
+
+fn bits(set: impl Iterator<Item = bool>) -> u32 {
+    set.enumerate().filter(|(_, set)| *set).fold(0, |all, (at, _)| all | bit(at))
+}
+
+fn channel_of(key: &GroupKey, segment: u32) -> Option<usize> {
+    key.channels.iter().position(|c| (c.first..c.end).contains(&segment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ChannelId;
+    use crate::wire::{ChannelReport, GroupChannel};
+
+    const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+    fn member(number: u8) -> Membership {
+        let (set, line) = (SetId([number; 16]), Line::new(NOW, 0));
+        Membership::new(set, SetIndex::FIRST, SetHandle(number.into()), line)
+    }
+
+    /// Channels with these numbers, of 100 segments each.
+    fn key(numbers: &[u32]) -> GroupKey {
+        let group = [232, 1, 1, 1].into();
+        let channel = |(at, &number): (u32, &u32)| GroupChannel {
+            id: ChannelId::new(number, 0),
+            group,
+            first: at * 100,
+            end: at * 100 + 100,
+            pace_kbit: 1000,
+        };
+        let channels = (0..).zip(numbers).map(channel).collect();
+        GroupKey { report_interval_ms: 1000, port: 1, channels, ..GroupKey::closed() }
+    }
+
+    fn listening(numbers: &[u32]) -> GroupReport {
+        let state = ChannelState::Listening;
+        let report =
+            |&number| ChannelReport { id: ChannelId::new(number, 0), state, loss: 0, verified: 0 };
+        let channels = numbers.iter().map(report).collect();
+        GroupReport { serial: 1, rate_kbit: 1000, window: 9, channels }
+    }
+
+    #[test]
+    fn what_it_hears_goes_by_the_channels_names_not_by_their_places() {
+        let mut member = member(1);
+        let [before, after] = [key(&[5, 6, 7]), key(&[5, 8, 7])];
+        member.announce(NOW, None, &before);
+        member.on_report(NOW, 1, 0, &listening(&[7, 6, 99]), Some(&before));
+        assert_eq!(member.listening, 0b110);
+        member.announce(NOW, Some(&before), &after);
+        assert_eq!((member.listening, member.serial), (0b100, 2));
+        assert_eq!(
+            [50, 150, 250, 350].map(|s| member.hears(&after, s)),
+            [false, false, true, false]
+        );
+        let gone = key(&[9]);
+        member.announce(NOW, Some(&after), &gone);
+        assert_eq!(member.standing, Standing::Invited { until: NOW + INVITED });
+        assert!(member.may_hold(&gone, 50) && !member.may_hold(&gone, 150));
+    }
+
+    #[test]
+    fn only_a_newer_report_counts_and_only_the_newest_keys_serial() {
+        let mut member = member(1);
+        let key = key(&[5]);
+        member.announce(NOW, None, &key);
+        member.on_report(NOW, u32::MAX, 0, &listening(&[5]), Some(&key));
+        assert_eq!(member.key_due, None);
+        assert!(member.is_newer(0) && member.is_newer(7));
+        assert!(!member.is_newer(u32::MAX) && !member.is_newer(u32::MAX - 1));
+        member.announce(NOW, Some(&key), &key);
+        member.on_report(NOW, 0, 0, &listening(&[5]), Some(&key));
+        assert_eq!(member.key_due(NOW), Some(2), "of the first key");
+    }
+
+    #[test]
+    fn the_owner_is_told_of_changes_five_times_a_second_and_else_each_five_seconds() {
+        let mut member = member(1);
+        let key = key(&[5]);
+        member.announce(NOW, None, &key);
+        assert_eq!(member.tell(NOW), None, "it hears nothing yet");
+        let mut told = Vec::new();
+        for turn in 0..1000_u32 {
+            let now = NOW + Duration::from_millis(10) * turn;
+            let heard: &[u32] = if turn < 100 && turn % 2 == 1 { &[] } else { &[5] };
+            member.on_report(now, turn + 1, 0, &listening(heard), Some(&key));
+            told.extend(member.tell(now).map(|_| turn));
+        }
+        assert!(told.iter().filter(|&&turn| turn < 100).count() <= 6, "{told:?}");
+        assert!((1..=3).contains(&told.iter().filter(|&&turn| turn > 100).count()), "{told:?}");
+    }
+
+    #[test]
+    fn a_third_set_takes_the_place_of_one_whose_groups_are_not_heard() {
+        let mut holds = Holds::new(0);
+        let mut all = Memberships::default();
+        let key = key(&[5]);
+        for number in 1..=2 {
+            let member = all.join(member(number).set, || member(number), 9, &mut holds).unwrap();
+            member.announce(NOW, None, &key);
+        }
+        assert!(all.join(member(3).set, || member(3), 9, &mut holds).is_none());
+        assert!(all.join(member(2).set, || member(3), 9, &mut holds).is_some(), "it is one");
+        all.sets[0].close(NOW);
+        assert!(all.join(member(3).set, || member(3), 9, &mut holds).is_some());
+        assert_eq!(all.sets.iter().map(|m| m.set.0[0]).collect::<Vec<_>>(), [2, 3]);
+        assert!(matches!(holds.next_note().0, Some((set, Note::Gone { .. })) if set.0[0] == 1));
+    }
+}
