@@ -145,9 +145,9 @@ impl GroupKey {
     ///
     /// # Errors
     ///
-    /// For more than 32 channels; a channel without segments, without pace, or twice; channels that are not ascending
-    /// or that overlap; segments that have no number; and a port of 0 where there is a channel. Whether the addresses
-    /// are to be joined is the client's to see.
+    /// For more than 32 channels; a channel without segments, or without pace; a channel or a group twice; channels that
+    /// are not ascending or that overlap; segments that have no number; and a port of 0 where there is a channel. Whether
+    /// the addresses are to be joined is the client's to see.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let [epoch, suite] = reader.array()?;
@@ -185,7 +185,8 @@ impl GroupKey {
             if channel.pace_kbit == 0 {
                 return Err("pace of a channel");
             }
-            if self.channels[..at].iter().any(|before| before.id == channel.id) {
+            let is_same = |o: &GroupChannel| o.id == channel.id || o.group == channel.group;
+            if self.channels[..at].iter().any(is_same) {
                 return Err("channel");
             }
             floor = channel.end;
@@ -279,6 +280,8 @@ mod tests {
             assert_eq!(refused(key(channels)), "segments of a channel");
         }
         assert_eq!(refused(key(vec![channel(1, 0, 1), channel(1, 1, 2)])), "channel");
+        let shared = GroupChannel { id: ChannelId::new(2, 7), ..channel(1, 1, 2) };
+        assert_eq!(refused(key(vec![channel(1, 0, 1), shared])), "channel");
         let standing = GroupChannel { pace_kbit: 0, ..channel(1, 0, 1) };
         assert_eq!(refused(key(vec![standing])), "pace of a channel");
         assert_eq!(refused(GroupKey { port: 0, ..key(vec![channel(1, 0, 1)]) }), "port");

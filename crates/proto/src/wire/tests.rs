@@ -63,13 +63,13 @@ fn addresses() -> impl Strategy<Value = IpAddr> {
 fn group_keys() -> impl Strategy<Value = GroupKey> {
     let cuts = proptest::collection::btree_set(0..=ObjectNumber::SEGMENTS_MAX, 0..65);
     let fields = (any::<[u8; 2]>(), any::<u16>(), any::<u32>(), any::<[u8; 32]>());
-    (fields, addresses(), 1..=u16::MAX, cuts, addresses(), 1..=u32::MAX).prop_map(
-        |(fields, source, port, cuts, group, pace_kbit)| {
+    (fields, addresses(), 1..=u16::MAX, cuts, 1..=u32::MAX).prop_map(
+        |(fields, source, port, cuts, pace_kbit)| {
             let ([epoch, suite], report_interval_ms, members, secret) = fields;
             let cuts: Vec<_> = cuts.into_iter().collect();
             let channels = (0..).zip(cuts.chunks_exact(2)).map(|(number, cut)| GroupChannel {
                 id: ChannelId::new(number, epoch),
-                group,
+                group: [232, 1, epoch, number as u8].into(),
                 first: cut[0],
                 end: cut[1],
                 pace_kbit,
