@@ -4,14 +4,19 @@ use rand_core::RngCore;
 use segcast_kit::endpoint::check_hello;
 use segcast_kit::endpoint::rig::{MS, Rig, SEGMENT_BYTES, address};
 use segcast_kit::session::raw::EMPTY_FRAME;
-use segcast_proto::crypto::{Sealer, Suite};
+use segcast_proto::crypto::{Opener, Sealer, Suite};
 use segcast_proto::handshake::{EdgeIdentity, ReceivedHello, StaticSecret, WelcomePayload};
 use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::SYMBOL;
-use segcast_proto::session::client::{ClientEvent, ClientSession};
+use segcast_proto::session::client::groups::NumberedReport;
+use segcast_proto::session::client::{ClientEvent, ClientSession, GroupEvent};
+use segcast_proto::session::ranges::RangeSet;
 use segcast_proto::time::{Duration, Instant};
+use segcast_proto::wire::request::{FLAG_HEARS, FLAG_REPAIR, Request};
 use segcast_proto::wire::status::Status;
-use segcast_proto::wire::{Code, FLAG_END, FrameHeader, PacketType};
+use segcast_proto::wire::{
+    ByteRanges, Code, FLAG_END, FrameHeader, GroupKey, GroupReport, GroupSecret, PacketType,
+};
 
 /// Datagrams that changed nothing, for whatever reason.
 fn dropped(session: &ClientSession) -> u64 {
@@ -50,6 +55,7 @@ fn a_transfer_completes_among_100_000_random_and_mutated_datagrams() {
 struct Fake {
     client: ClientSession,
     sealer: Sealer,
+    opener: Opener,
     now: Instant,
     index: ReceiverIndex,
 }
@@ -75,7 +81,7 @@ impl Fake {
         };
         let mut welcome = [0; 256];
         let index = ReceiverIndex::new(3, 0);
-        let (len, _, to_client) =
+        let (len, from_client, to_client) =
             received.welcome(index, &payload, &mut welcome).expect("a WELCOME");
         // Altered ones first: each is dropped, and the genuine one still counts. The sequence number and two bytes
         // that are 0 say nothing in a WELCOME.
@@ -88,8 +94,9 @@ impl Fake {
         client.handle_datagram(now, 0, &mut welcome[..len]);
         assert!(client.is_open());
         let sealer = Sealer::new(Suite::Aes128Gcm, to_client, now);
+        let opener = Opener::new(Suite::Aes128Gcm, from_client, 512);
         assert!(matches!(client.poll_event(), Some(ClientEvent::Open)));
-        Self { client, sealer, now, index: ReceiverIndex(0x77) }
+        Self { client, sealer, opener, now, index: ReceiverIndex(0x77) }
     }
 
     fn send(&mut self, packet_type: PacketType, flags: u8, frame: FrameHeader, payload: &[u8]) {
@@ -107,6 +114,125 @@ impl Fake {
         let mut out = [0; 2048];
         while self.client.poll_transmit(self.now, &mut out).is_some() {}
     }
+}
+
+impl Fake {
+    /// What the client sends now.
+    fn sent(&mut self) -> Vec<(PacketType, FrameHeader, Vec<u8>)> {
+        let (mut out, mut packets) = ([0; 2048], Vec::new());
+        while let Some(len) = self.client.poll_transmit(self.now, &mut out) {
+            let opened = self.opener.open(self.now, &mut out[..len]).expect("our own keys");
+            packets.push((opened.header.packet_type, opened.frame, opened.payload.to_vec()));
+        }
+        packets
+    }
+
+    /// The REQUEST that the client sends now.
+    fn request(&mut self) -> Request {
+        let mut sent = self.sent();
+        sent.retain(|(packet_type, _, _)| *packet_type == PacketType::Request);
+        assert_eq!(sent.len(), 1);
+        Request::decode(&sent[0].2).expect("a REQUEST")
+    }
+
+    /// STATUS: request `id` is finished. Then as long as the reordering window can be.
+    fn finish(&mut self, id: u32) {
+        let status = Status { received: 1, finished: 1, next_sequence: u64::MAX };
+        let mut payload = [0; 24];
+        status.encode(&mut payload).expect("a STATUS fits");
+        self.send(PacketType::Status, 0, FrameHeader { offset: id, ..EMPTY_FRAME }, &payload);
+        self.now += MS * 100;
+        self.client.handle_timeout(self.now);
+    }
+
+    fn hear(&mut self) {
+        let mut bytes = vec![0; SEGMENT_BYTES];
+        let (handle, object, soon) = (SetHandle::FIRST, ObjectNumber(0), Duration::from_secs(9));
+        self.client.fetch_hearing(self.now, handle, object, &mut bytes, soon).expect("room");
+        let request = self.request();
+        assert_eq!((request.flags, request.ranges.len()), (FLAG_HEARS, 0));
+        assert!((8900..=9000).contains(&request.deadline_ms), "{}", request.deadline_ms);
+    }
+}
+
+#[test]
+fn a_request_with_hears_that_ends_without_data_is_a_promise_and_what_did_not_come_a_repair() {
+    let mut fake = Fake::open(49);
+    fake.hear();
+    fake.finish(1);
+    let (handle, object) = (SetHandle::FIRST, ObjectNumber(0));
+    assert_eq!(fake.client.poll_group_event(), Some(GroupEvent::Promised { handle, object }));
+    assert_eq!((fake.client.poll_group_event(), fake.client.outstanding()), (None, 0));
+    // A group brought a part; the rest is asked for, and the object comes as ever.
+    let (mut bytes, mut have) = (vec![7; SEGMENT_BYTES], RangeSet::default());
+    let symbol = SYMBOL as u32;
+    let _ = have.insert(0..symbol, 9);
+    let _ = have.insert(2 * symbol..SEGMENT_BYTES as u32, 9);
+    let soon = Duration::from_secs(1);
+    fake.client.fetch_rest(fake.now, handle, object, &mut bytes, have, soon).expect("room");
+    let request = fake.request();
+    assert_eq!(request.flags, FLAG_REPAIR);
+    assert_eq!(Some(request.ranges), ByteRanges::one(symbol..2 * symbol));
+    let frame = FrameHeader { offset: symbol, ..EMPTY_FRAME };
+    fake.send(PacketType::Data, 0, frame, &[8; SYMBOL]);
+    match fake.client.poll_event() {
+        Some(ClientEvent::Object(fetched)) => {
+            assert_eq!((fetched.bytes[SYMBOL - 1], fetched.bytes[SYMBOL]), (7, 8));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_with_hears_of_which_data_came_is_repaired_as_ever() {
+    let mut fake = Fake::open(50);
+    fake.hear();
+    fake.send(PacketType::Data, 0, EMPTY_FRAME, &[7; SYMBOL]);
+    fake.finish(1);
+    assert_eq!(fake.client.poll_group_event(), None);
+    assert_eq!(fake.request().flags, FLAG_REPAIR);
+}
+
+#[test]
+fn a_group_key_counts_for_who_asked_with_hears_and_reports_go_the_newest_of_a_set() {
+    let mut fake = Fake::open(51);
+    let key = GroupKey {
+        epoch: 0,
+        suite: 1,
+        report_interval_ms: 1000,
+        members: 2,
+        secret: GroupSecret::new([9; 32]),
+        source: [192, 0, 2, 1].into(),
+        port: 4872,
+        channels: Vec::new(),
+    };
+    let mut payload = [0; 60];
+    key.encode(&mut payload).expect("a GROUP_KEY without channels");
+    let send = |fake: &mut Fake, offset, payload: &[u8]| {
+        let frame = FrameHeader { offset, ..EMPTY_FRAME };
+        fake.send(PacketType::GroupKey, 0, frame, payload);
+    };
+    send(&mut fake, 1, &payload);
+    fake.hear();
+    assert_eq!(fake.client.poll_group_event(), None, "it had not asked with HEARS");
+    for serial in 2..5000 {
+        send(&mut fake, serial, &payload);
+        send(&mut fake, serial, &payload[..59]);
+    }
+    let (handle, key) = (SetHandle::FIRST, Box::new(key));
+    let newest = GroupEvent::Key { handle, serial: 4999, key };
+    assert_eq!(
+        (fake.client.poll_group_event(), fake.client.poll_group_event()),
+        (Some(newest), None)
+    );
+    for number in 1..100 {
+        let report = GroupReport { serial: 4999, rate_kbit: 0, window: 0, channels: Vec::new() };
+        fake.client.send_group_report(handle, NumberedReport { number, position: 5, report });
+    }
+    let mut sent = fake.sent();
+    sent.retain(|(packet_type, _, _)| *packet_type == PacketType::GroupReport);
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].1.object, sent[0].1.offset), (ObjectNumber(5), 99));
 }
 
 #[test]

@@ -9,6 +9,8 @@ pub mod cast;
 pub mod client;
 /// The edge's configuration.
 pub mod config;
+/// What a client hears of groups.
+pub mod groups;
 /// HELLO, COOKIE, WELCOME.
 pub mod handshake;
 /// Objectives and stored results of loads.
@@ -49,7 +51,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "wire", run: wire::run, seeds: wire::seeds },
     Target { name: "packets", run: packets::run, seeds: packets::seeds },
     Target { name: "handshake", run: handshake::run, seeds: handshake::seeds },
@@ -61,5 +63,6 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "load", run: load::run, seeds: load::seeds },
     Target { name: "server", run: server::run, seeds: server::seeds },
     Target { name: "client", run: client::run, seeds: client::seeds },
+    Target { name: "groups", run: groups::run, seeds: groups::seeds },
     Target { name: "network", run: network::run, seeds: network::seeds },
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use segcast_proto::crypto::{ReplayWindow, Verdict};
-use segcast_proto::ids::{ObjectNumber, ReceiverIndex, SetHandle};
+use segcast_proto::ids::{ChannelId, ObjectNumber, ReceiverIndex, SetHandle};
 use segcast_proto::limits::{
     CLEAR_HEADER, FRAME_HEADER, RANGES_MAX, REASON_MAX, REPORT_RANGES_MAX,
 };
@@ -12,8 +12,10 @@ use segcast_proto::session::client::Reports;
 use segcast_proto::session::ranges::RangeSet;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::{
-    ByteRanges, ClearHeader, Close, Code, DecodeError, EncodeError, FrameHeader, PacketType,
-    PathProof, Presence, Pulse, PulseReply, Refuse, Report, Request, SequenceRanges, Status,
+    ByteRanges, ChannelReport, ChannelState, ClearHeader, Close, Code, DecodeError, EncodeError,
+    FrameHeader, GroupChannel, GroupKey, GroupProbe, GroupReport, GroupSecret, PacketType,
+    PathProof, Presence, ProbeEntry, ProbeState, Pulse, PulseReply, Refuse, Report, Request,
+    SequenceRanges, Status,
 };
 
 use super::script::{Script, Steps};
@@ -55,6 +57,15 @@ fn messages(bytes: &[u8]) {
         assert!((1..=REPORT_RANGES_MAX).contains(&report.ranges.len()));
         check_sequences(&report.ranges);
     }
+    again(bytes, GroupReport::decode, GroupReport::encode);
+    again(bytes, GroupProbe::decode, GroupProbe::encode);
+    if let Some(key) = again(bytes, GroupKey::decode, GroupKey::encode) {
+        let mut floor = 0;
+        for channel in &key.channels {
+            assert!(floor <= channel.first && channel.first < channel.end);
+            floor = channel.end;
+        }
+    }
     if let Ok(close) = Close::decode(bytes) {
         // What was no UTF-8 takes three bytes for each of its own.
         assert!(close.reason.len() <= 3 * REASON_MAX && !close.reason.contains(char::is_control));
@@ -72,7 +83,7 @@ fn again<T: PartialEq + Debug>(
     encode: impl Fn(&T, &mut [u8]) -> Result<usize, EncodeError>,
 ) -> Option<T> {
     let message = decode(bytes).ok()?;
-    let mut out = [0; 1024];
+    let mut out = [0; 1200];
     let len = encode(&message, &mut out).expect("a message that decoded encodes");
     assert_eq!(decode(&out[..len]).as_ref(), Ok(&message));
     Some(message)
@@ -212,6 +223,7 @@ pub fn seeds() -> Vec<Seed> {
     add("pulse-reply", reply.encode(&mut out), &out);
     add("path", PathProof([9; 8]).encode(&mut out), &out);
     add("close", Close { code: Code::Idle, reason: "so still".into() }.encode(&mut out), &out);
+    group_seeds(&mut add);
     for (name, packet_type) in
         [("header-data", PacketType::Data), ("header-hello", PacketType::Hello)]
     {
@@ -234,6 +246,38 @@ pub fn seeds() -> Vec<Seed> {
         seeds.push(seed(name, Steps::new().byte(0).bytes(&bytes)));
     }
     seeds
+}
+
+/// One of every message about groups.
+fn group_seeds(add: &mut impl FnMut(&str, Result<usize, EncodeError>, &[u8])) {
+    let mut out = [0; 1200];
+    let channel = |number: u32| GroupChannel {
+        id: ChannelId::new(number, 1),
+        group: [232, 0, 0, number as u8].into(),
+        first: number * 9,
+        end: number * 9 + 9,
+        pace_kbit: 8000,
+    };
+    let key = GroupKey {
+        epoch: 1,
+        suite: 1,
+        report_interval_ms: 1000,
+        members: 2,
+        secret: GroupSecret::new([9; 32]),
+        source: [192, 0, 2, 1].into(),
+        port: 4872,
+        channels: vec![channel(0), channel(1)],
+    };
+    add("group-key", key.encode(&mut out), &out);
+    let state = ChannelState::Listening;
+    let heard = ChannelReport { id: ChannelId::new(0, 1), state, loss: 20, verified: 64 };
+    let channels = vec![heard, ChannelReport { state: ChannelState::Joining, ..heard }];
+    let report = GroupReport { serial: 1, rate_kbit: 20_000, window: 9, channels };
+    add("group-report", report.encode(&mut out), &out);
+    let sent = ProbeEntry { segment: 3, state: ProbeState::Sent, symbols: 64, time_ms: 20 };
+    let entries = vec![sent, ProbeEntry { state: ProbeState::Queued, ..sent }];
+    let probe = GroupProbe { members: 2, back_off_ms: 10, entries };
+    add("group-probe", probe.encode(&mut out), &out);
 }
 
 fn seed(name: &str, steps: Steps) -> Seed {
