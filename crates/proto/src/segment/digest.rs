@@ -52,13 +52,22 @@ impl Digester {
     /// When `stored` is not one whole segment.
     #[must_use]
     pub fn entry(&mut self, segment: u32, stored: &[u8]) -> Entry {
+        self.entry_and_leaves(segment, stored).0
+    }
+
+    /// The entry of stored segment number `segment`, and the leaves that it vouches for: none for a set without parity.
+    ///
+    /// # Panics
+    /// When `stored` is not one whole segment.
+    #[must_use]
+    pub fn entry_and_leaves(&mut self, segment: u32, stored: &[u8]) -> (Entry, SegmentLeaves) {
         let digest = sha256(&[stored]);
         self.encoder.encode(stored, &mut self.parity);
         if self.parity.is_empty() {
-            return Entry::new(&digest, []);
+            return (Entry::new(&digest, []), SegmentLeaves::default());
         }
         let leaves = SegmentLeaves::new(self.set, segment, stored, &self.parity);
-        Entry::new(&digest, leaves.group_digests(self.set, segment))
+        (Entry::new(&digest, leaves.group_digests(self.set, segment)), leaves)
     }
 }
 
@@ -78,12 +87,13 @@ mod tests {
         let stored: Vec<u8> = (0..UNIT).map(|i| (i / 7) as u8).collect();
         let mut parity = Vec::new();
         ParityEncoder::new(&g).encode(&stored, &mut parity);
-        let entry = Digester::new(&g, SET).entry(5, &stored);
+        let (entry, made) = Digester::new(&g, SET).entry_and_leaves(5, &stored);
         assert_eq!(entry.0.len(), g.entry_bytes());
         assert_eq!(entry.digest(), sha256(&[&stored]));
         // 64 source and 16 parity symbols: 72 leaves, then 8.
         let symbols = stored.chunks(SYMBOL).chain(parity.chunks(SYMBOL));
         let leaves: Vec<u8> = (0..).zip(symbols).flat_map(|(x, s)| leaf(SET, 5, x, s)).collect();
+        assert_eq!(made.as_bytes(), leaves);
         assert_eq!(entry.group(0), Some(&group_digest(SET, 5, 0, &leaves[..72 * 16])[..]));
         assert_eq!(entry.group(1), Some(&group_digest(SET, 5, 1, &leaves[72 * 16..])[..]));
         assert_eq!(entry.group(2), None);

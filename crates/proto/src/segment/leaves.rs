@@ -27,7 +27,7 @@ pub fn group_digest(set: SetId, segment: u32, group: u32, payload: &[u8]) -> Lea
 }
 
 /// The LEAVES payloads of one segment: each is up to 72 leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentLeaves(Vec<u8>);
 
 impl SegmentLeaves {
@@ -37,6 +37,12 @@ impl SegmentLeaves {
         let symbols = stored.chunks_exact(SYMBOL).chain(parity.chunks_exact(SYMBOL));
         let leaves = (0..).zip(symbols).flat_map(|(x, symbol)| leaf(set, segment, x, symbol));
         Self(leaves.collect())
+    }
+
+    /// All leaves, one after another: the payloads joined; none for a set without parity.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The LEAVES payloads, in the order of their group index.

@@ -87,7 +87,9 @@ fn root(fields: Vec<u8>) {
     let bare = Root::decode_and_verify(&fields, &[CENTER.public()]);
     assert!(bare.is_err(), "a root that the center did not sign");
     let bytes = sign(fields);
-    match Root::decode_and_verify(&bytes, &[CENTER.public()]) {
+    let verified = Root::decode_and_verify(&bytes, &[CENTER.public()]);
+    assert_eq!(Root::decode_unverified(&bytes), verified);
+    match verified {
         Ok(root) => {
             check_geometry(root.geometry(), 1);
             let pages = root.geometry().pages();

@@ -151,6 +151,11 @@ fn only_the_centers_key_signs() {
     let id = crate::crypto::sign::key_id(&center().public());
     assert_eq!(Root::decode_and_verify(&pages[0], &[stranger]), Err(RootError::UnknownKey(id)));
     assert_eq!(Root::decode_and_verify(&pages[0], &[]), Err(RootError::UnknownKey(id)));
+    assert_eq!(
+        Root::decode_unverified(&pages[0]),
+        decode(&pages[0]),
+        "who keeps it asks for no key"
+    );
     let mut signed_without_context = pages[0].clone();
     let len = signed_without_context.len() - 64;
     let signature = center().sign(&signed_without_context[..len]);
