@@ -45,7 +45,7 @@ impl Slots {
             let set = title.set.parse().expect("a set");
             let index = catalogue.find_set(&set).expect("it is there");
             let object = |number| match catalogue.object(index, ObjectNumber(number)) {
-                Stored::Segment(bytes) => bytes.to_vec(),
+                Stored::Mapped(bytes) => bytes.to_vec(),
                 other => panic!("segment {number}: {other:?}"),
             };
             (0..catalogue.set(index).expect("it is there").segments).map(object).collect()

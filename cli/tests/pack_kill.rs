@@ -171,7 +171,7 @@ impl Lives {
         };
         let mut title = Vec::new();
         for segment in 0..info.segments {
-            let Stored::Segment(stored) = catalogue.object(index, ObjectNumber(segment)) else {
+            let Stored::Mapped(stored) = catalogue.object(index, ObjectNumber(segment)) else {
                 panic!("{set}: segment {segment} is not there");
             };
             manifest.verify_segment(segment, stored).expect("what was signed");

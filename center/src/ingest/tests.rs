@@ -61,7 +61,7 @@ impl Bench {
         let catalogue = self.store.catalogue();
         let index = catalogue.find_set(&set).unwrap();
         match catalogue.object(index, ObjectNumber(segment)) {
-            Stored::Segment(bytes) => bytes.to_vec(),
+            Stored::Mapped(bytes) => bytes.to_vec(),
             _ => panic!("segment {segment} is not in the store"),
         }
     }

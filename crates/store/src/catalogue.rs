@@ -1,15 +1,19 @@
 //! What a store serves: an immutable snapshot of its sets, looked up without a lock and without allocating.
 
 use core::ops::Range;
-use std::sync::Arc;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_sysio::SysError;
 use segcast_sysio::mapped::MappedFile;
 
 use crate::announced::ShownBy;
+use crate::error::Damage;
 use crate::format::segment_file::Geometry;
 use crate::format::set_file::SetFile;
+use crate::leaves::MappedLeaves;
 
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +33,8 @@ pub(crate) struct SetEntry {
     pub(crate) pages: Vec<Box<[u8]>>,
     /// Sum of the pages' sizes.
     pub(crate) page_bytes: u64,
+    /// Set once, when a `.leaves` file was found: later than the rest for a set that was packed without.
+    pub(crate) leaves: OnceLock<MappedLeaves>,
     /// Where a reader says that it shows the set: stays open as long as anything shows it.
     _shown_by: Option<Arc<ShownBy>>,
 }
@@ -41,7 +47,28 @@ impl SetEntry {
         shown_by: Option<Arc<ShownBy>>,
     ) -> Self {
         let SetFile { set, generation, segment_bytes, pages, .. } = file;
-        Self { set, generation, segment_bytes, places, pages, page_bytes, _shown_by: shown_by }
+        let leaves = OnceLock::new();
+        Self {
+            set,
+            generation,
+            segment_bytes,
+            places,
+            pages,
+            page_bytes,
+            leaves,
+            _shown_by: shown_by,
+        }
+    }
+
+    /// Maps the set's leaves, unless that is done. Says whether there are any.
+    pub(crate) fn map_leaves(&self, sets_folder: &Path) -> Result<bool, Damage> {
+        if self.leaves.get().is_none() {
+            let segments = info(self).segments;
+            let found = MappedLeaves::open(sets_folder, self.set, self.generation, segments)?;
+            let Some(leaves) = found else { return Ok(false) };
+            let _ = self.leaves.set(leaves);
+        }
+        Ok(true)
     }
 }
 
@@ -80,16 +107,18 @@ pub struct SetInfo {
     pub pages: u32,
     /// Bytes of the manifest pages, which are kept in memory.
     pub page_bytes: u64,
+    /// The leaves of each segment, bytes; 0: the set has none that can be used.
+    pub leaves_bytes: u32,
 }
 
 /// What the store has for an object (docs/protocol, section 14 names the codes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored<'a> {
-    /// A segment, in the mapped file. Reading it may fault: see [`Catalogue::mark`].
-    Segment(&'a [u8]),
+    /// A segment, or the leaves of one, in a mapped file. Reading it may fault: see [`Catalogue::mark`].
+    Mapped(&'a [u8]),
     /// A manifest page, in memory.
     Page(&'a [u8]),
-    /// The set has no such segment or page: PAST_END.
+    /// The set has no such segment, leaves or page: PAST_END.
     PastEnd,
     /// There is no such set: UNKNOWN_SET.
     Absent,
@@ -153,26 +182,36 @@ impl Catalogue {
             let page = entry.pages.get(usize::from(page));
             return page.map_or(Stored::PastEnd, |page| Stored::Page(page));
         }
-        let Some((file, range)) = self.locate(entry, object) else { return Stored::PastEnd };
-        if file.map.faulted_in(range.clone()) {
+        let Some((map, range)) = self.locate(entry, object) else { return Stored::PastEnd };
+        if map.faulted_in(range.clone()) {
             return Stored::Damaged;
         }
-        Stored::Segment(file.map.bytes(range))
+        Stored::Mapped(map.bytes(range))
     }
 
     /// Whether all bytes of the object are in memory now. Manifest pages always are; so are, in the sense that nobody
     /// has to wait for the disk, objects that do not exist.
     #[must_use]
     pub fn is_resident(&self, set: u32, object: ObjectNumber) -> bool {
-        self.segment(set, object).is_none_or(|(file, range)| file.map.is_resident(range))
+        self.mapped(set, object).is_none_or(|(map, range)| map.is_resident(range))
     }
 
     /// Reads the object from the disk into memory, waiting for it: never on a hot thread.
     ///
     /// # Errors
-    /// If the disk cannot be read.
+    /// If the disk cannot be read, or leaves are not what was written: nobody else would notice before all members did.
     pub fn populate(&self, set: u32, object: ObjectNumber) -> Result<(), SysError> {
-        self.segment(set, object).map_or(Ok(()), |(file, range)| file.map.populate(range))
+        let Some((map, range)) = self.mapped(set, object) else { return Ok(()) };
+        map.populate(range)?;
+        let (Some(entry), Some(segment)) = (self.entry(set), object.as_leaves()) else {
+            return Ok(());
+        };
+        if entry.leaves.get().is_some_and(|leaves| !leaves.is_as_written(segment)) {
+            let what = format!("the leaves of segment {segment} in {}", map.path().display());
+            let error = io::Error::new(io::ErrorKind::InvalidData, "their checksum is wrong");
+            return Err(SysError::new(what, error));
+        }
+        Ok(())
     }
 
     /// Keeps the object in memory until [`unlock`](Self::unlock).
@@ -180,7 +219,7 @@ impl Catalogue {
     /// # Errors
     /// If the limit of locked memory is reached; the object can be read all the same.
     pub fn lock(&self, set: u32, object: ObjectNumber) -> Result<(), SysError> {
-        self.segment(set, object).map_or(Ok(()), |(file, range)| file.map.lock(range))
+        self.mapped(set, object).map_or(Ok(()), |(map, range)| map.lock(range))
     }
 
     /// Lets the object be dropped from memory again.
@@ -188,27 +227,33 @@ impl Catalogue {
     /// # Errors
     /// As munlock(2) reports.
     pub fn unlock(&self, set: u32, object: ObjectNumber) -> Result<(), SysError> {
-        self.segment(set, object).map_or(Ok(()), |(file, range)| file.map.unlock(range))
+        self.mapped(set, object).map_or(Ok(()), |(map, range)| map.unlock(range))
     }
 
     /// How many faults the object's file has had. It is cheap: a shard compares it before and after it reads, and
     /// asks [`faulted`](Self::faulted) only if it has grown. 0 for what is not in a file.
     #[must_use]
     pub fn mark(&self, set: u32, object: ObjectNumber) -> u64 {
-        self.segment(set, object).map_or(0, |(file, _)| file.map.fault_mark())
+        self.mapped(set, object).map_or(0, |(map, _)| map.fault_mark())
     }
 
     /// Whether a page of the object could not be read and was replaced by zeros. What was read of it must not be
     /// sent, and [`object`](Self::object) says [`Stored::Damaged`] from now on.
     #[must_use]
     pub fn faulted(&self, set: u32, object: ObjectNumber) -> bool {
-        self.segment(set, object).is_some_and(|(file, range)| file.map.faulted_in(range))
+        self.mapped(set, object).is_some_and(|(map, range)| map.faulted_in(range))
     }
 
     /// Faults of all files since they were mapped, for the metrics.
     #[must_use]
     pub fn faults(&self) -> u64 {
         self.snapshot.files.iter().map(|file| file.map.fault_mark()).sum()
+    }
+
+    /// A manifest page of the set with index `set`, if it is there; page 0 is the root.
+    #[must_use]
+    pub fn page(&self, set: u32, page: u16) -> Option<&[u8]> {
+        self.entry(set)?.pages.get(usize::from(page)).map(|page| &**page)
     }
 
     pub(crate) fn entry(&self, set: u32) -> Option<&Arc<SetEntry>> {
@@ -219,17 +264,25 @@ impl Catalogue {
         &self.snapshot.files
     }
 
-    fn segment(&self, set: u32, object: ObjectNumber) -> Option<(&FileMap, Range<usize>)> {
+    fn mapped(&self, set: u32, object: ObjectNumber) -> Option<(&MappedFile, Range<usize>)> {
         self.locate(self.entry(set)?, object)
     }
 
-    /// The file and the bytes of a segment; `None` if the set has no such segment.
-    fn locate(&self, entry: &SetEntry, object: ObjectNumber) -> Option<(&FileMap, Range<usize>)> {
-        let place = entry.places.get(object.as_segment()? as usize)?;
+    /// The file and the bytes of a segment, or of its leaves; `None` if the set has no such segment, or no leaves.
+    fn locate<'a>(
+        &'a self,
+        entry: &'a SetEntry,
+        object: ObjectNumber,
+    ) -> Option<(&'a MappedFile, Range<usize>)> {
+        let Some(segment) = object.as_segment() else {
+            let leaves = entry.leaves.get()?;
+            return Some((leaves.map(), leaves.range(object.as_leaves()?)?));
+        };
+        let place = entry.places.get(segment as usize)?;
         let file = &self.snapshot.files[place.file as usize];
         let range = file.geometry.data_range(place.slot);
         let start = usize::try_from(range.start).ok()?;
-        Some((file, start..start + entry.segment_bytes as usize))
+        Some((&file.map, start..start + entry.segment_bytes as usize))
     }
 }
 
@@ -241,5 +294,6 @@ fn info(entry: &SetEntry) -> SetInfo {
         segment_bytes: entry.segment_bytes,
         pages: count(entry.pages.len()),
         page_bytes: entry.page_bytes,
+        leaves_bytes: entry.leaves.get().map_or(0, MappedLeaves::leaves_bytes),
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use segcast_proto::ids::SetId;
+use segcast_proto::segment::manifest::ManifestError;
 
 use crate::format::FormatError;
 use crate::format::segment_file::DoesNotFit;
@@ -134,9 +135,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: BadSegment,
     },
-    /// A commit before every segment was written.
+    /// A commit before every segment was written, or the leaves of every segment.
     #[error(
-        "set {set} cannot be committed: {missing} of its segments were not written, the first is {first}"
+        "set {set} cannot be committed: {missing} of its segments or their leaves were not written, the first is {first}"
     )]
     Incomplete {
         /// The set.
@@ -145,6 +146,30 @@ pub enum StoreError {
         missing: u32,
         /// The first of them.
         first: u32,
+    },
+    /// Leaves of a set that has none.
+    #[error("set {set} was packed without parity, so it has no leaves: it is served by unicast")]
+    NoParity {
+        /// The set.
+        set: SetId,
+    },
+    /// The manifest pages of a stored set do not belong together.
+    #[error("set {set}: its manifest in the store: {reason}")]
+    Manifest {
+        /// The set.
+        set: SetId,
+        /// What is wrong.
+        reason: ManifestError,
+    },
+    /// A stored segment is not the one of the manifest.
+    #[error(
+        "set {set}: segment {segment} is not what the manifest says: remove the set and pack it again"
+    )]
+    WrongSegment {
+        /// The set.
+        set: SetId,
+        /// The segment.
+        segment: u32,
     },
     /// Manifest pages out of bounds.
     #[error("set {set}: {reason}")]
@@ -187,6 +212,14 @@ pub enum BadSegment {
         /// The set's segment size.
         wanted: u32,
     },
+    /// Every segment of a set has as many leaves.
+    #[error("its leaves have {found} bytes, the set's others {wanted}")]
+    Leaves {
+        /// Their length.
+        found: usize,
+        /// That of the leaves that came first.
+        wanted: u32,
+    },
     /// It was written before.
     #[error("it was written before")]
     Twice,
@@ -201,6 +234,7 @@ impl Damage {
             | Self::Missing { set, .. }
             | Self::OverLimit { set, .. }
             | Self::Unannounced { set, .. }
+            | Self::Leaves { set, .. }
             | Self::Data { set, .. } => Some(*set),
             Self::SegmentFile { .. }
             | Self::FileLength { .. }
@@ -300,6 +334,16 @@ pub enum Damage {
         /// The set.
         set: SetId,
         /// The system's answer.
+        reason: String,
+    },
+    /// A `.leaves` file that is not the set's. The set is served, by unicast.
+    #[error(
+        "set {set}: its .leaves file: {reason}; it is served by unicast only, until `segcast store leaves` makes it anew"
+    )]
+    Leaves {
+        /// The set.
+        set: SetId,
+        /// What is wrong.
         reason: String,
     },
     /// A slot whose data is not what its header says (found only by a check of the data).

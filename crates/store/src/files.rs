@@ -40,6 +40,8 @@ pub(crate) struct SegmentFiles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SetName {
     Set(SetId),
+    /// The leaves of a set.
+    Leaves(SetId),
     /// What a writer is making, or left.
     Unfinished,
     Strange,
@@ -84,15 +86,24 @@ pub(crate) fn set_file_name(set: SetId) -> String {
     format!("{set}.set")
 }
 
+/// The name of the file with a set's leaves.
+pub(crate) fn leaves_file_name(set: SetId) -> String {
+    format!("{set}.leaves")
+}
+
 /// What a path in the folder of sets is.
 pub(crate) fn set_name(path: &Path) -> SetName {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(".set.tmp") {
+    if name.ends_with(".set.tmp") || name.ends_with(".leaves.tmp") {
         return SetName::Unfinished;
     }
-    let set = name.strip_suffix(".set").and_then(|id| id.parse::<SetId>().ok());
-    // Only the one spelling counts: two files must not name one set.
-    set.filter(|set| name == set_file_name(*set)).map_or(SetName::Strange, SetName::Set)
+    let id = name.split('.').next().unwrap_or_default();
+    match id.parse::<SetId>() {
+        // Only the one spelling counts: two files must not name one set.
+        Ok(set) if name == set_file_name(set) => SetName::Set(set),
+        Ok(set) if name == leaves_file_name(set) => SetName::Leaves(set),
+        _ => SetName::Strange,
+    }
 }
 
 /// A segment file that was opened, with what its header page says.

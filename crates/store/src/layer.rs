@@ -12,7 +12,8 @@ use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
 /// Which of the store's barriers a sync is. A commit passes [`Data`](Self::Data), [`Headers`](Self::Headers),
-/// [`SetFile`](Self::SetFile), [`SetsFolder`](Self::SetsFolder) in this order.
+/// [`LeavesFile`](Self::LeavesFile) where the set has leaves, [`SetFile`](Self::SetFile), [`SetsFolder`](Self::SetsFolder) in
+/// this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum SyncPoint {
     /// The file `STORE`, before it gets its name.
@@ -29,9 +30,12 @@ pub enum SyncPoint {
     Data,
     /// The headers of a set's segments; its `.set` file may be written after this.
     Headers,
+    /// A `.leaves` file's contents, before it gets its name.
+    LeavesFile,
     /// A `.set` file's contents, before it gets its name.
     SetFile,
-    /// The name of a `.set` file: after this the set is committed, or after a removal its slots are free.
+    /// The name of a `.set` file: after this the set is committed, or after a removal its slots are free. Before it, that of
+    /// a `.leaves` file.
     SetsFolder,
 }
 

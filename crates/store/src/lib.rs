@@ -19,6 +19,8 @@ pub mod writer;
 
 mod announced;
 mod files;
+mod leaves;
+mod make_leaves;
 mod scan;
 mod shared;
 mod slots;

@@ -1,6 +1,7 @@
 //! Every bound of the store in one place, with the arithmetic behind it. Sizes in bytes.
 
-use segcast_proto::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, SEGMENT_MAX};
+use segcast_proto::limits::{MANIFEST_PAGE_MAX, MANIFEST_ROOT_MAX, SEGMENT_MAX, SYMBOL};
+use segcast_proto::segment::geometry::LEAF;
 
 /// Data in a segment file begins and repeats at multiples of this: the page size of the mapping.
 pub const PAGE: u64 = 4096;
@@ -10,9 +11,13 @@ pub const FILE_BYTES_DEFAULT: u64 = 1 << 30;
 pub const FILE_BYTES_MIN: u64 = 3 * PAGE;
 /// The largest segment file. With one-page slots that is 66 million slots, 4 GiB of slot headers.
 pub const FILE_BYTES_MAX: u64 = 256 << 30;
-/// Segment files in a store. Each is one mapping with an entry in the table of the SIGBUS handler. 4 TiB at the
-/// default file size; a larger store is created with larger files.
-pub const FILES_MAX: usize = segcast_sysio::mapped::sigbus::MAX_MAPPINGS;
+/// Segment files in a store. Each is one mapping with an entry in the table of the SIGBUS handler, of which half is theirs.
+/// 4 TiB at the default file size; a larger store is created with larger files.
+pub const FILES_MAX: usize = segcast_sysio::mapped::sigbus::MAX_MAPPINGS / 2;
+/// Sets whose `.leaves` files are mapped, which have the other half: as many as an edge can have groups.
+pub const LEAVES_MAX: usize = segcast_sysio::mapped::sigbus::MAX_MAPPINGS / 2;
+/// The leaves of the largest segment with its parity, bytes, rounded up: 29 120 symbols and a quarter more, 16 bytes each.
+pub const SEGMENT_LEAVES_MAX: u32 = 1 << 20;
 /// Sets in a store.
 pub const SETS_MAX: usize = 65_536;
 /// Manifest pages of one set: page numbers have 16 bits.
@@ -31,3 +36,4 @@ pub const SCAN_CHUNK: usize = 1 << 20;
 
 const _: () = assert!(SEGMENT_MAX as u64 <= FILE_BYTES_MAX - 2 * PAGE);
 const _: () = assert!(PAGE.is_power_of_two());
+const _: () = assert!((SEGMENT_MAX / SYMBOL) * 5 / 4 * LEAF + LEAF <= SEGMENT_LEAVES_MAX as usize);

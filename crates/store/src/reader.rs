@@ -22,7 +22,7 @@ use crate::error::{Damage, StoreError, failed};
 use crate::files::{self, Found, Opened, SetName, complete};
 use crate::format::set_file::{SET_HEADER_BYTES, SetFile};
 use crate::format::slot_header::SlotHeader;
-use crate::limits::{FILES_MAX, SETS_MAX};
+use crate::limits::{FILES_MAX, LEAVES_MAX, SETS_MAX};
 
 /// A folder's time of change says that nothing has changed since it was listed, if it lay so far back then: file systems
 /// count that time in steps, of which the coarsest in use are 2 s.
@@ -56,6 +56,8 @@ pub struct Reader {
 struct Look {
     /// Every set that is there.
     there: BTreeMap<SetId, PathBuf>,
+    /// Of which of them leaves are there.
+    leaves: BTreeSet<SetId>,
     /// Those of them that are not shown yet, with the bytes of their pages.
     new: Vec<(SetFile, u64)>,
     found: HashMap<(SetId, u64), Vec<Found>>,
@@ -155,7 +157,8 @@ impl Reader {
         self.read_new_sets(&mut look);
         let slots = self.look_for_slots(&mut look);
         let come = if slots.is_ok() { self.show(&mut look) } else { 0 };
-        let is_other = gone + come > 0;
+        let mapped = self.map_leaves(&mut look);
+        let is_other = gone + come + mapped > 0;
         // What is gone is gone, whatever hinders the search for what is new: the next look finds nothing removed any more.
         if is_other {
             let sets = self.sets.values().cloned().collect();
@@ -175,6 +178,9 @@ impl Reader {
             match files::set_name(&path) {
                 SetName::Set(set) => {
                     look.there.insert(set, path);
+                }
+                SetName::Leaves(set) => {
+                    look.leaves.insert(set);
                 }
                 SetName::Unfinished => {}
                 SetName::Strange => look.damage.push(Damage::StrangeFile { path }),
@@ -353,6 +359,30 @@ impl Reader {
             }
         }
         come
+    }
+
+    /// Maps the leaves of sets that are shown, and says how many. What is wrong with them keeps no set from being shown.
+    fn map_leaves(&mut self, look: &mut Look) -> usize {
+        let (with, without): (Vec<_>, Vec<_>) =
+            self.sets.values().partition(|entry| entry.leaves.get().is_some());
+        let mut room = LEAVES_MAX.saturating_sub(with.len());
+        let mut mapped = 0;
+        for entry in without.into_iter().filter(|entry| look.leaves.contains(&entry.set)) {
+            let found = if room == 0 {
+                let reason =
+                    format!("those of {LEAVES_MAX} other sets are mapped, the most that can be");
+                Err(Damage::Leaves { set: entry.set, reason })
+            } else {
+                entry.map_leaves(&self.sets_folder)
+            };
+            let one = usize::from(matches!(found, Ok(true)));
+            (mapped, room) = (mapped + one, room - one);
+            // Where the set is being removed, or written again, its leaves are another's.
+            let is_there = look.there.get(&entry.set).and_then(|path| generation(path).ok())
+                == Some(entry.generation);
+            look.damage.extend(found.err().filter(|_| is_there));
+        }
+        mapped
     }
 
     /// Takes back the announcements of what no catalogue shows any more.

@@ -15,6 +15,7 @@ use crate::catalogue::{FileMap, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
 use crate::files::{self, Found, Opened, SetName, complete};
 use crate::format::slot_header::SlotHeader;
+use crate::layer::SyncPoint;
 use crate::limits::{FILES_MAX, SETS_MAX};
 use crate::shared::Held;
 use crate::slots::SlotTable;
@@ -54,8 +55,12 @@ pub(crate) fn scan(space: &mut Space, sets: &Path, page_memory: u64) -> Result<S
     for (number, path) in segment_files(space)? {
         scan.read_segment_file(space, number, path)?;
     }
-    for path in files::list(sets)? {
+    let paths = files::list(sets)?;
+    for path in &paths {
         scan.read_set(space, path);
+    }
+    for path in &paths {
+        scan.read_leaves(space, sets, path);
     }
     // Generations that no `.set` file names: of removed sets, or of writers that were cut short. Somebody may still read
     // them; the first change of the store frees those that nobody does.
@@ -124,20 +129,21 @@ impl Scan {
         }
     }
 
-    fn read_set(&mut self, space: &mut Space, path: PathBuf) {
-        let set = match files::set_name(&path) {
+    fn read_set(&mut self, space: &mut Space, path: &Path) {
+        let set = match files::set_name(path) {
             SetName::Set(set) => set,
+            SetName::Leaves(_) => return,
             SetName::Unfinished => {
                 // What a commit that was cut short left. If it stays, the next commit of the set writes over it.
-                let _ = space.layer.remove(&path);
+                let _ = space.layer.remove(path);
                 return;
             }
             SetName::Strange => {
-                self.damage.push(Damage::StrangeFile { path });
+                self.damage.push(Damage::StrangeFile { path: path.to_owned() });
                 return;
             }
         };
-        match self.read_set_file(&path, set) {
+        match self.read_set_file(path, set) {
             Ok(entry) => {
                 space.hold(&entry.places);
                 self.found.remove(&(set, entry.generation));
@@ -148,6 +154,20 @@ impl Scan {
                 self.damage.push(damage);
                 let held = self.hold_broken(space, set, generation);
                 self.broken.insert(set, held);
+            }
+        }
+    }
+
+    /// Maps the leaves of a set, and removes those of a set that is not there: it was not committed, or has been removed.
+    fn read_leaves(&mut self, space: &Space, sets: &Path, path: &Path) {
+        let SetName::Leaves(set) = files::set_name(path) else { return };
+        match self.sets.get(&set) {
+            Some(entry) => self.damage.extend(entry.map_leaves(sets).err()),
+            None if self.broken.contains_key(&set) => {}
+            // Durably: whoever writes the set again may write none.
+            None => {
+                let _ = space.layer.remove(path);
+                let _ = space.layer.sync_dir(sets, SyncPoint::SetsFolder);
             }
         }
     }

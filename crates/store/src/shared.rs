@@ -10,7 +10,7 @@ use segcast_sysio::file::LockFile;
 use crate::announced::Readers;
 use crate::catalogue::{Catalogue, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
-use crate::files::set_file_name;
+use crate::files::{leaves_file_name, set_file_name};
 use crate::layer::{SyncPoint, WriteLayer};
 use crate::space::Space;
 
@@ -99,7 +99,17 @@ impl Shared {
             "making durable",
             &self.sets_folder,
             0,
-        ))
+        ))?;
+        self.unlink_leaves(set);
+        Ok(())
+    }
+
+    /// Removes the leaves of a set that is not there any more, durably: whoever writes the set again may write none. If they
+    /// stay, the next start of a writer removes them.
+    pub(crate) fn unlink_leaves(&self, set: SetId) {
+        if self.layer.remove(&self.sets_folder.join(leaves_file_name(set))).is_ok() {
+            let _ = self.layer.sync_dir(&self.sets_folder, SyncPoint::SetsFolder);
+        }
     }
 }
 

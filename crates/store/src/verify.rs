@@ -40,6 +40,20 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// Reads the leaves of all segments of a set from the disk, not through the mapping, and returns the numbers of the
+    /// segments whose leaves are not what was written, ascending; none for a set without leaves.
+    ///
+    /// # Errors
+    /// If the set is not in the catalogue, or its `.leaves` file cannot be read.
+    pub fn verify_leaves(&self, set: &SetId) -> Result<Vec<u32>, StoreError> {
+        let entry = self.find_set(set).and_then(|index| self.entry(index));
+        let entry = entry.ok_or(StoreError::NoSuchSet { set: *set })?;
+        let Some(leaves) = entry.leaves.get() else { return Ok(Vec::new()) };
+        leaves.verify().map_err(failed("reading", leaves.map().path(), 0))
+    }
+}
+
 impl Store {
     /// Reads every slot that has a valid header, also free ones, and returns those whose data is not what the header
     /// says. The order of a commit promises that there are none, whenever a crash came.

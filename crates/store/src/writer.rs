@@ -9,9 +9,12 @@ use segcast_proto::ids::SetId;
 use crate::catalogue::{FileMap, Place, SetEntry};
 use crate::error::{BadSegment, StoreError, failed};
 use crate::files::set_file_name;
+use crate::format::leaves_file::LeavesHeader;
 use crate::format::set_file::{SetFile, check_pages};
 use crate::format::slot_header::SlotHeader;
 use crate::layer::{SyncPoint, WriteFile};
+use crate::leaves::LeavesWriter;
+use crate::limits::SEGMENT_LEAVES_MAX;
 use crate::shared::{Held, Shared};
 
 /// A set that is being written. Nobody sees it before [`commit`](Self::commit) has returned; dropped before that,
@@ -26,6 +29,10 @@ pub struct SetWriter {
     /// CRC32C of each segment that was written.
     checksums: Box<[Option<u32>]>,
     files: BTreeMap<u32, (WriteFile, Arc<FileMap>)>,
+    /// Begun with the first leaves.
+    leaves: Option<LeavesWriter>,
+    /// The leaves have their name.
+    leaves_named: bool,
     /// Valid headers may be on the disk.
     headers_written: bool,
     /// Whose the slots are.
@@ -67,6 +74,8 @@ impl SetWriter {
             checksums: vec![None; places.len()].into(),
             places: places.into(),
             files: BTreeMap::new(),
+            leaves: None,
+            leaves_named: false,
             headers_written: false,
             slots: SlotsOf::Writer,
         }
@@ -102,6 +111,30 @@ impl SetWriter {
         Ok(())
     }
 
+    /// Writes the leaves of segment `segment`, in any order, each once; all segments have as many bytes of them. A set of
+    /// which none are written has none.
+    ///
+    /// # Errors
+    /// As [`write_segment`](Self::write_segment).
+    pub fn write_leaves(&mut self, segment: u32, leaves: &[u8]) -> Result<(), StoreError> {
+        let writer = match &mut self.leaves {
+            Some(writer) => writer,
+            None => {
+                let (set, found) = (self.set, leaves.len());
+                let fit =
+                    u32::try_from(found).ok().filter(|n| (1..=SEGMENT_LEAVES_MAX).contains(n));
+                let reason = BadSegment::Leaves { found, wanted: SEGMENT_LEAVES_MAX };
+                let leaves_bytes = fit.ok_or(StoreError::BadSegment { set, segment, reason })?;
+                let segments = u32::try_from(self.places.len()).expect("it was given as such");
+                let header =
+                    LeavesHeader { set, generation: self.generation, segments, leaves_bytes };
+                let Shared { layer, sets_folder, .. } = &*self.shared;
+                self.leaves.insert(LeavesWriter::create(layer, sets_folder, header)?)
+            }
+        };
+        writer.write(segment, leaves)
+    }
+
     /// Makes the set durable and visible, with these manifest pages, the root first. When it has returned, the set is
     /// there after any crash.
     ///
@@ -127,7 +160,12 @@ impl SetWriter {
         }
         self.slots = SlotsOf::Set;
         let places = std::mem::take(&mut self.places);
-        self.shared.publish(SetEntry::new(file, places, page_bytes, None));
+        let entry = SetEntry::new(file, places, page_bytes, None);
+        if self.leaves_named {
+            // What hinders this process hinders no edge, and the next start tells.
+            let _ = entry.map_leaves(&self.shared.sets_folder);
+        }
+        self.shared.publish(entry);
         Ok(())
     }
 
@@ -147,6 +185,11 @@ impl SetWriter {
         self.headers_written = true;
         self.write_headers(checksums)?;
         self.sync_files(SyncPoint::Headers)?;
+        if let Some(leaves) = self.leaves.take() {
+            // Also one whose barrier fails may have its name by then.
+            self.leaves_named = true;
+            leaves.finish()?;
+        }
         self.write_set_file(file)
     }
 
@@ -244,6 +287,11 @@ impl Drop for SetWriter {
     fn drop(&mut self) {
         if matches!(self.slots, SlotsOf::Set | SlotsOf::Nobody) {
             return;
+        }
+        // Before the set may be begun again.
+        self.leaves = None;
+        if self.leaves_named {
+            self.shared.unlink_leaves(self.set);
         }
         let mut state = self.shared.state();
         state.writing.remove(&self.set);

@@ -138,7 +138,7 @@ fn full_at_every_call(no_allocate: bool) {
         assert_eq!(store.verify_slots().unwrap(), [], "full at call {calls}");
         let catalogue = store.catalogue();
         let first = catalogue.find_set(&SetId::new([2; 12], 1)).unwrap();
-        assert_eq!(catalogue.object(first, ObjectNumber(2)), Stored::Segment(&[1; 5000]));
+        assert_eq!(catalogue.object(first, ObjectNumber(2)), Stored::Mapped(&[1; 5000]));
         match result {
             Ok(()) => {
                 assert_eq!(store.usage().sets, 2);
@@ -214,7 +214,7 @@ fn slots_of_a_commit_that_failed_wait_for_whoever_has_seen_the_set() {
     let mut reader = disk.looked.lock().unwrap().take().unwrap();
     let shown = reader.catalogue();
     let is_whole =
-        || (0..3).all(|n| shown.object(0, ObjectNumber(n)) == Stored::Segment(&[1; 5000]));
+        || (0..3).all(|n| shown.object(0, ObjectNumber(n)) == Stored::Mapped(&[1; 5000]));
     assert!(is_whole());
     assert_eq!((store.still_read(), store.usage().free_slots), (1, 4));
     // It can be written again meanwhile, elsewhere.

@@ -119,7 +119,7 @@ fn slots_of_a_removed_set_wait_for_the_last_catalogue() {
     write(&store, set(2), 7);
     assert_eq!(store.usage().files, 2, "the removed set's slots were not used");
     let still = shown.object(shown.find_set(&set(1)).unwrap(), ObjectNumber(6));
-    assert_eq!(still, Stored::Segment(&segment(set(1), 6)));
+    assert_eq!(still, Stored::Mapped(&segment(set(1), 6)));
     drop(shown);
     write(&store, set(3), 7);
     assert_eq!(store.usage().files, 2, "now they were");
@@ -290,12 +290,12 @@ fn a_file_that_shrinks_while_it_is_served_costs_an_error() {
         .unwrap()
         .set_len(2 * 4096 + 6 * 8192)
         .unwrap();
-    let Stored::Segment(bytes) = catalogue.object(0, last) else { panic!("not looked at yet") };
+    let Stored::Mapped(bytes) = catalogue.object(0, last) else { panic!("not looked at yet") };
     assert!(bytes.to_vec().iter().all(|byte| *byte == 0));
     assert_ne!(catalogue.mark(0, last), mark);
     assert!(catalogue.faulted(0, last) && !catalogue.faulted(0, first));
     assert_eq!(catalogue.object(0, last), Stored::Damaged);
-    assert_eq!(catalogue.object(0, first), Stored::Segment(&segment(set(1), 0)));
+    assert_eq!(catalogue.object(0, first), Stored::Mapped(&segment(set(1), 0)));
     assert_eq!(store.catalogue().verify_set(&set(1)).unwrap(), [6]);
 }
 

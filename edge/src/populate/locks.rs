@@ -95,7 +95,9 @@ impl Locks {
             return true;
         }
         let Some(set) = self.catalogue.set(key.index) else { return false };
-        let bytes = u64::from(set.segment_bytes).next_multiple_of(page_bytes() as u64);
+        let is_leaves = key.object.as_leaves().is_some();
+        let bytes = if is_leaves { set.leaves_bytes } else { set.segment_bytes };
+        let bytes = u64::from(bytes).next_multiple_of(page_bytes() as u64);
         self.make_room(bytes, now) && self.lock(key, bytes, now)
     }
 

@@ -120,7 +120,7 @@ impl SegmentSource for Source {
         let Some((catalogue, index)) = self.locate(set) else { return Object::Absent };
         match catalogue.object(index, object) {
             Stored::Page(bytes) => Object::Ready(bytes),
-            Stored::Segment(bytes) => {
+            Stored::Mapped(bytes) => {
                 match self.resident.borrow_mut().look(set, object, self.now.get()) {
                     Known::Not => {
                         Object::NotResident { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }

@@ -1,6 +1,7 @@
 //! The bytes on disk, as `docs/protocol/store.md` describes them. Nothing here touches a file: every parser takes
 //! bytes, returns a reason for any that are wrong, and never panics.
 
+pub mod leaves_file;
 pub mod segment_file;
 pub mod set_file;
 pub mod slot_header;

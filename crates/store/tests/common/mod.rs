@@ -31,6 +31,6 @@ pub(crate) fn write(store: &Store, set: SetId, segments: u32) {
 pub(crate) fn served(catalogue: &Catalogue, set: SetId, segments: u32) -> bool {
     let Some(index) = catalogue.find_set(&set) else { return false };
     (0..segments).all(|number| {
-        catalogue.object(index, ObjectNumber(number)) == Stored::Segment(&segment(set, number))
+        catalogue.object(index, ObjectNumber(number)) == Stored::Mapped(&segment(set, number))
     })
 }

@@ -54,6 +54,11 @@ fn read(dir: &Path, ended: &AtomicBool) -> Result<usize, String> {
 fn check(catalogue: &Catalogue) -> Result<usize, String> {
     for info in catalogue.sets() {
         let bad = catalogue.verify_set(&info.set).map_err(|error| error.to_string())?;
+        let leaves = catalogue.verify_leaves(&info.set);
+        // Of a set that has been removed meanwhile the name is gone, or another's; what is mapped stays.
+        if leaves.is_ok_and(|bad| !bad.is_empty()) {
+            return Err(format!("{}: leaves are wrong", info.set));
+        }
         if !bad.is_empty() {
             return Err(format!("{}: segments {bad:?} of {} are wrong", info.set, info.segments));
         }

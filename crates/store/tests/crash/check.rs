@@ -87,13 +87,26 @@ fn is_there(catalogue: &Catalogue, set: SetId, state: Option<Spec>) -> bool {
         return index.is_none() && state.is_none();
     };
     let segments = (0..spec.segments).all(|segment| {
-        catalogue.object(index, ObjectNumber(segment)) == Stored::Segment(&spec.segment(segment))
+        catalogue.object(index, ObjectNumber(segment)) == Stored::Mapped(&spec.segment(segment))
+    });
+    let has_leaves = spec.leaves_bytes > 0 && spec.segments > 0;
+    let leaves = (0..spec.segments).all(|segment| {
+        let found = catalogue.object(index, ObjectNumber::leaves_of(segment));
+        if has_leaves {
+            found == Stored::Mapped(&spec.leaves(segment))
+        } else {
+            found == Stored::PastEnd
+        }
     });
     let pages = (0..).zip(spec.all_pages()).all(|(page, bytes)| {
         catalogue.object(index, ObjectNumber::page(page)) == Stored::Page(&bytes)
     });
-    let past = [ObjectNumber(spec.segments), ObjectNumber::page(spec.pages)];
-    segments && pages && past.iter().all(|o| catalogue.object(index, *o) == Stored::PastEnd)
+    let past = [spec.segments, ObjectNumber::leaves_of(spec.segments).0];
+    let past = [ObjectNumber(past[0]), ObjectNumber(past[1]), ObjectNumber::page(spec.pages)];
+    segments
+        && leaves
+        && pages
+        && past.iter().all(|o| catalogue.object(index, *o) == Stored::PastEnd)
 }
 
 /// Every valid header has its data, and every slot that is no set's is free.
@@ -114,7 +127,8 @@ fn check_slots(store: &Store) -> Result<(), String> {
 fn check_reuse(store: &Store) -> Result<(), String> {
     let before = store.usage();
     let set = SetId([0xEE; 16]);
-    let spec = Spec { incarnation: 5, segment_bytes: 20_000, segments: 7, pages: 1 };
+    let spec =
+        Spec { incarnation: 5, segment_bytes: 20_000, segments: 7, pages: 1, leaves_bytes: 0 };
     let write = || {
         let mut writer = store.begin_set(set, spec.segment_bytes, spec.segments)?;
         for segment in 0..spec.segments {

@@ -80,6 +80,9 @@ fn begin(store: &Store, set: SetId, random: &mut Random) -> (SetId, Spec, SetWri
         let next = usize::try_from(random.below(order.len() as u64)).unwrap();
         let segment = order.swap_remove(next);
         writer.write_segment(segment, &spec.segment(segment)).unwrap();
+        if spec.leaves_bytes > 0 {
+            writer.write_leaves(segment, &spec.leaves(segment)).unwrap();
+        }
     }
     (set, spec, writer)
 }

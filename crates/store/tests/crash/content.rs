@@ -35,6 +35,8 @@ pub(crate) struct Spec {
     pub(crate) segment_bytes: u32,
     pub(crate) segments: u32,
     pub(crate) pages: u16,
+    /// The leaves of each segment; 0: none are written.
+    pub(crate) leaves_bytes: u32,
 }
 
 impl Spec {
@@ -46,6 +48,7 @@ impl Spec {
             segment_bytes: SIZES[size],
             segments: u32::try_from(random.below(8)).unwrap(),
             pages: u16::try_from(1 + random.below(3)).unwrap(),
+            leaves_bytes: [0, 16, 1280, 5000][usize::try_from(random.below(4)).unwrap()],
         }
     }
 
@@ -58,23 +61,30 @@ impl Spec {
         self.bytes(number, self.segment_bytes as usize)
     }
 
+    pub(crate) fn leaves(&self, number: u32) -> Vec<u8> {
+        self.bytes(1 << 31 | number, self.leaves_bytes as usize)
+    }
+
     pub(crate) fn all_pages(&self) -> Vec<Vec<u8>> {
         let length = |page: u16| usize::from(page) * 3001;
         (0..self.pages).map(|page| self.bytes(u32::MAX - u32::from(page), length(page))).collect()
     }
 
     pub(crate) fn print(&self) -> String {
-        let Self { incarnation, segment_bytes, segments, pages } = self;
-        format!("{incarnation} {segment_bytes} {segments} {pages}")
+        let Self { incarnation, segment_bytes, segments, pages, leaves_bytes } = self;
+        format!("{incarnation} {segment_bytes} {segments} {pages} {leaves_bytes}")
     }
 
     pub(crate) fn parse(words: &[&str]) -> Option<Self> {
-        let [incarnation, segment_bytes, segments, pages] = words else { return None };
+        let [incarnation, segment_bytes, segments, pages, leaves_bytes] = words else {
+            return None;
+        };
         Some(Self {
             incarnation: incarnation.parse().ok()?,
             segment_bytes: segment_bytes.parse().ok()?,
             segments: segments.parse().ok()?,
             pages: pages.parse().ok()?,
+            leaves_bytes: leaves_bytes.parse().ok()?,
         })
     }
 }

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::SysError;
 
-/// Most files mapped at once in a process: 4 TiB of 1 GiB segment files. 4096 × 32 bytes = 128 KiB, scanned on a
-/// fault only.
-pub const MAX_MAPPINGS: usize = 4096;
+/// Most files mapped at once in a process: 4096 segment files, 4 TiB of 1 GiB, and the leaves of as many sets.
+/// 8192 × 32 bytes = 256 KiB, scanned on a fault only.
+pub const MAX_MAPPINGS: usize = 8192;
 
 /// What is known about the faults of one file: a count, and a bit for each page.
 #[derive(Debug)]
