@@ -29,6 +29,13 @@ fn place_of(world: &World, segment: &[u8]) -> u64 {
     found.expect("the segment is there") as u64 * 4096
 }
 
+/// Where the data of a slot of segments of that size begins: behind the header page and the slot headers.
+fn place_of_slot(world: &World, slot: u64) -> u64 {
+    let bytes = world.read("store/segments/00000001.seg");
+    let at = u32::from_be_bytes(*bytes[32..].first_chunk().expect("a header page"));
+    (u64::from(at) + slot * (SEGMENT as u64).div_ceil(4096)) * 4096
+}
+
 #[test]
 fn a_wrong_segment_is_named_and_the_exit_code_says_so() {
     let world = World::new();
@@ -50,6 +57,41 @@ fn a_wrong_segment_is_named_and_the_exit_code_says_so() {
     assert!(said.contains(&format!("set {}: 4 segments", title.set)), "{said}");
     assert!(said.contains("2 wrong: 1-2\n"), "{said}");
     succeed(&mut store(&world, &["verify", "--set", &other.set]));
+}
+
+#[test]
+fn leaves_that_are_gone_or_wrong_are_made_anew_and_those_of_wrong_segments_are_not() {
+    let world = World::new();
+    let (title, clear) = (world.pack(3 * SEGMENT), world.pack_with(SEGMENT, &["--clear"]));
+    let path = world.path(&format!("store/sets/{}.leaves", title.set));
+    let written = std::fs::read(&path).expect("pack has written it");
+    let said = succeed(&mut store(&world, &["list"]));
+    assert!(said.contains("manifest of 2 pages, leaves"), "{said}");
+    let said = succeed(&mut store(&world, &["verify", "--set", &title.set]));
+    assert!(said.contains("all as they were packed, and its leaves"), "{said}");
+
+    let mut altered = written.clone();
+    *altered.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&path, &altered).expect("written");
+    let found = output(&mut store(&world, &["verify"]));
+    assert_eq!(found.status.code(), Some(6), "{found:?}");
+    let said = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(said.contains("; leaves of 1 segment wrong: 2 (segcast store leaves --set"), "{said}");
+    std::fs::write(&path, &written[..100]).expect("written");
+    let said = output(&mut store(&world, &["list"])).stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains(&format!("set {}: its .leaves file", title.set)), "{said}");
+
+    let said = succeed(&mut store(&world, &["leaves", "--set", &title.set]));
+    assert!(said.contains("leaves of 3.75 KiB"), "{said}");
+    assert!(std::fs::read(&path).expect("there") == written, "the same bytes");
+    let said = fail(&mut store(&world, &["leaves", "--set", &clear.set]), 3);
+    assert!(said.contains("without parity"), "{said}");
+    // A segment that is not what was signed gets none.
+    flip(&world, place_of_slot(&world, 1) + 50_000);
+    let said = fail(&mut store(&world, &["leaves", "--set", &title.set]), 3);
+    assert!(said.contains("segment 1 is not what the manifest says"), "{said}");
+    assert!(std::fs::read(&path).expect("there") == written, "what was there stays");
 }
 
 #[test]

@@ -205,6 +205,9 @@ impl Run {
         let mut stored = 0;
         pipeline::run(source, &plan, |done: Done| {
             writer.write_segment(done.segment, &done.stored)?;
+            if geometry.has_parity() {
+                writer.write_leaves(done.segment, done.leaves.as_bytes())?;
+            }
             entries.add(done.segment, done.entry, |entry| builder.push(entry));
             stored += 1;
             progress(Progress { stored, segments: geometry.segments() });

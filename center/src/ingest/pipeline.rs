@@ -13,6 +13,7 @@ use segcast_proto::ids::SetId;
 use segcast_proto::segment::cipher::SegmentCipher;
 use segcast_proto::segment::digest::{Digester, Entry};
 use segcast_proto::segment::geometry::Geometry;
+use segcast_proto::segment::leaves::SegmentLeaves;
 
 use super::PackError;
 use super::source::Source;
@@ -43,6 +44,8 @@ pub(super) struct Done {
     pub(super) segment: u32,
     pub(super) stored: Vec<u8>,
     pub(super) entry: Entry,
+    /// None for a set without parity.
+    pub(super) leaves: SegmentLeaves,
 }
 
 /// Runs the whole title through; `store` gets every segment exactly once, in any order, on this thread, and
@@ -107,8 +110,8 @@ fn work(plan: &Plan<'_>, jobs: &Mutex<Receiver<Job>>, done: &SyncSender<Done>) {
         if let Some(cipher) = plan.cipher {
             cipher.apply(segment, &mut stored);
         }
-        let entry = digester.entry(segment, &stored);
-        if done.send(Done { segment, stored, entry }).is_err() {
+        let (entry, leaves) = digester.entry_and_leaves(segment, &stored);
+        if done.send(Done { segment, stored, entry, leaves }).is_err() {
             return;
         }
     }

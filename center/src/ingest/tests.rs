@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::segment::geometry::UNIT;
+use segcast_proto::segment::leaves::group_digest;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_store::layer::WriteLayer;
 use segcast_store::{Options, Stored};
@@ -135,6 +136,39 @@ fn the_manifest_says_what_was_asked_for() {
     assert_eq!(description.geometry.segment_bytes(), 4 * UNIT, "3 s of 100 kB/s");
     assert_eq!(description.set.0[12..], [0, 0, 0, 9]);
     assert_eq!(description.geometry, report.geometry);
+}
+
+#[test]
+fn leaves_lie_beside_a_sealed_set_as_the_manifest_says_and_can_be_made_again() {
+    let bench = Bench::new();
+    let title = bytes(3 * UNIT as usize + 5);
+    let set = bench.pack(&title, &small()).set;
+    let stored_leaves = |set: SetId, segment| {
+        let catalogue = bench.store.catalogue();
+        let index = catalogue.find_set(&set).unwrap();
+        match catalogue.object(index, ObjectNumber::leaves_of(segment)) {
+            Stored::Mapped(leaves) => leaves.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let manifest = bench.manifest(set);
+    for segment in 0..4 {
+        let leaves = stored_leaves(set, segment);
+        // 64 source and 16 parity symbols; 72 leaves are a payload.
+        assert_eq!(leaves.len(), 80 * 16);
+        for (group, payload) in (0..).zip(leaves.chunks(72 * 16)) {
+            let digest = group_digest(set, segment, group, payload);
+            assert_eq!(manifest.group_digest(segment, group), Ok(Some(&digest)));
+        }
+    }
+    let path = bench.folder.path().join(format!("store/sets/{set}.leaves"));
+    let written = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    bench.store.make_leaves(&set).unwrap();
+    assert!(fs::read(&path).unwrap() == written, "the same bytes");
+    let clear = bench.pack(&title, &PackOptions { clear: true, ..small() }).set;
+    let refused = bench.store.make_leaves(&clear);
+    assert!(matches!(refused, Err(StoreError::NoParity { .. })), "{refused:?}");
 }
 
 #[test]

@@ -34,8 +34,10 @@ enum StoreCommand {
     List(FolderArg),
     /// Read every segment from the disk and compare it with its checksum; exit code 6 when one is wrong
     Verify(VerifyArgs),
+    /// Compute the leaves of a set that was packed without, or whose `.leaves` file is damaged: what groups need
+    Leaves(SetArgs),
     /// Remove a set, without asking, and say what that has freed
-    Remove(RemoveArgs),
+    Remove(SetArgs),
 }
 
 #[derive(Args, Debug)]
@@ -55,10 +57,10 @@ struct VerifyArgs {
 }
 
 #[derive(Args, Debug)]
-struct RemoveArgs {
+struct SetArgs {
     #[command(flatten)]
     folder: FolderArg,
-    /// The set to remove
+    /// The set
     #[arg(long, value_name = "ID")]
     set: SetId,
 }
@@ -68,6 +70,7 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         StoreCommand::List(folder) => list(folder),
         StoreCommand::Verify(args) => verify(args),
+        StoreCommand::Leaves(args) => leaves(args),
         StoreCommand::Remove(args) => remove(args),
     }
 }
@@ -96,10 +99,11 @@ fn list(folder: &FolderArg) -> anyhow::Result<ExitCode> {
         let of_set = u64::from(info.segments) * u64::from(info.segment_bytes);
         bytes += of_set;
         output::result(format_args!(
-            "{}, {}, manifest of {}",
+            "{}, {}, manifest of {}{}",
             described(&info),
             rounded::size(of_set),
-            words::count(info.pages.into(), "page")
+            words::count(info.pages.into(), "page"),
+            if info.leaves_bytes == 0 { "" } else { ", leaves" }
         ))?;
     }
     store.damage().iter().try_for_each(output::result)?;
@@ -124,8 +128,9 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let mut wrong = damage.len();
     for info in &sets {
         let bad = catalogue.verify_set(&info.set)?;
-        output::result(found(info, &bad))?;
-        wrong += usize::from(!bad.is_empty());
+        let bad_leaves = catalogue.verify_leaves(&info.set)?;
+        output::result(found(info, &bad, &bad_leaves))?;
+        wrong += usize::from(!bad.is_empty() || !bad_leaves.is_empty());
     }
     Ok(args.folder.judge(wrong)?)
 }
@@ -137,12 +142,22 @@ fn described(info: &SetInfo) -> String {
     format!("set {set}: {} of {size}", words::count((*segments).into(), "segment"))
 }
 
-fn found(info: &SetInfo, bad: &[u32]) -> String {
+fn found(info: &SetInfo, bad: &[u32], bad_leaves: &[u32]) -> String {
     let judged = match bad {
         [] => "all as they were packed".to_owned(),
         bad => format!("{} wrong: {}", bad.len(), ranges(bad)),
     };
-    format!("{}, {judged}", described(info))
+    let leaves = match bad_leaves {
+        [] if info.leaves_bytes == 0 => String::new(),
+        [] => ", and its leaves".to_owned(),
+        bad => format!(
+            "; leaves of {} wrong: {} (segcast store leaves --set {} makes them anew)",
+            words::count(bad.len() as u64, "segment"),
+            ranges(bad),
+            info.set
+        ),
+    };
+    format!("{}, {judged}{leaves}", described(info))
 }
 
 /// `3, 7-9` of ascending numbers.
@@ -154,7 +169,17 @@ fn ranges(numbers: &[u32]) -> String {
     ranges.collect::<Vec<_>>().join(", ")
 }
 
-fn remove(args: &RemoveArgs) -> anyhow::Result<ExitCode> {
+fn leaves(args: &SetArgs) -> anyhow::Result<ExitCode> {
+    let store = Store::open(&args.folder.store, &Options::default())?;
+    store.make_leaves(&args.set).with_context(|| args.folder.store.display().to_string())?;
+    let info = store.catalogue().sets().find(|info| info.set == args.set);
+    let bytes = info.map_or(0, |info| u64::from(info.segments) * u64::from(info.leaves_bytes));
+    let (set, bytes) = (args.set, rounded::size(bytes));
+    output::result(format_args!("set {set}: all as its manifest says; leaves of {bytes} written"))?;
+    Ok(ExitCode::Success)
+}
+
+fn remove(args: &SetArgs) -> anyhow::Result<ExitCode> {
     let store = Store::open(&args.folder.store, &Options::default())?;
     let before = store.usage().free_slots;
     let info = store.catalogue().sets().find(|info| info.set == args.set);

@@ -40,6 +40,12 @@ pub fn segment(number: u32) -> Vec<u8> {
     content(number, SEGMENT as usize)
 }
 
+/// The leaves of a segment, as far as an edge knows: 16 bytes for each of its symbols and of their parity.
+#[must_use]
+pub fn leaves(number: u32) -> Vec<u8> {
+    content(2000 + number, 160 * 16)
+}
+
 /// The bytes of a page. Pages need no manifest here: an edge serves bytes, whatever they mean.
 #[must_use]
 pub fn page(number: u16) -> Vec<u8> {
@@ -79,6 +85,7 @@ impl World {
         let mut writer = store.begin_set(world.set, SEGMENT, SEGMENTS).expect("set");
         for number in 0..SEGMENTS {
             writer.write_segment(number, &segment(number)).expect("segment");
+            writer.write_leaves(number, &leaves(number)).expect("leaves");
         }
         writer.commit(&[page(0), page(1)]).expect("commit");
         world
@@ -161,8 +168,13 @@ pub fn fetch_segments(client: &mut Client, segments: std::ops::Range<u32>) {
 pub fn fetch_everything(client: &mut Client) {
     (0..2).for_each(|number| client.fetch(ObjectNumber::page(number), None));
     (0..SEGMENTS).for_each(|number| client.fetch(ObjectNumber(number), Some(SEGMENT)));
-    client.take(2 + SEGMENTS as usize, |object, bytes| {
-        let expected = object.as_page().map_or_else(|| segment(object.0), page);
+    client.fetch(ObjectNumber::leaves_of(3), None);
+    client.take(3 + SEGMENTS as usize, |object, bytes| {
+        let expected = match (object.as_page(), object.as_leaves()) {
+            (Some(number), _) => page(number),
+            (_, Some(number)) => leaves(number),
+            (None, None) => segment(object.0),
+        };
         assert!(bytes == expected, "{object:?} arrived altered");
     });
 }
