@@ -110,6 +110,10 @@ pub const STORE_INTERVAL: Duration = Duration::from_millis(500);
 pub const STORE_LET_GO: Duration = Duration::from_millis(20);
 /// Threads that populate.
 pub const POPULATE_THREADS_MAX: u16 = 64;
+/// Groups of an edge: more than any switch knows.
+pub const MULTICAST_CHANNELS_MAX: u16 = 4096;
+/// The least that is sent to a group, bits per second: a symbol each 10 ms.
+pub const GROUP_RATE_MIN: u64 = 1_000_000;
 /// How long a shard takes a segment for resident that the helper has read in and locked. While it is used it is renewed
 /// after half of that, so that nobody waits for it again.
 pub const RESIDENT_TRUST: Duration = Duration::from_secs(10);

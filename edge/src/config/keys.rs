@@ -9,7 +9,9 @@ use segcast_config::{Field, Key, Problem, Size, Value, key, words};
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
 
-use super::{Admin, Config, Cookie, Io, LogFormat, LogLevel, SessionLog, Sets, ZeroCopy};
+use super::{
+    Admin, BitRate, Config, Cookie, Io, LogFormat, LogLevel, SessionLog, Sets, ZeroCopy, multicast,
+};
 use crate::limits;
 
 /// When a change takes effect.
@@ -35,6 +37,11 @@ fn send_slab_problem(value: u64) -> Option<Problem> {
         return Some(Problem::new("a multiple of \"64 KiB\" is needed (one train each)"));
     }
     size_within(value, limits::SEND_SLAB_MIN, limits::SEND_SLAB_MAX)
+}
+
+fn given(rate: &BitRate) -> Option<Problem> {
+    (rate.0 < limits::GROUP_RATE_MIN)
+        .then(|| Problem::new("at least \"1 Mbit/s\" is needed: less serves no group"))
 }
 
 /// Every key, in the order of `default.toml`.
@@ -92,6 +99,36 @@ pub(super) const KEYS: &[Key<Config>] = &[
     }),
     key!(populate_threads, RESTART, "Threads that read cold segments in", |&value| {
         within(value, 1, limits::POPULATE_THREADS_MAX)
+    }),
+    Key {
+        problem: multicast::problem,
+        ..key!(multicast, RESTART, "Segments to groups: off, dry-run or on", any)
+    },
+    Key {
+        problem: multicast::interface_problem,
+        ..key!(multicast_interface, RESTART, "Interface that group datagrams leave by", any)
+    },
+    Key {
+        problem: multicast::source_problem,
+        ..key!(multicast_source, RESTART, "Address that they come from, or auto", any)
+    },
+    key!(multicast_groups, RESTART, "Range of source-specific groups", any),
+    key!(multicast_port, RESTART, "UDP port of all groups", |&value| {
+        within(value, 1, u16::MAX)
+    }),
+    key!(multicast_ttl, RESTART, "Routers that they may pass, and one more", |&value| {
+        within(value, 1, 255)
+    }),
+    key!(multicast_rate, RESTART, "Most that goes to all groups together", any),
+    key!(multicast_channel_rate, RESTART, "Most that goes to one group", given),
+    key!(
+        multicast_bulk_rate,
+        RESTART,
+        "What goes to the group of a set without running time",
+        given
+    ),
+    key!(multicast_channels, RESTART, "Groups at once, over all sets", |&value| {
+        within(value, 1, limits::MULTICAST_CHANNELS_MAX)
     }),
     key!(admin, RESTART, "HTTP address of metrics and health, or off", any),
     key!(log_level, RELOAD, "error, warn, info, debug or trace", any),

@@ -4,12 +4,16 @@
 //! what would be right, all of them at once, and nothing starts on a configuration with a mistake.
 
 mod keys;
+mod multicast;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use multicast::{
+    BitRate, GroupRange, InterfaceName, Multicast, MulticastGroups, MulticastSource,
+};
 use segcast_config::{Configuration, Key, RateCap, Size};
 use segcast_proto::ids::SetId;
 use segcast_sysio::driver;
@@ -148,6 +152,16 @@ pub struct Config {
     pub receive_buffers: u16,
     pub send_slab: Size,
     pub populate_threads: u16,
+    pub multicast: Multicast,
+    pub multicast_interface: InterfaceName,
+    pub multicast_source: MulticastSource,
+    pub multicast_groups: MulticastGroups,
+    pub multicast_port: u16,
+    pub multicast_ttl: u16,
+    pub multicast_rate: BitRate,
+    pub multicast_channel_rate: BitRate,
+    pub multicast_bulk_rate: BitRate,
+    pub multicast_channels: u16,
     pub admin: Admin,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
@@ -187,6 +201,16 @@ impl Default for Config {
             receive_buffers: 512,
             send_slab: Size(1 << 20),
             populate_threads: 1,
+            multicast: Multicast::Off,
+            multicast_interface: InterfaceName::default(),
+            multicast_source: MulticastSource::Auto,
+            multicast_groups: MulticastGroups::None,
+            multicast_port: 4872,
+            multicast_ttl: 1,
+            multicast_rate: BitRate(0),
+            multicast_channel_rate: BitRate(100_000_000),
+            multicast_bulk_rate: BitRate(50_000_000),
+            multicast_channels: 256,
             admin: Admin::Listen(SocketAddr::from(([127, 0, 0, 1], 4871))),
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,

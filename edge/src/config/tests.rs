@@ -35,9 +35,19 @@ fn a_configuration_reads_back_what_it_shows() {
         session_log: SessionLog::File(PathBuf::from("/var/log/segcast/sessions.jsonl")),
         egress_max: RateCap::BitsPerSecond(2_500_000_000),
         idle_timeout: Duration::from_secs(90),
+        multicast: Multicast::On,
+        multicast_interface: InterfaceName("lo".to_owned()),
+        multicast_source: MulticastSource::Address("2001:db8::1".parse().expect("an address")),
+        multicast_rate: BitRate(1_500_000_000),
         ..Config::default()
     };
-    assert_eq!(load_text(&config.to_toml()), Ok(config));
+    let text = config.to_toml().replace("groups = \"\"", "groups = \"ff3e::8000:0/112\"");
+    let read = load_text(&text).expect("what it shows");
+    assert!(
+        matches!(read.multicast_groups, MulticastGroups::Range(groups) if groups.count() == 65_536)
+    );
+    assert_eq!(read.to_toml(), text);
+    assert_eq!(Config { multicast_groups: MulticastGroups::None, ..read }, config);
 }
 
 #[test]
@@ -51,6 +61,20 @@ fn values_that_no_edge_can_have_are_refused_with_what_would_be_right() {
         ("admin = \"localhost:1\"\n", "\"off\" serves no metrics"),
         ("sets = [\"*\", \"*\"]\n", "[\"*\"] alone"),
         ("sets = [7]\n", "32 hexadecimal digits"),
+        ("multicast = \"yes\"\n", "\"dry-run\""),
+        (
+            "multicast = \"on\"\n",
+            "multicast_interface and multicast_groups and multicast_rate must",
+        ),
+        ("multicast_groups = \"239.0.0.0/8\"\n", "232.0.0.0/8 or ff3x::/96"),
+        ("multicast_interface = \"a/b\"\n", "`ip link`"),
+        ("multicast_interface = \"nosuch0\"\nmulticast = \"on\"\n", "nosuch0"),
+        ("multicast_source = \"232.0.0.1\"\n", "an address of the interface"),
+        ("multicast_source = \"::1\"\nmulticast_groups = \"232.1.0.0/16\"\n", "an IPv4 address"),
+        ("multicast_ttl = 0\n", "from 1 to 255"),
+        ("multicast_rate = \"1 GB\"\n", "Gbit/s"),
+        ("multicast_bulk_rate = \"0\"\n", "1 Mbit/s"),
+        ("multicast_channels = 5000\n", "from 1 to 4096"),
     ] {
         let message = load_text(text).expect_err(text).to_string();
         assert!(message.contains("text:1: ") && message.contains(right), "{message}");
