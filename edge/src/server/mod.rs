@@ -33,7 +33,7 @@ use watch::Watch;
 use crate::admin::Side;
 use crate::announcement::Announcement;
 use crate::board::Board;
-use crate::config::{Admin, Config, Io, SessionLog};
+use crate::config::{Admin, Config, Io, Multicast, SessionLog};
 use crate::keyfiles::{self, KeyError};
 use crate::limits;
 use crate::mailbox::{Mailbox, Report, Served};
@@ -171,6 +171,7 @@ impl Server {
                 seed: random()?,
                 catalogue: self.catalogue.clone(),
                 sets: Arc::clone(&sets),
+                groups: self.config.multicast != Multicast::Off,
                 mailboxes: Arc::clone(&self.mailboxes),
                 populate: self.populate.queue(),
                 board: Arc::clone(&self.board),

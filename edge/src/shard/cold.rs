@@ -47,7 +47,7 @@ impl World {
         let pool = Pool::start(0, 0, Arc::clone(&mailboxes), &board, &reports).expect("no threads");
         let cast = Cast::new([1; 32], [2; 32]);
         let endpoint = cast.endpoint(cast.settings(), [3; 32], [4; 32], now());
-        let source = Source::new(store.catalogue(), &Sets::All);
+        let source = Source::new(store.catalogue(), &Sets::All, false);
         let queue = pool.queue();
         let core =
             Core::new(0, endpoint, source, Arc::clone(&mailboxes), Arc::clone(&queue), board);

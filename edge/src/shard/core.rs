@@ -289,7 +289,7 @@ mod tests {
                 EndpointConfig { shard, shards: 2, ..EndpointConfig::new(Arc::clone(&identity)) };
             let endpoint =
                 Endpoint::new(config, Arc::new(Keyring::new([])), [2; 32], [shard; 32], now());
-            let source = Source::new(Catalogue::default(), &Sets::All);
+            let source = Source::new(Catalogue::default(), &Sets::All, false);
             let mailboxes = Arc::clone(&mailboxes);
             Core::new(shard, endpoint, source, mailboxes, pool.queue(), Arc::clone(&board))
         };

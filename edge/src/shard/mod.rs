@@ -5,6 +5,7 @@
 //! fire; trains are sealed into free send buffers; failures go back to the endpoint; counters are published.
 
 pub(crate) mod core;
+mod facts;
 mod pressure;
 mod publish;
 pub(crate) mod source;
@@ -55,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) seed: [u8; 32],
     pub(crate) catalogue: Catalogue,
     pub(crate) sets: Arc<Sets>,
+    /// Whether groups are to be known, or reckoned with.
+    pub(crate) groups: bool,
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) populate: Arc<populate::Queue>,
     pub(crate) board: Arc<Board>,
@@ -132,7 +135,7 @@ impl Shard {
         let core = Core::new(
             shard,
             endpoint,
-            Source::new(setup.catalogue, &setup.sets),
+            Source::new(setup.catalogue, &setup.sets, setup.groups),
             setup.mailboxes,
             setup.populate,
             setup.board,

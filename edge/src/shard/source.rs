@@ -8,11 +8,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use segcast_proto::coalesce::SetFacts;
 use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::session::server::{Object, SegmentSource};
 use segcast_proto::time::Instant;
 use segcast_store::{Catalogue, Stored};
 
+use super::facts;
 use crate::config::Sets;
 use crate::limits;
 
@@ -22,10 +24,34 @@ struct Served {
     set: SetId,
     /// Its index in the catalogue's present snapshot, if it is stored and served.
     index: Option<u32>,
+    /// What groups must know of it; only where there are groups.
+    facts: Option<SetFacts>,
+    /// Its leaves are there, so that it can be sent to groups.
+    has_leaves: bool,
+}
+
+impl Served {
+    /// Finds out what groups must know, as far as that is not known.
+    fn look(&mut self, catalogue: &Catalogue) {
+        let Some((index, info)) = self.index.and_then(|index| Some((index, catalogue.set(index)?)))
+        else {
+            return;
+        };
+        if self.facts.is_none() {
+            self.facts = facts::facts(catalogue, index);
+        }
+        let had_leaves = std::mem::replace(&mut self.has_leaves, facts::has_leaves(&info));
+        if self.facts.is_some() && !self.has_leaves && !had_leaves {
+            let set = self.set;
+            tracing::debug!(%set, "no leaves: unicast only, until `segcast store leaves` makes them");
+        }
+    }
 }
 
 /// One shard's view of the store.
 pub(crate) struct Source {
+    /// Whether groups are to be known, or reckoned with.
+    groups: bool,
     catalogue: Catalogue,
     known: Vec<Served>,
     /// Positions in `known`, by name.
@@ -37,8 +63,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(catalogue: Catalogue, sets: &Sets) -> Self {
+    pub(crate) fn new(catalogue: Catalogue, sets: &Sets, groups: bool) -> Self {
         let mut source = Self {
+            groups,
             catalogue: Catalogue::default(),
             known: Vec::new(),
             by_name: Vec::new(),
@@ -61,14 +88,19 @@ impl Source {
             let index = Some(index);
             let found = self.by_name[..old].binary_search_by_key(&info.set, |entry| entry.0);
             match found.ok().and_then(|at| self.known.get_mut(self.by_name[at].1.get() as usize)) {
+                // A name is one title at one version: its facts stay.
                 Some(known) => known.index = index,
                 None => {
                     let number = u32::try_from(self.known.len()).ok().and_then(SetIndex::new);
                     let number = number.expect("a store has few sets");
                     self.by_name.push((info.set, number));
-                    self.known.push(Served { set: info.set, index });
+                    let set = info.set;
+                    self.known.push(Served { set, index, facts: None, has_leaves: false });
                 }
             }
+        }
+        if self.groups {
+            self.known.iter_mut().for_each(|known| known.look(&catalogue));
         }
         self.by_name.sort_unstable();
         self.catalogue = catalogue;
@@ -114,6 +146,11 @@ impl SegmentSource for Source {
         let at = self.by_name.binary_search_by_key(id, |entry| entry.0).ok()?;
         let (_, number) = *self.by_name.get(at)?;
         self.locate(number).map(|_| number)
+    }
+
+    fn facts(&self, set: SetIndex) -> Option<(SetId, SetFacts)> {
+        let known = self.known.get(set.get() as usize)?;
+        (known.index.is_some() && known.has_leaves).then_some((known.set, known.facts?))
     }
 
     fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {
@@ -245,7 +282,8 @@ mod tests {
 
     #[test]
     fn an_empty_store_has_nothing() {
-        let source = Source::new(Catalogue::default(), &Sets::All);
+        let source = Source::new(Catalogue::default(), &Sets::All, true);
+        assert_eq!((source.facts(SetIndex::FIRST), source.groups), (None, true));
         assert_eq!(source.find_set(&SetId([1; 16])), None);
         assert_eq!(source.object(SetIndex::FIRST, ObjectNumber(0)), Object::Absent);
         assert!(

@@ -142,6 +142,7 @@ fn shard(
         seed: [5; 32],
         catalogue,
         sets: Arc::new(Sets::All),
+        groups: false,
         mailboxes,
         populate: pool.queue(),
         board,
