@@ -75,10 +75,12 @@ impl Groups {
         for (group, payload) in (0..).zip(bytes.chunks(group_bytes)) {
             let Ok(Some(digest)) = manifest.group_digest(segment, group) else { continue };
             let Some(open) = self.open.get_mut(at) else { return };
-            let gained = open.take_leaves(&self.geometry, self.set, group, payload, digest);
-            // Payloads that were known, or that were not asked for, are no forgery.
-            let channel = open.channel;
-            self.count(channel, Gained { duplicates: 0, ..gained });
+            // Only those were asked for; of the others nothing may be there.
+            if open.waits_for(group as usize) {
+                let gained = open.take_leaves(&self.geometry, self.set, group, payload, digest);
+                let channel = open.channel;
+                self.count(channel, gained);
+            }
         }
         if let Some(open) =
             self.open.get_mut(at).filter(|o| matches!(o.stage, Stage::Leaves { .. }))

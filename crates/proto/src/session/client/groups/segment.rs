@@ -184,19 +184,22 @@ impl OpenSegment {
         ranges
     }
 
+    /// Whether symbols wait for LEAVES payload `group`.
+    pub(super) fn waits_for(&self, group: usize) -> bool {
+        let symbols = LEAVES_PER_GROUP as usize;
+        let end = ((group + 1) * symbols).min(self.places.len());
+        let places = self.places.get(group * symbols..end).unwrap_or_default();
+        places.contains(&Place::Unverified)
+    }
+
     /// The leaves object as far as it is known, when symbols wait for what is not: those of symbols that did not come
     /// count as known, as nobody needs them.
     pub(super) fn missing_leaves(&self) -> Option<(Vec<u8>, RangeSet)> {
-        let group_symbols = LEAVES_PER_GROUP as usize;
-        let waits = |group: usize| {
-            let end = ((group + 1) * group_symbols).min(self.places.len());
-            let places = self.places.get(group * group_symbols..end).unwrap_or_default();
-            places.contains(&Place::Unverified)
-        };
+        let group_bytes = LEAVES_PER_GROUP as usize * LEAF;
         let mut have = RangeSet::default();
-        for group in (0..self.known_groups.len()).filter(|group| !waits(*group)) {
-            let end = ((group + 1) * group_symbols * LEAF).min(self.leaves.len());
-            let _ = have.insert((group * group_symbols * LEAF) as u32..end as u32, usize::MAX);
+        for group in (0..self.known_groups.len()).filter(|group| !self.waits_for(*group)) {
+            let end = ((group + 1) * group_bytes).min(self.leaves.len());
+            let _ = have.insert((group * group_bytes) as u32..end as u32, usize::MAX);
         }
         (!have.covers(self.leaves.len() as u32)).then(|| (self.leaves.clone(), have))
     }
