@@ -39,6 +39,8 @@ pub enum Fault {
     CookieRefused,
     /// A request for what does not exist is dropped without a REFUSE.
     RefusalDropped,
+    /// A request that is held for a group forgets its timer.
+    HoldForgotten,
 }
 
 impl Fault {

@@ -4,6 +4,7 @@ mod client;
 mod drain;
 mod handshake;
 mod holds;
+mod joint;
 mod newcomers;
 mod pending;
 mod reports;

@@ -14,6 +14,7 @@ pub mod link;
 pub mod many;
 /// How runs end.
 pub mod outcome;
+mod owner;
 /// What is drawn from a seed.
 pub mod scenario;
 /// Both ends and the time between them.

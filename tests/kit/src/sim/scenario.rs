@@ -7,6 +7,8 @@ use segcast_proto::time::Duration;
 
 use super::link::{LinkConfig, unit};
 
+/// When each object is needed, from when it is asked for.
+pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 /// Datagrams the liar gets at most: the number to skip in the first block of 256 comes by then.
 const LIAR_DATAGRAMS: u64 = 384;
 
@@ -53,6 +55,8 @@ pub struct Scenario {
     pub spoof: bool,
     /// Whether clients also ask for what does not exist.
     pub refusals: bool,
+    /// Whether clients ask with HEARS, and listen to groups that never send.
+    pub hears: bool,
 }
 
 /// A number in `low..high`, evenly in its logarithm.
@@ -117,6 +121,7 @@ impl Scenario {
             liar: chance(rng, 0.15),
             spoof: chance(rng, 0.15),
             refusals: chance(rng, 0.2),
+            hears: chance(rng, 0.2),
         };
         // The liar shakes hands only once. A black hole swallows whole epochs of some 40 packets, which then look as if
         // their sender changed keys too often; of 2^23 packets some arrive.
@@ -147,6 +152,10 @@ impl Scenario {
             // but then the challenge or its answer may be lost.) The handshake takes a round trip, and its packets
             // are repeated after 2 and 4 more when they are lost; then the rate grows anew for 5.
             bound += probe_timeout * 7 + measured * 12;
+        }
+        if self.hears {
+            // Held no longer than until they are needed, and what was promised and did not come is asked for anew.
+            bound += (DEADLINE + probe_timeout) * self.segments;
         }
         if self.black_hole.is_some() {
             // Sending stops after a second without reports; the client's next probe starts it again, with small

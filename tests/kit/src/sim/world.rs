@@ -22,7 +22,8 @@ use super::attack::{Attacks, LIAR, Liar, liar_address};
 use super::flight::Flight;
 use super::link::Link;
 use super::outcome::{Failure, Outcome};
-use super::scenario::Scenario;
+use super::owner::{self, Owner};
+use super::scenario::{DEADLINE, Scenario};
 use crate::endpoint::{Cast, START, UNIX};
 use crate::random::draw;
 use crate::session;
@@ -32,6 +33,8 @@ use crate::source::{MemorySource, State, content, set_id};
 const PAGE_BYTES: usize = 3000;
 /// Handle of the set that the server has.
 const FIRST: SetHandle = SetHandle::FIRST;
+/// How long a segment plays, where groups may serve it.
+const PLAYING: Duration = Duration::from_millis(400);
 /// A set that the tokens name and the server does not have.
 const SET_ABSENT: u32 = 9;
 /// Times the bound after which a transfer counts as one that never ends.
@@ -63,6 +66,7 @@ pub struct World {
     cast: Cast,
     viewers: Vec<Viewer>,
     attacks: Attacks,
+    owner: Owner,
     down: Link,
     up: Link,
     flights: BinaryHeap<Reverse<Flight>>,
@@ -87,6 +91,7 @@ impl World {
         let cast = Cast::draw(&mut rng);
         let mut source =
             MemorySource::new(1, scenario.segments, scenario.segment_bytes, PAGE_BYTES);
+        source.playing = scenario.hears.then_some(PLAYING);
         if scenario.cold {
             (0..scenario.segments).for_each(|segment| {
                 source.put(SetIndex::FIRST, ObjectNumber(segment), State::Cold)
@@ -97,6 +102,7 @@ impl World {
             started: start,
             now: start,
             attacks: Attacks::default(),
+            owner: Owner::new(scenario.segments, scenario.seed),
             shards: Vec::new(),
             source,
             cast,
@@ -134,6 +140,7 @@ impl World {
             let mut config = self.cast.settings();
             (config.shard, config.shards) = (shard, shards);
             config.cookie_always = self.scenario.cookies;
+            config.multicast = self.scenario.hears;
             config.epoch_packets = self.scenario.epoch_packets;
             self.cast.endpoint(config, shared, draw(&mut self.rng), self.now)
         };
@@ -363,6 +370,7 @@ impl World {
                 }
             }
         }
+        self.owner.answer(now, &mut self.shards[shard]);
         while let Some((set, object)) = self.shards[shard].next_object() {
             self.populating.push((now + Duration::from_micros(200), set, object));
         }
@@ -400,13 +408,21 @@ impl World {
             }
         }
         let viewer = &mut self.viewers[number];
-        while viewer.session.outstanding() < window {
+        let mut asked = owner::listen(&mut viewer.session, now, self.scenario.segment_bytes);
+        while asked.is_ok() && viewer.session.outstanding() < window {
             let Some((handle, object, len)) = viewer.todo.pop() else { break };
-            let deadline = Duration::from_secs(1);
-            if let Err(error) = viewer.session.fetch(now, handle, object, len, deadline) {
-                self.failure = Some(Failure::GaveUp(error.to_string()));
-                return;
-            }
+            let session = &mut viewer.session;
+            asked = match len.filter(|_| self.scenario.hears) {
+                Some(len) => {
+                    let mut bytes = vec![0; len as usize];
+                    session.fetch_hearing(now, handle, object, &mut bytes, DEADLINE)
+                }
+                None => session.fetch(now, handle, object, len, DEADLINE),
+            };
+        }
+        if let Err(error) = asked {
+            self.failure = Some(Failure::GaveUp(error.to_string()));
+            return;
         }
         let mut out = [0; 2048];
         while let Some(len) = self.viewers[number].session.poll_transmit(now, &mut out) {
