@@ -53,6 +53,9 @@ impl Queued {
 
     /// When it is sent by unicast after all, if it is held.
     pub(super) fn hold_until(&self) -> Instant {
+        if planted(Fault::HoldForgotten) {
+            return Instant::FAR_FUTURE;
+        }
         self.deadline - Duration::from_millis(u64::from(self.lead_ms))
     }
 
