@@ -162,7 +162,7 @@ impl Stage {
         while self.rig.now < end {
             self.hear();
             let millis = self.rig.now.as_nanos() / 1_000_000;
-            if millis % 1000 == 0 {
+            if millis.is_multiple_of(1000) {
                 for viewer in 0..self.viewers.len() {
                     self.send(viewer, PacketType::Pulse, EMPTY_FRAME, &[0; 16]);
                 }

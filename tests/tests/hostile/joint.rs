@@ -99,7 +99,7 @@ impl Theatre {
         }
         let Some(&(came, serial, _)) = self.stage.viewers[viewer].keys.last() else { return };
         // They have joined some time after they were invited.
-        if turn % 1000 == 0 || now == came + MS * 50 {
+        if turn.is_multiple_of(1000) || now == came + MS * 50 {
             let key = self.owner.groups().next().map(|(_, key)| key.channels[0].id);
             let channel = key.expect("who was invited knows of a group");
             self.stage.report_of(viewer, serial, channel, ChannelState::Listening);
