@@ -13,7 +13,7 @@ use segcast_proto::rate::Rate;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::ChannelState;
 
-use crate::holds::{PLAYS, SEGMENT_BYTES, Stage, set};
+use crate::stage::{PLAYS, SEGMENT_BYTES, Stage, set};
 
 const VIEWERS: usize = 8;
 const SEGMENTS: u32 = 20;

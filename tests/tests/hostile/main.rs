@@ -10,4 +10,5 @@ mod pending;
 mod reports;
 mod sessions;
 mod shares;
+mod stage;
 mod waiting;
