@@ -12,6 +12,7 @@ use segcast_sysio::file::Inode;
 use crate::catalogue::Place;
 use crate::error::{Damage, StoreError, failed};
 use crate::format::FormatError;
+use crate::format::leaves_file::leaves_file_name;
 use crate::format::segment_file::Geometry;
 use crate::format::set_file::{SetFile, check_pages};
 use crate::format::slot_header::SLOT_HEADER_BYTES;
@@ -84,11 +85,6 @@ pub(crate) fn segment_files(folder: &Path) -> Result<SegmentFiles, StoreError> {
 /// The name of a set's file.
 pub(crate) fn set_file_name(set: SetId) -> String {
     format!("{set}.set")
-}
-
-/// The name of the file with a set's leaves.
-pub(crate) fn leaves_file_name(set: SetId) -> String {
-    format!("{set}.leaves")
 }
 
 /// What a path in the folder of sets is.

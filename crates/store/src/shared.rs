@@ -10,7 +10,8 @@ use segcast_sysio::file::LockFile;
 use crate::announced::Readers;
 use crate::catalogue::{Catalogue, Place, SetEntry};
 use crate::error::{Damage, StoreError, failed};
-use crate::files::{leaves_file_name, set_file_name};
+use crate::files::set_file_name;
+use crate::format::leaves_file::leaves_file_name;
 use crate::layer::{SyncPoint, WriteLayer};
 use crate::space::Space;
 

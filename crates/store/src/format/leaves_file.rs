@@ -14,6 +14,12 @@ pub const LEAVES_HEADER_BYTES: usize = 64;
 /// What follows the leaves in each record.
 const CHECKSUM_BYTES: u64 = 4;
 
+/// The name of the file with a set's leaves.
+#[must_use]
+pub fn leaves_file_name(set: SetId) -> String {
+    format!("{set}.leaves")
+}
+
 /// The head of a `.leaves` file; a record for each segment follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeavesHeader {

@@ -17,9 +17,8 @@ use segcast_sysio::mapped::MappedFile;
 pub(crate) use writer::LeavesWriter;
 
 use crate::error::Damage;
-use crate::files::leaves_file_name;
 use crate::format::FormatError;
-use crate::format::leaves_file::{LEAVES_HEADER_BYTES, LeavesHeader, leaves_in};
+use crate::format::leaves_file::{LEAVES_HEADER_BYTES, LeavesHeader, leaves_file_name, leaves_in};
 
 /// The leaves of a committed set.
 #[derive(Debug)]

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{BadSegment, StoreError, failed};
-use crate::files::leaves_file_name;
-use crate::format::leaves_file::{LeavesHeader, record};
+use crate::format::leaves_file::{LeavesHeader, leaves_file_name, record};
 use crate::layer::{SyncPoint, WriteFile, WriteLayer};
 
 /// The leaves of a set that are being written. Dropped before [`finish`](Self::finish), its file is gone.
