@@ -37,6 +37,8 @@ pub struct EndpointConfig {
     /// Requests a session may make in a second, averaged over one second; more are refused with TOO_MANY_REQUESTS,
     /// and as many again end the session.
     pub requests_per_second: u32,
+    /// Whether the caller wants to be told of each request, by `poll_asked`.
+    pub tell_requests: bool,
     /// Handshakes that this shard works on in a second; the clients of more are told to come later. From a tenth of it on
     /// cookies are mandatory.
     pub handshakes_per_second: u32,
@@ -66,6 +68,7 @@ impl EndpointConfig {
             egress_queue: Duration::from_millis(500),
             requests_max: 1_000_000,
             requests_per_second: 10_000,
+            tell_requests: false,
             handshakes_per_second: 2000,
             cookie_always: false,
             multicast: false,

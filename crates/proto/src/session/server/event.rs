@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::handshake::ReceivedHello;
 use crate::ids::{ObjectNumber, ReceiverIndex, SetIndex};
+use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::code::Code;
 
@@ -183,6 +184,25 @@ pub enum ServerEvent {
     },
     /// A session ended.
     SessionClosed(Box<SessionRecord>),
+}
+
+/// A REQUEST that was taken in, for who reckons with it. Where the endpoint is told to, it tells of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Which session.
+    pub session: ReceiverIndex,
+    /// The source's index of the set.
+    pub set: SetIndex,
+    /// What of the set.
+    pub object: ObjectNumber,
+    /// How many bytes of it.
+    pub bytes: u64,
+    /// Whether it asks again for what was sent before.
+    pub repair: bool,
+    /// When it is wanted.
+    pub deadline: Instant,
+    /// What the session's path carries; none while that is being found out.
+    pub rate: Option<Rate>,
 }
 
 /// One structured record for each session that ended.

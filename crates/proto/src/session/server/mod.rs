@@ -47,8 +47,8 @@ use door::flood::HelloLimiter;
 use door::refused::Refusals;
 use door::table::Table;
 pub use event::{
-    Disposition, DropReason, Handoff, Path, SendFailure, SendTicket, ServerEvent, SessionRecord,
-    Transmit,
+    Asked, Disposition, DropReason, Handoff, Path, SendFailure, SendTicket, ServerEvent,
+    SessionRecord, Transmit,
 };
 use holds::Holds;
 use rand_chacha::ChaCha20Rng;
@@ -79,6 +79,7 @@ pub struct Endpoint {
     /// The last thing sent was an answer.
     answered: bool,
     events: VecDeque<ServerEvent>,
+    asked: VecDeque<Asked>,
     waiters: Waiters,
     holds: Holds,
     clients: ClientCounts,
@@ -118,6 +119,7 @@ impl Endpoint {
             answers: Answers::default(),
             answered: false,
             events: VecDeque::new(),
+            asked: VecDeque::new(),
             waiters: Waiters::default(),
             holds: Holds::new(config.shard),
             clients: ClientCounts::default(),
@@ -179,6 +181,11 @@ impl Endpoint {
     /// The next event; drain after every `handle_*`.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
         self.events.pop_front()
+    }
+
+    /// The next request of those that came, where [`EndpointConfig::tell_requests`] is set; drain after every `handle_*`.
+    pub fn poll_asked(&mut self) -> Option<Asked> {
+        self.asked.pop_front()
     }
 
     /// The next object that requests wait for and that was not asked for yet, by turns of the sessions: make it resident,

@@ -60,6 +60,7 @@ impl Endpoint {
             waiters: &mut self.waiters,
             multicast: self.config.multicast,
             holds: &mut self.holds,
+            asked: self.config.tell_requests.then_some(&mut self.asked),
         };
         match session.on_packet(path, &opened, source, context) {
             Ok(()) => {

@@ -3,6 +3,8 @@
 //! A client may send anything that its keys seal: what breaks the protocol ends the session, what asks for too much is
 //! refused, and what comes twice or late changes nothing.
 
+use std::collections::VecDeque;
+
 use super::challenge::Challenge;
 use super::ending::Ending;
 use super::pace::Pace;
@@ -18,7 +20,7 @@ use crate::faults::{Fault, planted};
 use crate::ids::RequestId;
 use crate::limits::REPORT_RANGES_MAX;
 use crate::session::server::counters::Counters;
-use crate::session::server::event::Path;
+use crate::session::server::event::{Asked, Path};
 use crate::session::server::holds::Holds;
 use crate::session::server::send::overload::{Candidate, Overload, TRAIN_COST};
 use crate::session::server::source::{Object, SegmentSource};
@@ -44,6 +46,8 @@ pub(in crate::session::server) struct Context<'a> {
     pub(in crate::session::server) overload: &'a mut Overload,
     pub(in crate::session::server) waiters: &'a mut Waiters,
     pub(in crate::session::server) holds: &'a mut Holds,
+    /// Where requests are told, if they are.
+    pub(in crate::session::server) asked: Option<&'a mut VecDeque<Asked>>,
 }
 
 impl Session {
@@ -186,6 +190,7 @@ impl Session {
         let repair = request.flags & FLAG_REPAIR != 0;
         let held = self.hears(frame, set, &request, len, source, context);
         let mut candidate = self.candidate(&request, len, deadline);
+        let bytes = candidate.bytes - TRAIN_COST * request.ranges.len().max(1) as u64;
         if context.draining && !candidate.repair {
             return Err(Code::Draining.into());
         }
@@ -206,6 +211,11 @@ impl Session {
         work.served = now;
         if let Some(held) = held {
             self.on_held(&held, context);
+        }
+        if let Some(asked) = &mut context.asked {
+            let (session, object, rate) = (self.index(), frame.object, self.known_rate());
+            let deadline = now + deadline;
+            asked.push_back(Asked { session, set, object, bytes, repair, deadline, rate });
         }
         Ok(())
     }

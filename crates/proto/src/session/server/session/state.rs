@@ -239,11 +239,16 @@ impl Session {
         }
     }
 
+    /// What its path carries, where that is known.
+    pub(super) fn known_rate(&self) -> Option<Rate> {
+        let sender = self.work.as_ref()?.sender.as_ref()?;
+        (sender.phase() != Phase::Startup).then(|| sender.rate())
+    }
+
     /// What it is to be sent: of that what its path can carry within `bound`, where the path is known.
     fn owes(&self, bound: Duration) -> Owed {
         let Some(work) = &self.work else { return Owed::default() };
-        let known = work.sender.as_ref().filter(|sender| sender.phase() != Phase::Startup);
-        let path = known.map_or(Rate::MAX, Sender::rate).min(self.rate_cap.unwrap_or(Rate::MAX));
+        let path = self.known_rate().unwrap_or(Rate::MAX).min(self.rate_cap.unwrap_or(Rate::MAX));
         let carried = path.bytes_in(bound).max(TRAIN_MAX as u64);
         let bytes = carried.min(work.queue.owed());
         Owed { bytes, requests: work.queue.len() as u32 }
