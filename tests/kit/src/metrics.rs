@@ -13,7 +13,17 @@ const TIMEOUT: u64 = 60;
 /// When it does not answer.
 #[must_use]
 pub fn get(admin: impl Display, path: &str) -> (u16, String) {
-    let answer = minreq::get(format!("http://{admin}{path}")).with_timeout(TIMEOUT).send();
+    get_as(admin, path, "*/*")
+}
+
+/// As [`get`], of the type that `accept` names.
+///
+/// # Panics
+/// When nobody answers.
+#[must_use]
+pub fn get_as(admin: impl Display, path: &str, accept: &str) -> (u16, String) {
+    let get = minreq::get(format!("http://{admin}{path}")).with_header("Accept", accept);
+    let answer = get.with_timeout(TIMEOUT).send();
     let answer = answer.unwrap_or_else(|error| panic!("{admin}{path}: {error}"));
     let body = answer.as_str().expect("UTF-8").to_owned();
     (answer.status_code, body)

@@ -13,6 +13,10 @@ use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::{ObjectNumber, SetId};
 use segcast_proto::limits::SEGMENT_UNIT;
+use segcast_proto::segment::cipher::{COMMITMENT_LEN, SALT_LEN};
+use segcast_proto::segment::digest::Digester;
+use segcast_proto::segment::geometry::Geometry;
+use segcast_proto::segment::manifest::{Description, ManifestBuilder, Protection};
 use segcast_proto::session::client::ClientConfig;
 use segcast_proto::token::mint;
 use segcast_store::{Options, Store};
@@ -52,6 +56,19 @@ pub fn page(number: u16) -> Vec<u8> {
     content(1000 + u32::from(number), 30_000 + usize::from(number))
 }
 
+/// The pages of a manifest of the segments.
+fn manifest(world: &World, running_time: Duration) -> Vec<Vec<u8>> {
+    let (set, length) = (world.set, u64::from(SEGMENT) * u64::from(SEGMENTS));
+    let geometry = Geometry::new(length, SEGMENT, true).expect("two units");
+    let protection = Protection::Sealed { salt: [3; SALT_LEN], commitment: [4; COMMITMENT_LEN] };
+    let name = "a title".to_owned();
+    let description = Description { set, geometry, protection, running_time, name };
+    let mut builder = ManifestBuilder::new(description).expect("a short name");
+    let mut digester = Digester::new(&geometry, set);
+    (0..SEGMENTS).for_each(|number| builder.push(&digester.entry(number, &segment(number))));
+    builder.sign(&world.center)
+}
+
 /// Files and keys of one edge.
 pub struct World {
     directory: tempfile::TempDir,
@@ -74,6 +91,20 @@ impl World {
     /// When that fails.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(|_| vec![page(0), page(1)])
+    }
+
+    /// As [`new`](Self::new), but the pages are a manifest: the segments are a sealed title with parity that runs for
+    /// `running_time`.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn titled(running_time: Duration) -> Self {
+        Self::with(|world| manifest(world, running_time))
+    }
+
+    fn with(pages: impl FnOnce(&Self) -> Vec<Vec<u8>>) -> Self {
         let directory = tempfile::tempdir().expect("tempdir");
         let world =
             Self { center: SigningKey::from_seed(&[1; 32]), set: SetId([0x5E; 16]), directory };
@@ -87,7 +118,7 @@ impl World {
             writer.write_segment(number, &segment(number)).expect("segment");
             writer.write_leaves(number, &leaves(number)).expect("leaves");
         }
-        writer.commit(&[page(0), page(1)]).expect("commit");
+        writer.commit(&pages(&world)).expect("commit");
         world
     }
 
