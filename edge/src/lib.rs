@@ -11,6 +11,7 @@ mod announcement;
 mod board;
 /// The configuration and its errors.
 pub mod config;
+mod dry_run;
 mod guard;
 mod keyfiles;
 mod last_minute;

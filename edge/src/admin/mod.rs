@@ -5,6 +5,7 @@
 mod collector;
 mod format;
 mod listener;
+mod multicast;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use tokio::task::JoinSet;
 use crate::board::Board;
 use crate::last_minute::LastMinute;
 use crate::mailbox::Report;
-use crate::{guard, limits};
+use crate::{dry_run, guard, limits};
 
 /// The running side thread.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl Side {
         board: &Arc<Board>,
         reports: Sender<Report>,
         listener: Option<TcpListener>,
+        dry_run: Option<Arc<dry_run::Queue>>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = listener.as_ref().and_then(|l| l.local_addr().ok());
@@ -57,7 +59,7 @@ impl Side {
             let _inside = runtime.enter();
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let ended = Arc::default();
-            let router = router(Arc::clone(board), Arc::clone(&ended));
+            let router = router(Arc::clone(board), Arc::clone(&ended), dry_run);
             tasks.spawn(look_at_requests(Arc::clone(board)));
             tasks.spawn(listener::serve(listener, router, ended));
         }
@@ -114,14 +116,14 @@ async fn look_at_requests(board: Arc<Board>) {
 }
 
 /// What the HTTP handlers share.
-#[derive(Debug)]
 struct Shared {
     text: Registry,
     open_metrics: Registry,
     board: Arc<Board>,
+    dry_run: Option<Arc<dry_run::Queue>>,
 }
 
-fn router(board: Arc<Board>, ended: Arc<Ended>) -> Router {
+fn router(board: Arc<Board>, ended: Arc<Ended>, dry_run: Option<Arc<dry_run::Queue>>) -> Router {
     let started = Gauge::<f64, AtomicU64>::default();
     started.set(UNIX_EPOCH.elapsed().map_or(0.0, |time| time.as_secs_f64()));
     let registry = |format| {
@@ -138,7 +140,8 @@ fn router(board: Arc<Board>, ended: Arc<Ended>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Arc::new(Shared { text, open_metrics, board }))
+        .route("/multicast", get(multicast::multicast))
+        .with_state(Arc::new(Shared { text, open_metrics, board, dry_run }))
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> impl IntoResponse {

@@ -26,7 +26,7 @@ fn get_as(address: SocketAddr, path: &str, accept: &str) -> String {
 fn start(shards: usize) -> (Arc<Board>, Side, SocketAddr) {
     let board = Arc::new(Board::new(shards));
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let side = Side::start(&board, bounded(1).0, Some(listener)).expect("start");
+    let side = Side::start(&board, bounded(1).0, Some(listener), None).expect("start");
     let address = side.address().expect("address");
     (board, side, address)
 }
@@ -42,6 +42,8 @@ fn readiness_and_health_follow_the_board() {
     board.set_failed();
     assert!(get(address, "/healthz").starts_with("HTTP/1.1 503"));
     assert!(get(address, "/").starts_with("HTTP/1.1 404"));
+    let none = get(address, "/multicast");
+    assert!(none.starts_with("HTTP/1.1 404") && none.contains("begins one"), "{none}");
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn a_request_that_does_not_come_ends_its_connection() {
 #[test]
 fn the_end_of_the_thread_is_reported() {
     let (board, (reports, ended)) = (Arc::new(Board::new(1)), bounded(1));
-    drop(Side::start(&board, reports, None).expect("start"));
+    drop(Side::start(&board, reports, None, None).expect("start"));
     let Ok(Report::Ended { thread, failure }) = ended.recv() else { panic!("no report") };
     assert_eq!((&*thread, failure), ("segcast-side", None));
 }

@@ -21,7 +21,7 @@ use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
 use super::StartError;
 use crate::addresses;
-use crate::config::{Config, Cookie, Io};
+use crate::config::{Config, Cookie, Io, Multicast};
 use crate::limits;
 
 /// Where the clear header names the shard (docs/protocol, section 1): the low byte of the receiver index.
@@ -215,6 +215,7 @@ pub(super) fn endpoint(
         egress_queue: config.egress_queue,
         requests_max: part(config.requests_max),
         requests_per_second: config.requests_per_second,
+        tell_requests: config.multicast == Multicast::DryRun,
         cookie_always: config.cookie == Cookie::Always,
         ..EndpointConfig::new(Arc::clone(identity))
     }

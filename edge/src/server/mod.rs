@@ -34,6 +34,7 @@ use crate::admin::Side;
 use crate::announcement::Announcement;
 use crate::board::Board;
 use crate::config::{Admin, Config, Io, Multicast, SessionLog};
+use crate::dry_run::DryRun;
 use crate::keyfiles::{self, KeyError};
 use crate::limits;
 use crate::mailbox::{Mailbox, Report, Served};
@@ -56,6 +57,7 @@ pub struct Server {
     side: Side,
     session_log: Writer,
     populate: Pool,
+    dry_run: Option<DryRun>,
 }
 
 /// Ends a [`Server`] from another thread.
@@ -96,7 +98,14 @@ impl Server {
         board.set_store_open();
         board.set_log_client_address(config.log_client_address);
         let (sender, reports) = bounded(limits::REPORTS);
-        let side = Side::start(&board, sender.clone(), admin).map_err(no_thread)?;
+        let dry_run = match config.multicast {
+            Multicast::DryRun => {
+                Some(DryRun::start(&config, random()?, &board, &sender).map_err(no_thread)?)
+            }
+            Multicast::Off | Multicast::On => None,
+        };
+        let told = dry_run.as_ref().map(DryRun::queue);
+        let side = Side::start(&board, sender.clone(), admin, told).map_err(no_thread)?;
         let session_log = Writer::start(&board, sender.clone(), session_log).map_err(no_thread)?;
         let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
         let populate = Pool::start(
@@ -127,6 +136,7 @@ impl Server {
             side,
             session_log,
             populate,
+            dry_run,
         };
         server.populate.adopt(&server.catalogue);
         server.spawn_shards(io, &cores, sockets, keyring)?;
@@ -174,6 +184,7 @@ impl Server {
                 groups: self.config.multicast != Multicast::Off,
                 mailboxes: Arc::clone(&self.mailboxes),
                 populate: self.populate.queue(),
+                dry_run: self.dry_run.as_ref().map(DryRun::queue),
                 board: Arc::clone(&self.board),
                 reports: self.sender.clone(),
             };

@@ -126,5 +126,6 @@ impl Server {
             let _ = shard.join();
         }
         self.side.stop();
+        self.dry_run = None;
     }
 }

@@ -4,13 +4,17 @@
 
 use std::sync::Arc;
 
-use segcast_proto::session::server::{Disposition, Endpoint, Path, ServerEvent, SessionRecord};
+use segcast_proto::coalesce::Member;
+use segcast_proto::session::server::{
+    Asked, Disposition, Endpoint, Path, ServerEvent, SessionRecord,
+};
 use segcast_proto::time::Instant;
 use segcast_sysio::clock;
 
 use super::now;
 use super::source::Source;
 use crate::board::{Board, Values};
+use crate::dry_run::{self, Told};
 use crate::limits;
 use crate::mailbox::{Control, Mailbox, Populated, Served, Stray};
 use crate::metric::{self, Metric, VALUES};
@@ -31,6 +35,8 @@ pub(crate) struct Core {
     pub(super) stopping: bool,
     mailboxes: Arc<[Mailbox]>,
     populate: Arc<populate::Queue>,
+    /// Where requests are told, if they are.
+    pub(super) dry_run: Option<Arc<dry_run::Queue>>,
     /// Objects that were asked for and not answered: those that are renewed, and those that requests wait for.
     renewed: usize,
     waited: usize,
@@ -60,6 +66,7 @@ impl Core {
             stopping: false,
             mailboxes,
             populate,
+            dry_run: None,
             renewed: 0,
             waited: 0,
             values: [0; VALUES],
@@ -194,7 +201,24 @@ impl Core {
                 ServerEvent::SessionClosed(record) => self.closed(&record),
             }
         }
+        if let Some(dry_run) = self.dry_run.clone() {
+            self.tell(&dry_run);
+        }
         self.ask();
+    }
+
+    /// Tells the dry run what segments were asked for.
+    fn tell(&mut self, dry_run: &dry_run::Queue) {
+        while let Some(asked) = self.endpoint.poll_asked() {
+            let Some(segment) = asked.object.as_segment() else { continue };
+            let Some(set) = self.source.name(asked.set) else { continue };
+            let facts = self.source.could_have_groups(asked.set).map(|(_, facts)| facts);
+            let Asked { session, bytes, repair, deadline, rate, .. } = asked;
+            // All are told to one owner; the session's name has its shard in it.
+            let member = Member { shard: 0, session };
+            let at = self.now;
+            dry_run.tell(Told { at, member, set, facts, segment, bytes, repair, deadline, rate });
+        }
     }
 
     /// Asks for what must be renewed and what requests wait for, as far as there is room.

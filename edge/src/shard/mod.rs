@@ -35,7 +35,7 @@ use crate::guard::Guard;
 use crate::limits;
 use crate::mailbox::{Mailbox, Report};
 use crate::metric::Metric;
-use crate::populate;
+use crate::{dry_run, populate};
 
 /// What a shard is made of.
 pub(crate) struct Setup {
@@ -60,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) groups: bool,
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) populate: Arc<populate::Queue>,
+    /// Where requests are told, if they are.
+    pub(crate) dry_run: Option<Arc<dry_run::Queue>>,
     pub(crate) board: Arc<Board>,
     pub(crate) reports: Sender<Report>,
 }
@@ -132,7 +134,7 @@ impl Shard {
         }
         let Setup { endpoint, keyring, shared_secret, seed, .. } = setup;
         let endpoint = Endpoint::new(endpoint, keyring, shared_secret, seed, now());
-        let core = Core::new(
+        let mut core = Core::new(
             shard,
             endpoint,
             Source::new(setup.catalogue, &setup.sets, setup.groups),
@@ -140,6 +142,7 @@ impl Shard {
             setup.populate,
             setup.board,
         );
+        core.dry_run = setup.dry_run;
         Ok(Self {
             driver,
             core,

@@ -122,6 +122,12 @@ impl Source {
         self.known.get(set.get() as usize).map(|known| known.set)
     }
 
+    /// The name and the facts of a set that could be sent to groups, had it its leaves.
+    pub(crate) fn could_have_groups(&self, set: SetIndex) -> Option<(SetId, SetFacts)> {
+        let known = self.known.get(set.get() as usize).filter(|known| known.index.is_some())?;
+        Some((known.set, known.facts?))
+    }
+
     /// The object is in memory and will stay there for `trust`.
     pub(crate) fn set_resident(&self, set: SetIndex, object: ObjectNumber, trust: Duration) {
         self.resident.borrow_mut().insert(set, object, self.now.get(), trust);
@@ -149,8 +155,7 @@ impl SegmentSource for Source {
     }
 
     fn facts(&self, set: SetIndex) -> Option<(SetId, SetFacts)> {
-        let known = self.known.get(set.get() as usize)?;
-        (known.index.is_some() && known.has_leaves).then_some((known.set, known.facts?))
+        self.could_have_groups(set).filter(|_| self.known[set.get() as usize].has_leaves)
     }
 
     fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {

@@ -143,6 +143,7 @@ fn shard(
         catalogue,
         sets: Arc::new(Sets::All),
         groups: false,
+        dry_run: None,
         mailboxes,
         populate: pool.queue(),
         board,
