@@ -36,15 +36,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use config::CoalescerConfig;
 pub use counters::Counters;
 pub use event::Event;
+use lines::Lines;
 pub use note::{Member, Note, SetFacts};
+use set::Set;
 pub use train::{Channel, Part, Train};
 
 use crate::ids::{ChannelId, SetId};
 use crate::pacer::Pacer;
 use crate::rate::Rate;
 use crate::time::{Duration, Instant};
-use lines::Lines;
-use set::Set;
 
 /// How late a shard may be with what the budget of bytes allows, and makes it good.
 const BUDGET_MADE_GOOD: Duration = Duration::from_millis(5);

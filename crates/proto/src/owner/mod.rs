@@ -13,9 +13,12 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use addresses::Addresses;
 pub use addresses::GroupRange;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
+use residency::Residency;
+use set::OpenSet;
 
 use crate::coalesce::{self, Coalescer, CoalescerConfig, Event, Note, Part, SetFacts, Train};
 use crate::ids::{ObjectNumber, SetId, SetIndex};
@@ -23,9 +26,6 @@ use crate::limits::DATAGRAM_BASE;
 use crate::session::server::{Object, SegmentSource};
 use crate::time::{Duration, Instant};
 use crate::wire::GroupKey;
-use addresses::Addresses;
-use residency::Residency;
-use set::OpenSet;
 
 /// How often secrets, members and what is in memory are looked at.
 const LOOK: Duration = Duration::from_secs(1);
