@@ -1,8 +1,9 @@
 //! One open session: what it knows, what its client's messages do to it, and what it has to say.
 //!
 //! Called by: `receive.rs` with each authentic packet (`messages.rs`), `send/` when it is the session's turn
-//! (`notices.rs` for messages, `data.rs` for trains), `upkeep.rs` when it is silent (`idle.rs`). Nothing here knows the
-//! other sessions; what the shard has for all of them is handed in: the counters, overload control, the source.
+//! (`notices.rs` for messages, `data.rs` for trains), `upkeep.rs` when it is silent (`idle.rs`), `groups.rs` with what the
+//! owner of a set says of its groups (`hearing.rs`). Nothing here knows the other sessions; what the shard has for all of
+//! them is handed in: the counters, overload control, what is held, the source.
 //!
 //! What leaves: sealed packets in the caller's buffer, and an [`Ending`](ending::Ending) where the session must close.
 
