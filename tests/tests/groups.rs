@@ -8,17 +8,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use segcast_kit::endpoint::rig::{MS, Rig, address};
 use segcast_kit::source::{MemorySource, content, set_id};
+use segcast_kit::title::Title;
 use segcast_proto::coalesce::CoalescerConfig;
-use segcast_proto::crypto::hash::sha256;
-use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::owner::{GroupRange, News, Owner, OwnerConfig};
 use segcast_proto::rate::Rate;
-use segcast_proto::segment::digest::Entry;
-use segcast_proto::segment::geometry::{Geometry, UNIT};
-use segcast_proto::segment::leaves::SegmentLeaves;
-use segcast_proto::segment::manifest::{Description, Manifest, ManifestBuilder, Protection};
-use segcast_proto::segment::parity::ParityEncoder;
+use segcast_proto::segment::geometry::UNIT;
 use segcast_proto::session::client::groups::{Groups, GroupsConfig, GroupsEvent, Route};
 use segcast_proto::session::client::{ClientEvent, ClientSession, GroupEvent};
 use segcast_proto::session::ranges::RangeSet;
@@ -34,41 +29,21 @@ const START_UP: Duration = Duration::from_secs(2);
 const SOURCE: [u8; 4] = [192, 0, 2, 1];
 const HANDLE: SetHandle = SetHandle::FIRST;
 
-struct Title {
-    manifest: Manifest,
-    source: MemorySource,
-}
+static TITLE: LazyLock<Title> =
+    LazyLock::new(|| Title::new(set_id(0), SEGMENTS, PLAY * SEGMENTS, segment));
 
-static TITLE: LazyLock<Title> = LazyLock::new(|| {
-    let length = u64::from(SEGMENTS * UNIT);
-    let geometry = Geometry::new(length, UNIT, true).expect("a small title");
-    let description = Description {
-        set: set_id(0),
-        geometry,
-        protection: Protection::Sealed { salt: [2; 16], commitment: [3; 32] },
-        running_time: PLAY * SEGMENTS,
-        name: "a title".to_owned(),
-    };
-    let mut builder = ManifestBuilder::new(description).expect("a short name");
-    let (mut encoder, mut parity) = (ParityEncoder::new(&geometry), Vec::new());
+/// The title as an edge has it.
+fn source() -> MemorySource {
     let mut objects: Vec<(ObjectNumber, Arc<[u8]>)> = Vec::new();
-    for number in 0..SEGMENTS {
-        let stored = segment(number);
-        encoder.encode(&stored, &mut parity);
-        let leaves = SegmentLeaves::new(set_id(0), number, &stored, &parity);
-        builder.push(&Entry::new(&sha256(&[&stored]), leaves.group_digests(set_id(0), number)));
-        let leaves: Vec<u8> = leaves.groups().flatten().copied().collect();
-        objects.push((ObjectNumber(number), stored.into()));
-        objects.push((ObjectNumber::leaves_of(number), leaves.into()));
+    for (number, (stored, leaves)) in (0..).zip(TITLE.stored.iter().zip(&TITLE.leaves)) {
+        objects.push((ObjectNumber(number), stored.as_slice().into()));
+        objects.push((ObjectNumber::leaves_of(number), leaves.as_slice().into()));
     }
-    let center = SigningKey::from_seed(&[1; 32]);
-    let pages = builder.sign(&center);
-    let manifest = Manifest::from_pages(&pages, &[center.public()]).expect("our own manifest");
     let mut source = MemorySource::default();
     source.playing = Some(PLAY);
     source.add(objects);
-    Title { manifest, source }
-});
+    source
+}
 
 fn segment(number: u32) -> Vec<u8> {
     content(0, ObjectNumber(number), SEGMENT_BYTES)
@@ -228,7 +203,7 @@ struct World {
 impl World {
     fn new(seed: u64, lost: u32) -> Self {
         let mut rig = Rig::new(seed, |config| config.multicast = true);
-        rig.source = TITLE.source.clone();
+        rig.source = source();
         let rate = Rate::from_kilobits(1_000_000);
         let coalescer = CoalescerConfig {
             shard: 0,

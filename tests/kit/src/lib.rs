@@ -26,3 +26,4 @@ pub mod server;
 pub mod session;
 pub mod sim;
 pub mod source;
+pub mod title;

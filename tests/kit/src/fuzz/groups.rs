@@ -3,17 +3,11 @@
 
 use std::sync::LazyLock;
 
-use segcast_proto::crypto::hash::sha256;
-use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::crypto::{GroupSealer, GroupSecret, Suite};
 use segcast_proto::ids::{ChannelId, ObjectNumber, SetId};
 use segcast_proto::limits::SYMBOL;
 use segcast_proto::rate::Rate;
-use segcast_proto::segment::digest::Entry;
-use segcast_proto::segment::geometry::{Geometry, UNIT};
-use segcast_proto::segment::leaves::SegmentLeaves;
-use segcast_proto::segment::manifest::{Description, Manifest, ManifestBuilder, Protection};
-use segcast_proto::segment::parity::ParityEncoder;
+use segcast_proto::segment::geometry::UNIT;
 use segcast_proto::session::client::groups::{Groups, GroupsConfig, GroupsEvent, Route};
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::group_probe::{GroupProbe, ProbeEntry, ProbeState};
@@ -22,6 +16,7 @@ use segcast_proto::wire::{GroupChannel, GroupKey, GroupReport, PacketType};
 use super::cast::{START, wait};
 use super::script::{Script, Steps};
 use super::seed::Seed;
+use crate::title::Title;
 
 const SET: SetId = SetId([7; 16]);
 const SEGMENTS: u32 = 20;
@@ -32,38 +27,9 @@ const OPEN_MAX: usize = 16;
 /// Steps in one run.
 const STEPS_MAX: usize = 400;
 
-struct Title {
-    manifest: Manifest,
-    stored: Vec<Vec<u8>>,
-    /// The leaves objects.
-    leaves: Vec<Vec<u8>>,
-}
-
 static TITLE: LazyLock<Title> = LazyLock::new(|| {
-    let length = u64::from(SEGMENTS * UNIT);
-    let geometry = Geometry::new(length, UNIT, true).expect("a small title");
-    let description = Description {
-        set: SET,
-        geometry,
-        protection: Protection::Sealed { salt: [2; 16], commitment: [3; 32] },
-        running_time: Duration::from_secs(60),
-        name: "a title".to_owned(),
-    };
-    let mut builder = ManifestBuilder::new(description).expect("a short name");
-    let (mut encoder, mut parity) = (ParityEncoder::new(&geometry), Vec::new());
-    let (mut stored, mut leaves) = (Vec::new(), Vec::new());
-    for number in 0..SEGMENTS {
-        let segment: Vec<u8> = (0..UNIT).map(|at| (at * 7 + number) as u8).collect();
-        encoder.encode(&segment, &mut parity);
-        let of_segment = SegmentLeaves::new(SET, number, &segment, &parity);
-        builder.push(&Entry::new(&sha256(&[&segment]), of_segment.group_digests(SET, number)));
-        leaves.push(of_segment.groups().flatten().copied().collect());
-        stored.push(segment);
-    }
-    let center = SigningKey::from_seed(&[1; 32]);
-    let pages = builder.sign(&center);
-    let manifest = Manifest::from_pages(&pages, &[center.public()]).expect("our own manifest");
-    Title { manifest, stored, leaves }
+    let content = |number| (0..UNIT).map(|at| (at * 7 + number) as u8).collect();
+    Title::new(SET, SEGMENTS, Duration::from_secs(60), content)
 });
 
 /// One step of the input, by its first byte.

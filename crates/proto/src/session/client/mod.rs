@@ -128,12 +128,7 @@ impl ClientSession {
         bytes: &mut Vec<u8>,
         deadline: Duration,
     ) -> Result<(), FetchError> {
-        if self.ended {
-            return Err(FetchError::Ended);
-        }
-        self.objects.begin_into(now, (handle, object), bytes, now + deadline)?;
-        self.request_missing((handle, object), false);
-        Ok(())
+        self.ask_into((handle, object), now, bytes, deadline, false)
     }
 
     /// The same with HEARS: the server may finish the request without DATA and send the object to a group instead, which
@@ -149,14 +144,7 @@ impl ClientSession {
         bytes: &mut Vec<u8>,
         deadline: Duration,
     ) -> Result<(), FetchError> {
-        if self.ended {
-            return Err(FetchError::Ended);
-        }
-        self.objects.begin_into(now, (handle, object), bytes, now + deadline)?;
-        self.objects.let_hear(&(handle, object));
-        self.hears = true;
-        self.request_missing((handle, object), false);
-        Ok(())
+        self.ask_into((handle, object), now, bytes, deadline, true)
     }
 
     /// The same for what `have` lacks of an object that a group brought in part, asked for with REPAIR. `have` is in
@@ -351,6 +339,26 @@ impl ClientSession {
                 self.request_missing(lost.key, true);
             }
         }
+    }
+
+    fn ask_into(
+        &mut self,
+        key: objects::Key,
+        now: Instant,
+        bytes: &mut Vec<u8>,
+        deadline: Duration,
+        hears: bool,
+    ) -> Result<(), FetchError> {
+        if self.ended {
+            return Err(FetchError::Ended);
+        }
+        self.objects.begin_into(now, key, bytes, now + deadline)?;
+        if hears {
+            self.objects.let_hear(&key);
+            self.hears = true;
+        }
+        self.request_missing(key, false);
+        Ok(())
     }
 
     /// Queues a request for what an object lacks.
