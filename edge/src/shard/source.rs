@@ -224,9 +224,11 @@ impl Residency {
         Self { entries: vec![empty; limits::RESIDENT_OBJECTS].into_boxed_slice() }
     }
 
-    /// Neighbouring segments of a set have neighbouring entries; sets begin at scattered ones.
+    /// Neighbouring segments of a set have neighbouring entries; sets begin at scattered ones. Leaves lie half a table from
+    /// their segment: a group needs both at once.
     fn place(set: SetIndex, object: ObjectNumber) -> usize {
-        let hash = set.get().wrapping_mul(0x9E37_79B1).wrapping_add(object.0);
+        let leaves = (object.0 >> 31) * (limits::RESIDENT_OBJECTS / 2) as u32;
+        let hash = set.get().wrapping_mul(0x9E37_79B1).wrapping_add(object.0).wrapping_add(leaves);
         hash as usize % limits::RESIDENT_OBJECTS
     }
 
@@ -283,6 +285,17 @@ mod tests {
         residency.insert(SetIndex::FIRST, two, Instant::ZERO, TRUST);
         assert_eq!(residency.look(SetIndex::FIRST, two, Instant::ZERO), Known::Resident);
         assert_eq!(residency.look(SetIndex::FIRST, one, Instant::ZERO), Known::Not);
+    }
+
+    #[test]
+    fn a_segment_and_its_leaves_do_not_displace_each_other() {
+        let mut residency = Residency::new();
+        let both = [ObjectNumber(5), ObjectNumber::leaves_of(5)];
+        for object in both {
+            residency.insert(SetIndex::FIRST, object, Instant::ZERO, TRUST);
+        }
+        let known = both.map(|object| residency.look(SetIndex::FIRST, object, Instant::ZERO));
+        assert_eq!(known, [Known::Resident; 2]);
     }
 
     #[test]
