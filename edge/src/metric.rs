@@ -90,6 +90,16 @@ metrics! {
     LockedBytes: Gauge "locked_bytes" "Segments locked in memory";
     FaultedTrains: Counter "faulted_trains" "Sealed trains thrown away because their segment could not be read";
     ObjectsFailed: Counter "segments_failed" "Segments that failed while they were served";
+    GroupBytes: Counter "group_bytes" "UDP payload sent to multicast groups";
+    GroupSends: Counter "group_sends" "Segments sent to a multicast group";
+    GroupLost: Counter "group_lost_datagrams" "Datagrams left out of what was sent to groups: their segment was not in memory, or cannot be read";
+    HoldsByGroup: Counter "holds" {end = "group"} "Requests that waited for a group, by what ended the wait; those that a group served, over group_sends, are the gain";
+    HoldsAlone: Counter "holds" {end = "alone"} "Requests that waited for a group, by what ended the wait; those that a group served, over group_sends, are the gain";
+    HoldsLate: Counter "holds" {end = "late"} "Requests that waited for a group, by what ended the wait; those that a group served, over group_sends, are the gain";
+    HoldsEnded: Counter "holds" {end = "no_group"} "Requests that waited for a group, by what ended the wait; those that a group served, over group_sends, are the gain";
+    GroupMembers: Gauge "group_members" "Sessions that hear a multicast group, once for each set";
+    GroupChannels: Gauge "group_channels" "Multicast groups in use";
+    GroupNotesDropped: Counter "group_notes_dropped" "Notes about groups lost because another shard's mailbox, or a shard's own queue, was full";
     RecordsDropped: Counter "session_records_dropped" "Records of closed sessions lost because the session log fell behind";
 }
 

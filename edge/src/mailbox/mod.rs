@@ -4,6 +4,7 @@
 //! burst costs one system call.
 
 mod control;
+mod groups;
 mod posted;
 /// The atomics of `posted`.
 mod sync {
@@ -15,8 +16,11 @@ use std::time::Duration;
 
 pub(crate) use control::{Control, Report, Served};
 use crossbeam::queue::ArrayQueue;
+use groups::GroupMail;
+pub(crate) use groups::{Decision, Table};
 use posted::Posted;
-use segcast_proto::ids::{ObjectNumber, SetIndex};
+use segcast_proto::coalesce::Note;
+use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::session::server::{Handoff, Path};
 use segcast_proto::token::Keyring;
 use segcast_sysio::driver::Waker;
@@ -64,6 +68,7 @@ pub(crate) struct Mailbox {
     keyring: ArrayQueue<Arc<Keyring>>,
     served: ArrayQueue<Served>,
     control: ArrayQueue<Control>,
+    groups: Option<Box<GroupMail>>,
     posted: Posted,
     waker: OnceLock<Waker>,
 }
@@ -77,9 +82,15 @@ impl Mailbox {
             keyring: ArrayQueue::new(1),
             served: ArrayQueue::new(1),
             control: ArrayQueue::new(limits::MAILBOX_CONTROL),
+            groups: None,
             posted: Posted::new(),
             waker: OnceLock::new(),
         }
+    }
+
+    /// With room for what shards tell each other of groups.
+    pub(crate) fn with_groups() -> Self {
+        Self { groups: Some(Box::new(GroupMail::new())), ..Self::new() }
     }
 
     /// Called by the shard once its driver exists.
@@ -117,6 +128,25 @@ impl Mailbox {
     /// False: full, which each order given once does not make it.
     pub(crate) fn post_control(&self, control: Control) -> bool {
         self.after_push(self.control.push(control).is_ok())
+    }
+
+    /// False: full, or there are no groups; and the note is lost.
+    pub(crate) fn post_note(&self, set: SetId, note: Note) -> bool {
+        let groups = self.groups.as_ref();
+        self.after_push(groups.is_some_and(|groups| groups.notes.push((set, note)).is_ok()))
+    }
+
+    /// False: likewise.
+    pub(crate) fn post_decision(&self, decision: Decision) -> bool {
+        let groups = self.groups.as_ref();
+        self.after_push(groups.is_some_and(|groups| groups.decisions.push(decision).is_ok()))
+    }
+
+    /// In place of the oldest, if there are too many; owners repeat them.
+    pub(crate) fn post_table(&self, table: Table) {
+        let Some(groups) = &self.groups else { return };
+        drop(groups.tables.force_push(table));
+        self.after_push(true);
     }
 
     fn after_push(&self, pushed: bool) -> bool {
@@ -168,6 +198,18 @@ impl Mailbox {
         self.control.pop()
     }
 
+    pub(crate) fn take_note(&self) -> Option<(SetId, Note)> {
+        self.groups.as_ref()?.notes.pop()
+    }
+
+    pub(crate) fn take_decision(&self) -> Option<Decision> {
+        self.groups.as_ref()?.decisions.pop()
+    }
+
+    pub(crate) fn take_table(&self) -> Option<Table> {
+        self.groups.as_ref()?.tables.pop()
+    }
+
     /// Datagrams that wait.
     pub(crate) fn queued(&self) -> usize {
         self.strays.len() + self.handoffs.len()
@@ -176,8 +218,6 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use segcast_proto::ids::SetId;
-
     use super::*;
     use crate::config::Sets;
 
@@ -218,6 +258,28 @@ mod tests {
         assert!(mailbox.take_keyring().is_some() && mailbox.take_keyring().is_none());
         let orders: Vec<_> = std::iter::from_fn(|| mailbox.take_control()).collect();
         assert!(matches!(orders[..], [Control::Drain, Control::Cut, Control::Stop]));
+    }
+
+    #[test]
+    fn notes_about_groups_are_bounded_and_an_edge_without_has_no_room_for_them() {
+        use segcast_proto::coalesce::Note;
+        let (set, note) = (SetId([1; 16]), Note::Unwant { segment: 3, shard: 0 });
+        let without = Mailbox::new();
+        assert!(!without.post_note(set, note) && !without.is_posted());
+        let mailbox = Mailbox::with_groups();
+        for _ in 0..limits::GROUP_NOTES {
+            assert!(mailbox.post_note(set, note));
+        }
+        assert!(!mailbox.post_note(set, note));
+        assert_eq!(mailbox.take_note(), Some((set, note)));
+        let decision = Decision { set, segment: 3, by_group: true };
+        assert!(mailbox.post_decision(decision));
+        assert_eq!(mailbox.take_decision(), Some(decision));
+        // The newest of an owner, however many it told.
+        (0..1000).for_each(|_| mailbox.post_table(Table::default()));
+        mailbox.post_table(Table { owner: 7, ..Table::default() });
+        let last = std::iter::from_fn(|| mailbox.take_table()).last();
+        assert_eq!(last.map(|table| table.owner), Some(7));
     }
 
     #[test]

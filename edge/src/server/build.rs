@@ -216,6 +216,7 @@ pub(super) fn endpoint(
         requests_max: part(config.requests_max),
         requests_per_second: config.requests_per_second,
         tell_requests: config.multicast == Multicast::DryRun,
+        multicast: config.multicast == Multicast::On,
         cookie_always: config.cookie == Cookie::Always,
         ..EndpointConfig::new(Arc::clone(identity))
     }
@@ -243,12 +244,14 @@ impl Budget {
     fn new(config: &Config, shards: usize, page_bytes: u64) -> Self {
         let shards = shards as u64;
         let receive = u64::from(config.receive_buffers) * limits::RECEIVE_BUFFER_BYTES as u64;
+        let is_on = config.multicast == Multicast::On;
+        let group_mail = if is_on { limits::GROUP_MAIL_BYTES } else { 0 };
         Self {
             send_slabs: shards * config.send_slab.0,
             receive_buffers: shards * receive,
             idle_sessions: u64::from(config.sessions_max) * limits::SESSION_BYTES,
             pending_handshakes: u64::from(config.pending_max) * limits::PENDING_BYTES,
-            mailboxes: shards * limits::MAILBOX_BYTES,
+            mailboxes: shards * (limits::MAILBOX_BYTES + group_mail),
             residency: shards * limits::RESIDENT_BYTES,
             manifest_pages: page_bytes,
         }

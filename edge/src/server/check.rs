@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use segcast_config::Configuration;
 use segcast_store::error::Damage;
 
-use super::{StartError, admin_listener, build, keyring, open_store, probe_session_log};
+use super::{StartError, admin_listener, build, groups, keyring, open_store, probe_session_log};
 use crate::addresses;
 use crate::config::Config;
 use crate::keyfiles;
@@ -45,6 +45,7 @@ pub fn check(config: &Config) -> Checked {
     checked.note(build::io(config));
     checked.note(admin_listener(config));
     checked.note(probe_session_log(&config.session_log));
+    checked.note(groups::sending(config, 1));
     let addresses = checked.note(addresses::expand(&config.listen));
     checked.addresses = addresses.unwrap_or_default();
     for address in checked.addresses.clone() {

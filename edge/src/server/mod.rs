@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod error;
+mod groups;
 mod run;
 mod serve;
 mod supervisor;
@@ -19,6 +20,7 @@ pub use check::{Checked, check, excesses};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::sync::WaitGroup;
 pub use error::StartError;
+use groups::Sending;
 pub use run::run;
 use segcast_config::Configuration;
 use segcast_proto::handshake::EdgeIdentity;
@@ -40,7 +42,7 @@ use crate::limits;
 use crate::mailbox::{Mailbox, Report, Served};
 use crate::populate::Pool;
 use crate::session_log::{self, Writer};
-use crate::shard::{self, Setup};
+use crate::shard::{self, GroupSetup, Setup};
 
 /// A running edge. Dropping it stops it at once; [`Server::join`] ends it in order.
 pub struct Server {
@@ -93,6 +95,7 @@ impl Server {
         let admin = admin_listener(&config)?;
         let session_log = open_session_log(&config.session_log)?;
         let Bound { addresses, sockets, .. } = build::bind(&config, cores.len())?;
+        let sending = groups::sending(&config, shard_count(&cores))?;
 
         let board = Arc::new(Board::new(cores.len()));
         board.set_store_open();
@@ -107,7 +110,10 @@ impl Server {
         let told = dry_run.as_ref().map(DryRun::queue);
         let side = Side::start(&board, sender.clone(), admin, told).map_err(no_thread)?;
         let session_log = Writer::start(&board, sender.clone(), session_log).map_err(no_thread)?;
-        let mailboxes: Arc<[Mailbox]> = cores.iter().map(|_| Mailbox::new()).collect();
+        let mailboxes: Arc<[Mailbox]> = cores
+            .iter()
+            .map(|_| if sending.is_empty() { Mailbox::new() } else { Mailbox::with_groups() })
+            .collect();
         let populate = Pool::start(
             config.populate_threads,
             build::lock_bytes(),
@@ -139,7 +145,7 @@ impl Server {
             dry_run,
         };
         server.populate.adopt(&server.catalogue);
-        server.spawn_shards(io, &cores, sockets, keyring)?;
+        server.spawn_shards(io, &cores, sockets, sending, keyring)?;
         server.wait_until_serving()?;
         let watch = Watch::start(store, &server.board, server.sender.clone());
         server.watch = Some(watch.map_err(no_thread)?);
@@ -159,14 +165,23 @@ impl Server {
         io: IoKind,
         cores: &[Option<usize>],
         sockets: Vec<Vec<UdpSocket>>,
+        sending: Vec<Sending>,
         keyring: Arc<Keyring>,
     ) -> Result<(), StartError> {
-        let shards = u8::try_from(cores.len()).expect("SHARDS_MAX fits");
+        let shards = shard_count(cores);
+        let mut sending = sending.into_iter();
         let sets = Arc::new(self.config.sets.clone());
         let cap = build::egress_cap(&self.config);
         let rings = WaitGroup::new();
         let shared_secret = random()?;
-        for ((shard, core), sockets) in (0..).zip(cores).zip(sockets) {
+        for ((shard, core), mut sockets) in (0..).zip(cores).zip(sockets) {
+            let sending = match sending.next() {
+                Some(Sending { socket, owner }) => {
+                    sockets.push(socket);
+                    Some(GroupSetup { owner, seed: random()? })
+                }
+                None => None,
+            };
             let setup = Setup {
                 shard,
                 core: *core,
@@ -187,6 +202,7 @@ impl Server {
                 dry_run: self.dry_run.as_ref().map(DryRun::queue),
                 board: Arc::clone(&self.board),
                 reports: self.sender.clone(),
+                sending,
             };
             self.shards.push(shard::spawn(setup).map_err(no_thread)?);
         }
@@ -336,6 +352,11 @@ fn probe_session_log(to: &SessionLog) -> Result<(), StartError> {
     let SessionLog::File(path) = to else { return Ok(()) };
     let found = session_log::probe(path);
     found.map_err(|reason| StartError::SessionLog { path: path.clone(), reason })
+}
+
+/// How many shards there are.
+fn shard_count(cores: &[Option<usize>]) -> u8 {
+    u8::try_from(cores.len()).expect("SHARDS_MAX fits")
 }
 
 fn no_thread(error: std::io::Error) -> StartError {

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use segcast_proto::coalesce::Member;
+use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_proto::session::server::{
     Asked, Disposition, Endpoint, Path, ServerEvent, SessionRecord,
 };
 use segcast_proto::time::Instant;
 use segcast_sysio::clock;
 
+use super::groups::Groups;
 use super::now;
 use super::source::Source;
 use crate::board::{Board, Values};
@@ -37,6 +39,8 @@ pub(crate) struct Core {
     populate: Arc<populate::Queue>,
     /// Where requests are told, if they are.
     pub(super) dry_run: Option<Arc<dry_run::Queue>>,
+    /// Only of an edge that sends to groups.
+    pub(super) groups: Option<Box<Groups>>,
     /// Objects that were asked for and not answered: those that are renewed, and those that requests wait for.
     renewed: usize,
     waited: usize,
@@ -67,6 +71,7 @@ impl Core {
             mailboxes,
             populate,
             dry_run: None,
+            groups: None,
             renewed: 0,
             waited: 0,
             values: [0; VALUES],
@@ -156,6 +161,9 @@ impl Core {
             taken += 1;
         }
         more |= taken == limits::STRAYS_PER_TURN;
+        if let Some(groups) = &mut self.groups {
+            more |= groups.take_mail(self.now, &mut self.endpoint, &self.source);
+        }
         if more {
             mailbox.look_again();
         }
@@ -165,6 +173,8 @@ impl Core {
         match control {
             Control::Drain => {
                 self.draining = true;
+                // Nobody hears them any longer: sessions are told so.
+                self.groups = None;
                 self.endpoint.drain(self.now);
             }
             Control::Cut => self.endpoint.cut(self.now),
@@ -191,6 +201,9 @@ impl Core {
         if self.endpoint.poll_timeout().is_some_and(|due| due <= self.now) {
             self.endpoint.handle_timeout(self.now);
         }
+        if let Some(groups) = &mut self.groups {
+            groups.timers(self.now, &self.source);
+        }
     }
 
     /// Takes the endpoint's events.
@@ -203,6 +216,9 @@ impl Core {
         }
         if let Some(dry_run) = self.dry_run.clone() {
             self.tell(&dry_run);
+        }
+        if let Some(groups) = &mut self.groups {
+            groups.exchange(self.now, &mut self.endpoint, &self.source);
         }
         self.ask();
     }
@@ -227,7 +243,7 @@ impl Core {
             let renewed = self.source.take_renewal();
             let renewal = renewed.is_some();
             let room = self.waited < self.populate.waited_max();
-            let next = renewed.or_else(|| if room { self.endpoint.next_object() } else { None });
+            let next = renewed.or_else(|| if room { self.next_waited() } else { None });
             let Some((set, object)) = next else { return };
             let Some((catalogue, index)) = self.source.locate(set) else {
                 // Gone, not damaged: who waits asks the source, which says so.
@@ -245,6 +261,12 @@ impl Core {
                 self.waited += 1;
             }
         }
+    }
+
+    /// What a group, which goes at its time, or a request waits for.
+    fn next_waited(&mut self) -> Option<(SetIndex, ObjectNumber)> {
+        let for_group = self.groups.as_mut().and_then(|groups| groups.next_object());
+        for_group.or_else(|| self.endpoint.next_object())
     }
 
     fn closed(&mut self, record: &SessionRecord) {

@@ -6,6 +6,7 @@
 
 pub(crate) mod core;
 mod facts;
+mod groups;
 mod pressure;
 mod publish;
 pub(crate) mod source;
@@ -17,8 +18,11 @@ use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use crossbeam::sync::WaitGroup;
+pub(crate) use groups::GroupSetup;
+use groups::Groups;
 use pressure::Pressure;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
+use segcast_proto::owner::GroupTransmit;
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
 use segcast_proto::time::Instant;
 use segcast_proto::token::Keyring;
@@ -47,7 +51,7 @@ pub(crate) struct Setup {
     pub(crate) or_mmsg: bool,
     /// Waits until the rings of all shards are made.
     pub(crate) rings: WaitGroup,
-    /// One for each address, in the same order on all shards.
+    /// One for each address, in the same order on all shards; with groups one more, which sends to them.
     pub(crate) sockets: Vec<UdpSocket>,
     pub(crate) driver: DriverConfig,
     pub(crate) endpoint: EndpointConfig,
@@ -64,6 +68,8 @@ pub(crate) struct Setup {
     pub(crate) dry_run: Option<Arc<dry_run::Queue>>,
     pub(crate) board: Arc<Board>,
     pub(crate) reports: Sender<Report>,
+    /// Only where the edge sends to groups.
+    pub(crate) sending: Option<GroupSetup>,
 }
 
 /// Whether there is more to send than a turn could.
@@ -134,6 +140,11 @@ impl Shard {
         }
         let Setup { endpoint, keyring, shared_secret, seed, .. } = setup;
         let endpoint = Endpoint::new(endpoint, keyring, shared_secret, seed, now());
+        let groups = setup.sending.map(|sending| {
+            let socket = driver.sockets().len().saturating_sub(1) as u16;
+            let mailboxes = Arc::clone(&setup.mailboxes);
+            Box::new(Groups::new(&sending, socket, &shared_secret, mailboxes, now()))
+        });
         let mut core = Core::new(
             shard,
             endpoint,
@@ -143,6 +154,7 @@ impl Shard {
             setup.board,
         );
         core.dry_run = setup.dry_run;
+        core.groups = groups;
         Ok(Self {
             driver,
             core,
@@ -189,7 +201,10 @@ impl Shard {
             return Duration::ZERO;
         }
         let now = now();
-        let due = self.core.endpoint.poll_timeout();
+        let mut due = self.core.endpoint.poll_timeout();
+        if let Some(groups) = &self.core.groups {
+            due = due.into_iter().chain(groups.poll_timeout()).min();
+        }
         let wait = due.map_or(limits::TURN_MAX, |due| due.saturating_since(now));
         match self.backlog {
             // The driver also returns when a buffer comes back; a due timer alone must not spin.
@@ -201,6 +216,9 @@ impl Shard {
     /// Seals trains into free buffers until there is nothing to send or the budget ends.
     fn transmit(&mut self) {
         self.backlog = Backlog::Budget;
+        if self.core.groups.is_some() && !self.transmit_groups() {
+            return;
+        }
         for _ in 0..limits::TRAINS_PER_TURN {
             let Some(mut buffer) = self.driver.send_buffer() else {
                 self.core.count(Metric::NoSendBuffer);
@@ -234,6 +252,46 @@ impl Shard {
         }
     }
 
+    /// Seals what is due to groups, which come before all sessions and are bounded by their rate. `false`: all buffers are in
+    /// flight.
+    fn transmit_groups(&mut self) -> bool {
+        for _ in 0..limits::GROUP_TRAINS_PER_TURN {
+            let Some(mut buffer) = self.driver.send_buffer() else {
+                self.core.count(Metric::NoSendBuffer);
+                self.backlog = Backlog::Buffers;
+                return false;
+            };
+            let now = now();
+            let Core { groups, source, endpoint, .. } = &mut self.core;
+            let transmit = groups.as_mut().and_then(|groups| {
+                let transmit = groups.poll_transmit(now, source, &mut buffer)?;
+                Some((groups.socket(), transmit))
+            });
+            let Some((socket, transmit)) = transmit else {
+                self.driver.release(buffer);
+                return true;
+            };
+            if let Some((set, object)) = transmit.data
+                && source.faulted(set, object)
+            {
+                self.driver.release(buffer);
+                self.object_faulted(now, set, object);
+                continue;
+            }
+            let GroupTransmit { len, datagram_bytes, to, .. } = transmit;
+            endpoint.sent_to_group(now, len as u64);
+            self.driver.send(Outgoing {
+                buffer,
+                len,
+                datagram_bytes,
+                socket,
+                to,
+                ticket: groups::TICKET,
+            });
+        }
+        true
+    }
+
     #[cold]
     fn object_faulted(&mut self, now: Instant, set: SetIndex, object: ObjectNumber) {
         let name = self.core.source.name(set);
@@ -244,6 +302,10 @@ impl Shard {
 
     fn failures(&mut self) {
         while let Some(failure) = self.driver.take_failure() {
+            if failure.ticket == groups::TICKET {
+                // Counted with all others; members repair it.
+                continue;
+            }
             let kind = match failure.kind {
                 FailureKind::TooLarge => SendFailure::TooLarge,
                 FailureKind::NoBuffers | FailureKind::Other(_) => SendFailure::Other,

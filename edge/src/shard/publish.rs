@@ -19,6 +19,9 @@ impl Core {
         self.values[Metric::OwedBytes as usize] = gauges.owed_bytes;
         self.values[Metric::Saturated as usize] = u64::from(saturated);
         self.gauges();
+        if let Some(groups) = &self.groups {
+            groups.publish(&mut self.values);
+        }
         self.board.publish(usize::from(self.shard), &self.values, &mut self.published);
     }
 }
@@ -42,6 +45,10 @@ fn from_endpoint(counters: &Counters, values: &mut Values) {
         (Metric::SizeReset, counters.size_reset),
         (Metric::Waits, counters.waits),
         (Metric::ObjectsFailed, counters.objects_failed),
+        (Metric::HoldsByGroup, counters.holds_by_group),
+        (Metric::HoldsAlone, counters.holds_alone),
+        (Metric::HoldsLate, counters.holds_late),
+        (Metric::HoldsEnded, counters.holds_ended),
     ] {
         values[metric as usize] = value;
     }

@@ -148,6 +148,7 @@ fn shard(
         populate: pool.queue(),
         board,
         reports,
+        sending: None,
     };
     (Shard::new(setup).expect("shard"), pool, to)
 }

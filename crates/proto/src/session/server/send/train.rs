@@ -52,6 +52,13 @@ impl Endpoint {
         }))
     }
 
+    /// Notes bytes that left to groups: they count in what the edge may send, and in how loaded it is.
+    pub fn sent_to_group(&mut self, now: Instant, bytes: u64) {
+        self.egress.sent(now, bytes);
+        self.overload.set_share(self.egress.share());
+        self.overload.sent(now, 0, bytes);
+    }
+
     /// What the session in `slot` is to be sent next. Requests that cannot be served wait for their object or are
     /// refused.
     fn next_piece<'a, S: SegmentSource>(
