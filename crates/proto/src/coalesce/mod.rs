@@ -31,6 +31,9 @@ mod set;
 mod shards;
 mod train;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use config::CoalescerConfig;
