@@ -96,8 +96,8 @@ fn the_backlog_begins_so_early_that_all_of_it_ends_in_time() {
     }
     rig.run_to(at(30_000));
     for segment in 0..10 {
-        let trains = rig.trains.iter().filter(|(_, train)| train.segment == segment);
-        let (end, _) = trains.last().expect("it was sent");
+        let mut trains = rig.trains.iter().filter(|(_, train)| train.segment == segment);
+        let (end, _) = trains.next_back().expect("it was sent");
         let wanted = at(19_500 + u64::from(segment));
         assert!(*end <= wanted + Duration::from_millis(10), "segment {segment}: {end:?}");
     }
