@@ -98,7 +98,7 @@ impl Coalescer {
         Some(line.min(chore)).filter(|at| *at != Instant::FAR_FUTURE)
     }
 
-    /// Looks after sets, and decides about segments that can wait no longer.
+    /// Looks after the sets: who is silent is forgotten, channels are opened, split, merged and closed.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((at, id)) = self.chores.first().copied()
             && at <= now
