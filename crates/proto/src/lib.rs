@@ -7,7 +7,6 @@
 
 /// Token buckets.
 mod bucket;
-/// Which segments are sent once to a group, and when.
 pub mod coalesce;
 /// The sender's rate model, pacing, and the defence against lying reports.
 pub mod congestion;
@@ -22,7 +21,6 @@ pub mod ids;
 /// Keys as lines of text.
 /// Every bound of the protocol, with its unit and the arithmetic behind it.
 pub mod limits;
-/// The groups of the sets that one shard owns: keys, addresses and packets for what `coalesce` decides.
 pub mod owner;
 /// Spacing of trains.
 mod pacer;

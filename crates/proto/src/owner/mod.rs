@@ -1,4 +1,4 @@
-//! The groups of the sets that one shard owns: what [`coalesce`](crate::coalesce) decides, with secrets, addresses and
+//! The groups of the sets that one shard owns: what [`crate::coalesce`] decides, with secrets, addresses and
 //! packets (section 20).
 //!
 //! Members' shards tell it by [`Note`]s; it answers by [`News`], which the caller takes to all shards, and by packets to

@@ -6,7 +6,6 @@
 mod backoff;
 mod config;
 mod gap;
-/// Hearing groups.
 pub mod groups;
 mod hello;
 mod losses;
