@@ -198,6 +198,9 @@ fn fetch(error: &FetchError) -> Consequence {
             ExitCode::NotAllowed,
             "get a grant from the center that packed this set",
         ),
+        FetchError::NoRunningTime => {
+            Consequence::new(ExitCode::Usage, "get it without --play, or pack it with --duration")
+        }
         FetchError::NoEdgeLeft { last, .. } => undelivered(*last),
         FetchError::Thread(_) => Consequence::plain(ExitCode::Failure),
         FetchError::Stopped { .. } => Consequence::plain(ExitCode::Interrupted),

@@ -9,18 +9,22 @@ use std::sync::Once;
 use segcast_proto::crypto::Suite;
 use segcast_proto::handshake::StaticSecret;
 use segcast_proto::limits::{DATAGRAM_MAX, EPOCH_PACKETS};
+use segcast_proto::session::client::groups::Route;
 use segcast_proto::session::client::{ClientConfig, ClientEvent, ClientSession, ClientStats};
 use segcast_proto::time::{Duration, Instant};
 use segcast_sysio::clock::monotonic_nanoseconds;
 use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, Waker};
 use segcast_sysio::error::SysError;
 use segcast_sysio::probe::{self, IoKind};
+use segcast_sysio::udp::multicast::{Interface, Membership};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
 use crate::access::{Access, EdgeAddress, fresh_seed};
 
 /// Wanted in the kernel for each socket: 8 ms at 4 Gbit/s.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Datagrams to groups that were received and not taken: a turn brings fewer.
+const HEARD_MAX: usize = 8192;
 /// Sessions in one [`Connections`]: the driver numbers sockets with 16 bits, and each takes kernel memory.
 pub const SESSIONS_MAX: usize = 1024;
 
@@ -57,6 +61,17 @@ pub struct ConnectionConfig {
     pub suite: Suite,
     /// Receive offload (`UDP_GRO`, udp(7)).
     pub gro: bool,
+    /// Where groups may be heard; none: nowhere.
+    pub multicast: Option<MulticastConfig>,
+}
+
+/// Where groups are heard.
+#[derive(Clone, Debug)]
+pub struct MulticastConfig {
+    /// The interface by its name.
+    pub interface: String,
+    /// The port that edges send to: a socket is bound to it before any edge has said so.
+    pub port: u16,
 }
 
 impl Default for ConnectionConfig {
@@ -67,6 +82,7 @@ impl Default for ConnectionConfig {
             room_bytes: 64 << 20,
             suite: Suite::Aes128Gcm,
             gro: true,
+            multicast: None,
         }
     }
 }
@@ -119,10 +135,18 @@ pub fn driver(
     Ok(driver)
 }
 
+/// The socket for groups: the one after those of the sessions.
+struct GroupSocket {
+    interface: Interface,
+    port: u16,
+    heard: VecDeque<Vec<u8>>,
+}
+
 /// Sessions and the driver they share.
 pub struct Connections {
     driver: Driver,
     peers: Vec<Peer>,
+    groups: Option<GroupSocket>,
     /// Sessions that may have something to send or to tell: a turn costs by these, not by all there are.
     touched: VecDeque<usize>,
     access: Access,
@@ -145,14 +169,22 @@ impl Connections {
         let (kind, reason) = probe::choose(config.io)?;
         tracing::debug!(io = kind.name(), %reason, "driver chosen");
         let sockets = edges.iter().map(|edge| socket_towards(edge.address, config.gro));
-        let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
+        let mut sockets = sockets.collect::<Result<Vec<_>, _>>()?;
+        let mut groups = None;
+        if let (Some(multicast), Some(first)) = (&config.multicast, edges.first()) {
+            let interface = Interface::named(&multicast.interface)?;
+            let port = multicast.port;
+            sockets.push(group_socket(first.address, port, config.gro)?);
+            groups = Some(GroupSocket { interface, port, heard: VecDeque::new() });
+        }
         let driver = driver(config.io, kind, sockets, DriverConfig::CLIENT)?;
         let mut peers = Vec::with_capacity(edges.len());
         for (index, edge) in edges.iter().enumerate() {
             let session = begin(edge, own_index(index), &access, &config, None)?;
             peers.push(Peer::new(*edge, session, ClientStats::default()));
         }
-        let mut this = Self { driver, peers, touched: VecDeque::new(), access, config };
+        let touched = VecDeque::new();
+        let mut this = Self { driver, peers, groups, touched, access, config };
         (0..this.peers.len()).for_each(|index| this.touch(index));
         Ok(this)
     }
@@ -246,10 +278,14 @@ impl Connections {
         let wait = first.saturating_since(begin).min(limit);
         // What found no buffer goes out as soon as this turn has freed some.
         let wait = if all_queued { wait } else { Duration::ZERO };
-        let (peers, touched) = (&mut self.peers, &mut self.touched);
+        let (peers, touched, groups) = (&mut self.peers, &mut self.touched, &mut self.groups);
         self.driver.turn(Some(wait), &mut |received| {
             let index = usize::from(received.socket);
-            let Some(peer) = peers.get_mut(index) else { return };
+            let Some(peer) = peers.get_mut(index) else {
+                let room = groups.as_mut().filter(|groups| groups.heard.len() < HEARD_MAX);
+                room.into_iter().for_each(|groups| groups.heard.push_back(received.bytes.to_vec()));
+                return;
+            };
             if received.from == peer.edge.address {
                 peer.session.handle_datagram(now(), received.ecn, received.bytes);
                 if !std::mem::replace(&mut peer.touched, true) {
@@ -274,6 +310,41 @@ impl Connections {
             }
         }
         Ok(())
+    }
+
+    /// The next datagram that came to a group.
+    pub fn take_heard(&mut self) -> Option<Vec<u8>> {
+        self.groups.as_mut()?.heard.pop_front()
+    }
+
+    /// Becomes a member of a group.
+    ///
+    /// # Errors
+    /// When there is no socket for its port, or the system refuses it.
+    pub fn join(&self, route: &Route) -> Result<(), SysError> {
+        let (socket, membership) = self.membership(route)?;
+        socket.join(&membership)
+    }
+
+    /// Is a member of it no longer.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn leave(&self, route: &Route) -> Result<(), SysError> {
+        let (socket, membership) = self.membership(route)?;
+        socket.leave(&membership)
+    }
+
+    fn membership(&self, route: &Route) -> Result<(&UdpSocket, Membership), SysError> {
+        let Route { source, group, port } = *route;
+        let groups = self.groups.as_ref().filter(|groups| groups.port == port);
+        let socket = self.driver.sockets().get(self.peers.len());
+        let (Some(groups), Some(socket)) = (groups, socket) else {
+            let unbound = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+            return Err(SysError::new(format!("hear port {port} of {group}"), unbound)
+                .with_hint("say that port with --multicast-port"));
+        };
+        Ok((socket, Membership { interface: groups.interface, source, group }))
     }
 
     /// The next thing that happened to any session.
@@ -341,6 +412,17 @@ pub fn socket_towards(edge: SocketAddr, gro: bool) -> Result<UdpSocket, SysError
         ..UdpConfig::default()
     };
     UdpSocket::bind(any, &config)
+}
+
+/// A socket for groups of the family of `edge`.
+fn group_socket(edge: SocketAddr, port: u16, gro: bool) -> Result<UdpSocket, SysError> {
+    let config = UdpConfig {
+        gro,
+        count_overflow: true,
+        receive_buffer_bytes: SOCKET_BUFFER_BYTES,
+        ..UdpConfig::default()
+    };
+    UdpSocket::bind_group_receiver(edge.ip(), port, &config)
 }
 
 /// Begins a session, whose HELLO is due at once. `index`: what the edge shall call it towards this client.

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use clap::Args;
 use segcast_client::access::Access;
-use segcast_client::connection::ConnectionConfig;
-use segcast_client::fetch::{Fetch, FetchConfig, FetchError, Phase, Progress, Report};
+use segcast_client::connection::{ConnectionConfig, MulticastConfig};
+use segcast_client::fetch::{
+    Fetch, FetchConfig, FetchError, Heard, Phase, PlayConfig, PlayReport, Progress, Report,
+};
 use segcast_config::ExitCode;
 use segcast_config::amount::{self, rounded};
 use segcast_keys::file;
 use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
+use segcast_proto::rate::Rate;
 
 use super::edges::edges;
 use super::io::IoArg;
@@ -20,6 +23,7 @@ use crate::interrupt::Interrupt;
 use crate::logging::{self, LogArgs};
 use crate::output;
 use crate::terminal::Meter;
+use crate::words;
 
 /// Arguments of `segcast get`.
 #[derive(Args, Debug)]
@@ -57,6 +61,24 @@ pub(crate) struct GetArgs {
     /// Segments in memory at once
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = amount::read_size)]
     window: u64,
+    /// Fetch as somebody who watches: each segment by when it plays, not all as fast as they come
+    #[arg(long)]
+    play: bool,
+    /// With --play: from the beginning to the first picture, at the soonest
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = amount::read_duration, requires = "play")]
+    startup: Duration,
+    /// With --play: of the times at which segments are asked for, so that they can be the same again
+    #[arg(long, value_name = "N", requires = "play")]
+    seed: Option<u64>,
+    /// With --play: hear groups on this interface, where the edge has some; in a network that carries multicast
+    #[arg(long, value_name = "INTERFACE", requires = "play")]
+    multicast: Option<String>,
+    /// With --multicast: the port that the edge sends to
+    #[arg(long, value_name = "PORT", default_value_t = 4872, requires = "multicast")]
+    multicast_port: u16,
+    /// With --multicast: what may come by groups
+    #[arg(long, value_name = "RATE", default_value = "100Mbit/s", value_parser = amount::read_bit_rate, requires = "multicast")]
+    multicast_rate: u64,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -70,12 +92,21 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::install()?;
     let edges = edges(&args.edges, &args.edge_key)?;
     let access = read_access(&args.grant, args.client_key.as_deref())?;
+    let multicast = args.multicast.clone();
+    let multicast =
+        multicast.map(|interface| MulticastConfig { interface, port: args.multicast_port });
     let config = FetchConfig {
-        connection: ConnectionConfig { io: args.io.kind(), ..ConnectionConfig::default() },
+        connection: ConnectionConfig {
+            io: args.io.kind(),
+            multicast,
+            ..ConnectionConfig::default()
+        },
+        group_rate: Rate::new(args.multicast_rate / 8),
         window_bytes: args.window,
         patience: args.patience,
         trust_part: args.trust_part,
         replace: args.force,
+        play: args.play.then_some(PlayConfig { start_up: args.startup, seed: args.seed }),
         ..FetchConfig::default()
     };
     let fetch = Fetch::start(&edges, access, args.set, args.out.clone(), config)?;
@@ -135,8 +166,35 @@ fn summary(report: &Report, out: &Path) -> String {
         us(report.segment_time.p99_us),
         report.retransmitted_share * 100.0,
     );
+    text += &report.play.as_ref().map(watched).unwrap_or_default();
+    text += &report.groups.as_ref().map(heard).unwrap_or_default();
     for edge in report.edges.iter().filter(|_| report.edges.len() > 1) {
         text += &format!("  {}: {} segments, {} wrong\n", edge.address, edge.segments, edge.wrong);
     }
     text
+}
+
+fn watched(play: &PlayReport) -> String {
+    let us = |us| rounded::duration(Duration::from_micros(us));
+    let stalls = match play.stalls {
+        0 => "and never stood still".to_owned(),
+        n => format!(
+            "and stood still {}, {} in all",
+            words::count(n.into(), "time"),
+            us(play.stalled_us)
+        ),
+    };
+    let (start, missed, of) = (us(play.start_up_us), play.missed, play.deadlines);
+    format!(
+        "watched: the picture came after {start} {stalls}; {missed} of {of} segments missed their deadline\n"
+    )
+}
+
+fn heard(heard: &Heard) -> String {
+    format!(
+        "heard: {} by groups, {} of them completed by unicast; {} forged\n",
+        words::count(heard.segments + heard.completed, "segment"),
+        heard.completed,
+        words::count(heard.forged, "symbol"),
+    )
 }

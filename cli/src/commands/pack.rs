@@ -30,9 +30,9 @@ pub(crate) struct PackArgs {
     #[command(flatten)]
     keys: KeysArg,
     /// Bytes of a segment, a multiple of 73728; about 1 MiB unless told otherwise
-    #[arg(long, value_name = "SIZE", value_parser = amount::read_size, conflicts_with = "duration")]
+    #[arg(long, value_name = "SIZE", value_parser = amount::read_size)]
     segment_size: Option<u64>,
-    /// Running time of the title: segments then hold about 3 s each
+    /// Running time of the title; without --segment-size, segments then hold about 3 s each
     #[arg(long, value_name = "TIME", value_parser = amount::read_duration)]
     duration: Option<Duration>,
     /// Name of the title; its file name unless told otherwise

@@ -46,6 +46,9 @@ pub enum FetchError {
     /// The manifest or the key do not fit.
     #[error(transparent)]
     Title(#[from] TitleError),
+    /// It is to be watched, and its manifest says no running time.
+    #[error("the title cannot be watched: its manifest does not say for how long it plays")]
+    NoRunningTime,
     /// No edge can deliver this.
     #[error("{object} cannot be had from any edge: {last}")]
     NoEdgeLeft {

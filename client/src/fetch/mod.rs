@@ -7,10 +7,12 @@
 mod catalog;
 mod edges;
 mod error;
+mod hearing;
 /// How fast an edge is.
 pub mod meter;
 mod patience;
 mod pipeline;
+mod playout;
 mod report;
 /// What is asked of whom.
 pub mod schedule;
@@ -29,9 +31,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use catalog::Wanted;
 use edges::Edges;
 pub use error::{FetchError, Reason};
-pub use report::{EdgeShare, Phase, Progress, Report};
+pub use playout::{PlayConfig, PlayReport};
+pub use report::{EdgeShare, Heard, Phase, Progress, Report};
 use schedule::EDGES_MAX;
 use segcast_proto::ids::{SetHandle, SetId};
+use segcast_proto::rate::Rate;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::time::{Duration, Instant};
 use segments::Segments;
@@ -57,6 +61,10 @@ pub struct FetchConfig {
     pub replace: bool,
     /// How often progress is told; zero: at every turn.
     pub progress_every: Duration,
+    /// Somebody watches the title while it comes: segments are asked for by when they play. None: as fast as they come.
+    pub play: Option<PlayConfig>,
+    /// What may come by groups, UDP payload. Who does not watch, or whose connection has no interface for groups, hears none.
+    pub group_rate: Rate,
 }
 
 impl Default for FetchConfig {
@@ -68,6 +76,8 @@ impl Default for FetchConfig {
             trust_part: false,
             replace: false,
             progress_every: Duration::from_millis(100),
+            play: None,
+            group_rate: Rate::ZERO,
         }
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Pipeline {
     pub(super) schedule: Schedule,
     numbering: Numbering,
     handle: SetHandle,
+    /// The session by which groups are heard: its requests may be served by one.
+    pub(super) hears: Option<usize>,
 }
 
 impl Pipeline {
@@ -88,7 +90,7 @@ impl Pipeline {
                 schedule.ban(index);
             }
         }
-        Self { schedule, numbering, handle }
+        Self { schedule, numbering, handle, hears: None }
     }
 
     /// Asks for as much as edges and window allow.
@@ -110,7 +112,14 @@ impl Pipeline {
         while let Some(ask) = self.schedule.ask(at) {
             let object = self.numbering.object(ask.segment);
             let session = edges.connections().session(ask.edge);
-            match session.fetch(at, self.handle, object, self.numbering.len(), ask.deadline()) {
+            let asked = match self.numbering.len() {
+                Some(bytes) if self.hears == Some(ask.edge) => {
+                    let mut room = vec![0; bytes as usize];
+                    session.fetch_hearing(at, self.handle, object, &mut room, ask.deadline)
+                }
+                len => session.fetch(at, self.handle, object, len, ask.deadline),
+            };
+            match asked {
                 Ok(()) => {}
                 Err(client::FetchError::Ended) => self.schedule.lost(ask.edge),
                 Err(error) => {

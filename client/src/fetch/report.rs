@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::playout::PlayReport;
 use super::times::Quantiles;
 
 /// How far a fetch is.
@@ -33,6 +34,21 @@ pub enum Phase {
     Fetching,
     /// The last sync and the rename.
     Finishing,
+}
+
+/// What came by groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Heard {
+    /// Segments that came whole.
+    pub segments: u64,
+    /// Segments of which the rest was asked for.
+    pub completed: u64,
+    /// Bytes of UDP payload.
+    pub bytes: u64,
+    /// Symbols and leaves that were not what the manifest says.
+    pub forged: u64,
+    /// Times that a group was given up, since nothing came.
+    pub deaf: u64,
 }
 
 /// What one edge contributed.
@@ -81,6 +97,10 @@ pub struct Report {
     pub retransmitted_share: f64,
     /// The largest datagram received, bytes of UDP payload.
     pub datagram_bytes: usize,
+    /// How watching it went, where it was watched.
+    pub play: Option<PlayReport>,
+    /// What came by groups, where they were heard.
+    pub groups: Option<Heard>,
     /// The driver.
     pub io: String,
     /// What each edge contributed.

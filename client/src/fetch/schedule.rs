@@ -2,7 +2,7 @@
 //!
 //! Segments go out in order, each to the edge that is expected to have it here soonest. An answer
 //! that fails (refused, wrong bytes, overdue) sends the segment to another edge; when no edge is left
-//! to ask, the fetch ends with the last reason.
+//! to ask, the fetch ends with the last reason. Who watches asks for each when it is its time, with a deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,6 +24,8 @@ const OVERDUE_FLOOR: Duration = Duration::from_secs(1);
 const WRONG_MAX: u32 = 3;
 /// Segments to be asked for again that are looked at for each request.
 const CANDIDATES: usize = 64;
+/// Requests outstanding at an edge by who watches: some of the 64 that a session may have are left for repairs.
+const AHEAD_REQUESTS: u32 = 48;
 /// Segments in memory at once, whatever the window in bytes: enough for every edge's 64 requests.
 const WINDOW_MAX: usize = 64 * EDGES_MAX;
 
@@ -36,14 +38,8 @@ pub struct Ask {
     pub edge: usize,
     /// When it is expected to be here, from now.
     pub expected: Duration,
-}
-
-impl Ask {
-    /// When it should be here, from now: what takes longer is asked of another edge.
-    #[must_use]
-    pub fn deadline(&self) -> Duration {
-        patience(self.expected)
-    }
+    /// When it should be here, from now.
+    pub deadline: Duration,
 }
 
 fn patience(expected: Duration) -> Duration {
@@ -67,9 +63,9 @@ struct Edge {
 
 #[derive(Clone, Copy, Debug)]
 struct Flight {
-    edge: usize,
+    ask: Ask,
+    /// From when on it is waited for: when it was asked for, or had to be for its deadline.
     since: Instant,
-    expected: Duration,
 }
 
 /// The state of a fetch, segment by segment.
@@ -86,6 +82,10 @@ pub struct Schedule {
     excluded: HashMap<u32, u64>,
     /// Edges that let a segment wait: asked for it again only when no other can be.
     avoided: HashMap<u32, u64>,
+    /// Nothing is asked for that nobody wants yet.
+    by_deadline: bool,
+    /// When what is wanted and not there yet should be here.
+    deadlines: HashMap<u32, Instant>,
     edges: Vec<Edge>,
     segment_bytes: u64,
     /// Segments that may be flying or being checked at once.
@@ -111,10 +111,75 @@ impl Schedule {
             checking: HashMap::new(),
             excluded: HashMap::new(),
             avoided: HashMap::new(),
+            by_deadline: false,
+            deadlines: HashMap::new(),
             edges: firsts.iter().map(edge).collect(),
             segment_bytes,
             window: window.clamp(2, WINDOW_MAX),
         }
+    }
+
+    /// Instead of everything in order: asks for nothing before [`Schedule::want`] says so.
+    #[must_use]
+    pub fn by_deadline(mut self) -> Self {
+        (self.next, self.by_deadline) = (self.have.bound(), true);
+        self
+    }
+
+    /// `segment` is to be asked for from now on, and should be here by `deadline`.
+    pub fn want(&mut self, segment: u32, deadline: Instant) {
+        if !self.have.contains(segment) && !self.checking.contains_key(&segment) {
+            self.deadlines.insert(segment, deadline);
+            self.again.insert(segment);
+        }
+    }
+
+    /// `segment` came whole to a group that the session with `edge` hears, and is now being checked. False: it is there, or
+    /// there is no room for it.
+    pub fn overheard(&mut self, segment: u32, edge: usize) -> bool {
+        let is_there = self.has(segment) || self.checking.contains_key(&segment);
+        if is_there || self.checking.len() >= self.window {
+            return false;
+        }
+        self.land(segment);
+        self.again.remove(&segment);
+        self.checking.insert(segment, edge);
+        true
+    }
+
+    /// What a group left out of `segment` is now asked of `edge`. False: it is there, or being checked.
+    pub fn completing(&mut self, segment: u32, edge: usize, now: Instant) -> bool {
+        if self.has(segment) || self.checking.contains_key(&segment) {
+            return false;
+        }
+        self.land(segment);
+        self.again.remove(&segment);
+        self.edges[edge].outstanding += 1;
+        let (expected, deadline) = (Duration::ZERO, self.time_left(segment, now));
+        self.flying
+            .insert(segment, Flight { ask: Ask { segment, edge, expected, deadline }, since: now });
+        true
+    }
+
+    /// Until `segment` should be here; a second, where nobody has said so. Never zero, which would be none.
+    #[must_use]
+    pub fn time_left(&self, segment: u32, now: Instant) -> Duration {
+        let deadline = self.deadlines.get(&segment);
+        let left = deadline.map_or(Duration::from_secs(1), |at| at.saturating_since(now));
+        left.max(Duration::from_millis(1))
+    }
+
+    /// Whether `segment` is there and checked.
+    #[must_use]
+    pub fn has(&self, segment: u32) -> bool {
+        self.have.contains(segment)
+    }
+
+    /// Whether nothing should have come by now: all that is wanted has been asked for, and there is time for it.
+    #[must_use]
+    pub fn is_ahead(&self, now: Instant) -> bool {
+        let waits = |flight: &Flight| flight.since <= now;
+        self.by_deadline && self.again.is_empty() && !self.flying.values().any(waits)
     }
 
     /// The part file is said to hold `segment`: it is not asked for unless [`Schedule::recheck_failed`].
@@ -148,7 +213,7 @@ impl Schedule {
     /// What is asked of `edge` and has not come.
     #[must_use]
     pub fn owed_by(&self, edge: usize) -> Vec<u32> {
-        self.flying.iter().filter(|(_, f)| f.edge == edge).map(|(s, _)| *s).collect()
+        self.flying.iter().filter(|(_, f)| f.ask.edge == edge).map(|(s, _)| *s).collect()
     }
 
     /// `edge` is not to be asked for anything again, at none of its addresses.
@@ -209,8 +274,14 @@ impl Schedule {
             self.next = segment + 1;
         }
         self.edges[edge].outstanding += 1;
-        self.flying.insert(segment, Flight { edge, since: now, expected });
-        Some(Ask { segment, edge, expected })
+        let wanted = self.deadlines.get(&segment);
+        let deadline = wanted.map_or(patience(expected), |at| at.saturating_since(now));
+        let since = wanted.map_or(now, |at| now.max(*at - expected));
+        // Zero would be none.
+        let deadline = deadline.max(Duration::from_millis(1));
+        let ask = Ask { segment, edge, expected, deadline };
+        self.flying.insert(segment, Flight { ask, since });
+        Some(ask)
     }
 
     /// The edge that would have a segment here soonest, if it has room for one more request. When the soonest is
@@ -227,6 +298,9 @@ impl Schedule {
         });
         expected.min().filter(|(_, index)| {
             let edge = &self.edges[*index];
+            if self.by_deadline {
+                return edge.outstanding < edge.requests_max.min(AHEAD_REQUESTS);
+            }
             let pipeline = edge.meter.pipeline(HORIZON, unknown).max(2 * self.segment_bytes);
             edge.outstanding < edge.requests_max && waiting(edge) < pipeline
         })
@@ -234,7 +308,7 @@ impl Schedule {
 
     /// `edge` has delivered `segment`, which is now being checked. False: it is not wanted (any more).
     pub fn arrived(&mut self, segment: u32, edge: usize) -> bool {
-        if self.flying.get(&segment).is_none_or(|flight| flight.edge != edge) {
+        if self.flying.get(&segment).is_none_or(|flight| flight.ask.edge != edge) {
             return false;
         }
         self.land(segment);
@@ -247,6 +321,7 @@ impl Schedule {
         self.checking.remove(&segment);
         self.excluded.remove(&segment);
         self.avoided.remove(&segment);
+        self.deadlines.remove(&segment);
         self.have.insert(segment);
     }
 
@@ -270,7 +345,7 @@ impl Schedule {
 
     /// `edge` cannot deliver `segment`. False: no other edge is left to ask.
     pub fn refused(&mut self, segment: u32, edge: usize) -> bool {
-        if self.flying.get(&segment).is_some_and(|flight| flight.edge == edge) {
+        if self.flying.get(&segment).is_some_and(|flight| flight.ask.edge == edge) {
             self.land(segment);
         }
         self.exclude(segment, Some(edge))
@@ -278,7 +353,7 @@ impl Schedule {
 
     /// `edge` cannot deliver `segment` now, but may later.
     pub fn postponed(&mut self, segment: u32, edge: usize, until: Instant) {
-        if self.flying.get(&segment).is_some_and(|flight| flight.edge == edge) {
+        if self.flying.get(&segment).is_some_and(|flight| flight.ask.edge == edge) {
             self.land(segment);
             self.again.insert(segment);
         }
@@ -292,7 +367,7 @@ impl Schedule {
             .iter()
             .filter(|(_, f)| now.saturating_since(f.since) > OVERDUE_FLOOR)
             .filter(|(segment, flight)| self.is_overdue(**segment, flight, now))
-            .map(|(s, f)| Ask { segment: *s, edge: f.edge, expected: f.expected })
+            .map(|(_, f)| f.ask)
             .collect();
         for ask in &overdue {
             self.land(ask.segment);
@@ -306,17 +381,17 @@ impl Schedule {
     /// would have it far sooner. It may have been away when this one was asked.
     fn is_overdue(&self, segment: u32, flight: &Flight, now: Instant) -> bool {
         let mask = self.excluded.get(&segment).copied().unwrap_or(0);
-        let best = self.best_edge(mask | 1 << flight.edge, now);
+        let best = self.best_edge(mask | 1 << flight.ask.edge, now);
         let passed = now.saturating_since(flight.since);
-        let left = flight.expected.saturating_sub(passed);
+        let left = flight.ask.expected.saturating_sub(passed);
         best.is_some_and(|(elsewhere, _)| {
-            passed > patience(flight.expected) || left > elsewhere * OVERDUE_FACTOR
+            passed > patience(flight.ask.expected) || left > elsewhere * OVERDUE_FACTOR
         })
     }
 
     fn land(&mut self, segment: u32) {
         if let Some(flight) = self.flying.remove(&segment) {
-            let outstanding = &mut self.edges[flight.edge].outstanding;
+            let outstanding = &mut self.edges[flight.ask.edge].outstanding;
             *outstanding = outstanding.saturating_sub(1);
         }
     }

@@ -11,12 +11,15 @@ use super::Fetch;
 use super::catalog::TURN;
 use super::edges::{EdgeEvent, Edges};
 use super::error::FetchError;
+use super::hearing::Hearing;
 use super::pipeline::{Arrived, Numbering, Pipeline};
+use super::playout::{PlayConfig, Playout};
 use super::report::{EdgeShare, Phase, Progress, Report};
 use super::schedule::Schedule;
 use super::times::Times;
 use super::title::Title;
 use super::worker::{Job, Outcome, Worker};
+use crate::access::fresh_seed;
 use crate::connection::now;
 use crate::file::{Bitmap, Identity, PartFile};
 
@@ -36,6 +39,11 @@ struct Share {
 pub(super) struct Segments {
     pipeline: Pipeline,
     worker: Option<Worker>,
+    playout: Option<Playout>,
+    title: Arc<Title>,
+    hearing: Option<Hearing>,
+    /// What it is time to ask for, while a group brings it.
+    coming: VecDeque<(u32, Instant)>,
     identity: Identity,
     handle: SetHandle,
     /// Still to be read back, and how many are being.
@@ -65,6 +73,11 @@ impl Segments {
         let (bytes, window) = (identity.segment_bytes, fetch.config.window_bytes);
         let mut schedule = Schedule::new(identity.segments, bytes, &firsts, window);
         claimed.iter().for_each(|segment| schedule.assume(segment));
+        let playout = playout(fetch, title, claimed)?;
+        if playout.is_some() {
+            schedule = schedule.by_deadline();
+        }
+        let hearing = playout.as_ref().and_then(|_| hearing(fetch, title, claimed));
         let numbering = Numbering::Segments { bytes };
         let pipeline = Pipeline::new(schedule, numbering, fetch.handle, &mut fetch.edges);
         let depth = pipeline.schedule.window() + RECHECKS;
@@ -76,6 +89,10 @@ impl Segments {
         Ok(Self {
             pipeline,
             worker: Some(worker),
+            playout,
+            title: Arc::clone(title),
+            hearing,
+            coming: VecDeque::new(),
             identity,
             handle: fetch.handle,
             rechecks,
@@ -105,16 +122,61 @@ impl Segments {
                 return Err(self.stopped());
             }
             self.submit_rechecks();
+            self.want_due(edges);
             self.pipeline.pump(edges);
             self.pulse(edges);
             edges.turn(TURN, &mut events)?;
             for (index, event) in events.drain(..) {
                 self.on_event(edges, index, event)?;
             }
+            self.hear_groups(edges)?;
             self.hear_worker(edges)?;
             if now() >= self.progress_at {
                 self.progress_at = now() + self.progress_every;
                 progress(&self.progress(Phase::Fetching, edges));
+            }
+        }
+        Ok(())
+    }
+
+    /// For who watches: wants what it is time to ask for. As long as there is time for everything, nobody loses patience.
+    fn want_due(&mut self, edges: &mut Edges) {
+        let Some(playout) = &mut self.playout else { return };
+        let at = now();
+        let hearing = self.hearing.as_ref();
+        let comes = |segment| hearing.is_some_and(|hearing| hearing.is_coming(segment));
+        for _ in 0..self.coming.len() {
+            match self.coming.pop_front() {
+                Some((segment, deadline)) if !comes(segment) => {
+                    self.pipeline.schedule.want(segment, deadline);
+                }
+                still => self.coming.extend(still),
+            }
+        }
+        while let Some((segment, deadline)) = playout.take_due(at) {
+            if comes(segment) {
+                self.coming.push_back((segment, deadline));
+            } else {
+                self.pipeline.schedule.want(segment, deadline);
+            }
+        }
+        if self.pipeline.schedule.is_ahead(at) {
+            edges.note_progress();
+        }
+    }
+
+    /// Takes in what came to groups.
+    fn hear_groups(&mut self, edges: &mut Edges) -> Result<(), FetchError> {
+        let Some(hearing) = &mut self.hearing else { return Ok(()) };
+        self.pipeline.hears = hearing.choose_session(edges);
+        let whole = hearing.turn(self.title.manifest(), edges, &mut self.pipeline.schedule);
+        if !whole.is_empty() {
+            edges.note_progress();
+        }
+        for (segment, stored) in whole {
+            let job = Job::Write { segment, stored };
+            if self.worker.as_ref().is_none_or(|worker| worker.submit(job).is_err()) {
+                return Err(ended_early());
             }
         }
         Ok(())
@@ -181,12 +243,27 @@ impl Segments {
         index: usize,
         event: EdgeEvent,
     ) -> Result<(), FetchError> {
+        if let Some(hearing) = &mut self.hearing {
+            match &event {
+                EdgeEvent::Lost | EdgeEvent::GivenUp | EdgeEvent::Silent => hearing.lost(index),
+                EdgeEvent::Object(fetched) => {
+                    if let Some(segment) = fetched.object.as_leaves() {
+                        hearing.on_leaves(self.title.manifest(), segment, &fetched.bytes);
+                        return Ok(());
+                    }
+                }
+                _ => {}
+            }
+        }
         let Some(arrived) = self.pipeline.on_event(edges, index, event)? else { return Ok(()) };
         let Arrived { number, edge, fetched } = arrived;
         self.first_byte.record(fetched.first_byte.saturating_since(fetched.asked));
         self.segment_time.record(fetched.complete.saturating_since(fetched.asked));
         self.first_of_all.get_or_insert(fetched.first_byte);
         self.senders.insert(number, edge);
+        if let Some(hearing) = &mut self.hearing {
+            hearing.taken(number);
+        }
         let job = Job::Write { segment: number, stored: fetched.bytes };
         let submitted = self.worker.as_ref().is_some_and(|worker| worker.submit(job).is_ok());
         // The schedule's window is smaller than the worker's depth, so only a dead thread refuses.
@@ -200,12 +277,21 @@ impl Segments {
                     self.shares[edge].segments += 1;
                 }
                 self.pipeline.schedule.verified(segment);
+                if let Some(hearing) = &mut self.hearing {
+                    hearing.taken(segment);
+                }
+                if let Some(playout) = &mut self.playout {
+                    playout.arrived(now(), segment);
+                }
             }
             Outcome::Wrong { segment } => {
                 if let Some(index) = self.senders.remove(&segment) {
                     self.shares[index].wrong += 1;
                     let edge = edges.connections().edge(index).address;
                     tracing::warn!(%edge, segment, "wrong bytes: not written, another edge is asked");
+                }
+                if let Some(hearing) = &mut self.hearing {
+                    hearing.wanted(segment);
                 }
                 self.pipeline.on_wrong(edges, segment)?;
             }
@@ -218,6 +304,9 @@ impl Segments {
                     );
                     self.resumed = self.resumed.saturating_sub(1);
                     self.pipeline.schedule.recheck_failed(segment);
+                    if let Some(playout) = &mut self.playout {
+                        playout.recheck_failed(segment);
+                    }
                 }
             }
             Outcome::Failed(error) => return Err(error.into()),
@@ -280,10 +369,35 @@ impl Segments {
             segment_time: self.segment_time.quantiles(),
             retransmitted_share: if data == 0 { 0.0 } else { repair as f64 / data as f64 },
             datagram_bytes: all.datagram_bytes.0,
+            play: self.playout.as_ref().map(Playout::report),
+            groups: self.hearing.as_ref().map(Hearing::report),
             io: edges.connections().io().to_string(),
             edges: shares,
         }
     }
+}
+
+/// Who watches, if somebody does.
+fn playout(fetch: &Fetch, title: &Title, claimed: &Bitmap) -> Result<Option<Playout>, FetchError> {
+    let Some(PlayConfig { start_up, seed }) = fetch.config.play else { return Ok(None) };
+    let running_time = title.manifest().root().description().running_time;
+    if running_time.is_zero() {
+        return Err(FetchError::NoRunningTime);
+    }
+    let seed = seed.unwrap_or_else(|| getrandom::u64().unwrap_or_default());
+    Ok(Some(Playout::new(running_time, claimed.clone(), fetch.begun, start_up, seed)))
+}
+
+/// The groups of the title, if they may be heard.
+fn hearing(fetch: &mut Fetch, title: &Title, claimed: &Bitmap) -> Option<Hearing> {
+    fetch.config.connection.multicast.as_ref()?;
+    let connections = fetch.edges.connections();
+    let sources = (0..connections.len()).map(|index| connections.edge(index).address.ip());
+    let (sources, rate) = (sources.collect(), fetch.config.group_rate);
+    let seed = fresh_seed().ok()?;
+    let mut hearing = Hearing::new(sources, rate, title.manifest(), fetch.handle, seed);
+    claimed.iter().for_each(|segment| hearing.taken(segment));
+    Some(hearing)
 }
 
 fn ended_early() -> FetchError {
