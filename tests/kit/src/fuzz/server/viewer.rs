@@ -7,7 +7,7 @@ use segcast_proto::limits::REPORT_RANGES_MAX;
 use segcast_proto::time::Instant;
 use segcast_proto::wire::status::Status;
 use segcast_proto::wire::{
-    ClearHeader, FLAG_END, FrameHeader, PacketType, PulseReply, Refuse, Report, Request,
+    ClearHeader, FLAG_END, FrameHeader, GroupKey, PacketType, PulseReply, Refuse, Report, Request,
     SequenceRanges,
 };
 
@@ -112,6 +112,7 @@ impl Viewer {
             }
             PacketType::Refuse => assert!(Refuse::decode(payload).is_ok()),
             PacketType::PulseReply => assert!(PulseReply::decode(payload).is_ok()),
+            PacketType::GroupKey => assert!(GroupKey::decode(payload).is_ok()),
             PacketType::PathChallenge => self.challenge = payload.to_vec(),
             PacketType::SizeProbe | PacketType::Close => {}
             other => panic!("{} from a server", other.name()),
