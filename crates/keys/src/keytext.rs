@@ -29,11 +29,17 @@ pub enum KeyKind {
     ClientPublic,
     /// A title key, 16 bytes.
     Title,
+    /// The master key of a center, 32 bytes: it wraps all others in the database.
+    Master,
+    /// The Ed25519 seed of a center's root, 32 bytes.
+    RootSecret,
+    /// The Ed25519 public key of a center's root, 32 bytes.
+    RootPublic,
 }
 
 impl KeyKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::CenterSecret,
         Self::CenterPublic,
         Self::EdgeSecret,
@@ -41,6 +47,9 @@ impl KeyKind {
         Self::ClientSecret,
         Self::ClientPublic,
         Self::Title,
+        Self::Master,
+        Self::RootSecret,
+        Self::RootPublic,
     ];
 
     /// What a line of this kind begins with, before the colon.
@@ -54,6 +63,9 @@ impl KeyKind {
             Self::ClientSecret => "segcast-client-secret",
             Self::ClientPublic => "segcast-client-public",
             Self::Title => "segcast-title",
+            Self::Master => "segcast-master",
+            Self::RootSecret => "segcast-root-secret",
+            Self::RootPublic => "segcast-root-public",
         }
     }
 
@@ -67,7 +79,10 @@ impl KeyKind {
     /// Whether nobody but its owner may read it.
     #[must_use]
     pub const fn is_secret(self) -> bool {
-        !matches!(self, Self::CenterPublic | Self::EdgePublic | Self::ClientPublic)
+        !matches!(
+            self,
+            Self::CenterPublic | Self::EdgePublic | Self::ClientPublic | Self::RootPublic
+        )
     }
 
     /// The kind that `line` begins with, and what follows the colon.
