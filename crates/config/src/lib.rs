@@ -14,6 +14,7 @@ pub mod bounds;
 mod error;
 mod exit_code;
 mod key;
+mod service;
 mod source;
 mod value;
 
@@ -21,6 +22,7 @@ pub use amount::Problem;
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use exit_code::{ExitCode, HELP};
 pub use key::{Configuration, Key};
+pub use service::{Admin, LogFormat, LogLevel};
 pub use source::Source;
 pub use value::{Field, RateCap, Size, Value};
 

@@ -1,6 +1,5 @@
 //! The edge's table of keys, and how the values are read that only an edge has.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,9 +8,7 @@ use segcast_config::{Field, Key, Problem, Size, Value, key, words};
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::{DATAGRAM_BASE, DATAGRAM_MAX};
 
-use super::{
-    Admin, BitRate, Config, Cookie, Io, LogFormat, LogLevel, SessionLog, Sets, ZeroCopy, multicast,
-};
+use super::{BitRate, Config, Cookie, Io, SessionLog, Sets, ZeroCopy, multicast};
 use crate::limits;
 
 /// When a change takes effect.
@@ -155,33 +152,6 @@ words!(
     "never" => ZeroCopy::Never,
 );
 words!(Cookie, "auto" => Cookie::Auto, "always" => Cookie::Always);
-words!(LogFormat, "text" => LogFormat::Text, "json" => LogFormat::Json);
-words!(
-    LogLevel,
-    "error" => LogLevel::Error,
-    "warn" => LogLevel::Warn,
-    "info" => LogLevel::Info,
-    "debug" => LogLevel::Debug,
-    "trace" => LogLevel::Trace,
-);
-
-impl Field for Admin {
-    fn read(value: &Value) -> Result<Self, Problem> {
-        match value {
-            Value::Text(text) | Value::Untyped(text) if text == "off" => Ok(Self::Off),
-            _ => SocketAddr::read(value)
-                .map(Self::Listen)
-                .map_err(|problem| Problem(format!("{problem}; \"off\" serves no metrics"))),
-        }
-    }
-
-    fn show(&self) -> String {
-        match self {
-            Self::Off => "\"off\"".to_owned(),
-            Self::Listen(address) => address.show(),
-        }
-    }
-}
 
 impl Field for SessionLog {
     fn read(value: &Value) -> Result<Self, Problem> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 pub use multicast::{
     BitRate, GroupRange, InterfaceName, Multicast, MulticastGroups, MulticastSource,
 };
+pub use segcast_config::{Admin, LogFormat, LogLevel};
 use segcast_config::{Configuration, Key, RateCap, Size};
 use segcast_proto::ids::SetId;
 use segcast_sysio::driver;
@@ -86,15 +87,6 @@ pub enum Cookie {
     Always,
 }
 
-/// Where metrics and health are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admin {
-    /// Nowhere.
-    Off,
-    /// HTTP on this address.
-    Listen(SocketAddr),
-}
-
 /// Where records of closed sessions go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionLog {
@@ -102,26 +94,6 @@ pub enum SessionLog {
     Off,
     /// To this file, at its end.
     File(PathBuf),
-}
-
-/// The least severe event that is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words of every logger")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// How events are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// A validated configuration. The fields are the keys of `default.toml`, which explains them.
