@@ -7,3 +7,5 @@ pub mod grant;
 pub mod ingest;
 /// The directory of keys.
 pub mod keys;
+/// The master key, and what it wraps.
+pub mod vault;
