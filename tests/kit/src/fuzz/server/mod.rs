@@ -213,6 +213,8 @@ fn say(world: &mut World, op: Op, script: &mut Script<'_>) {
         }
         Op::Close => {
             let close = Close::new(Code::from(script.short()));
+            // The record of a session that its client closed has the client's word.
+            viewer.lied |= close.code == Code::LyingReport;
             (PacketType::Close, close.encode(&mut payload).unwrap_or(0))
         }
         Op::Respond => {
