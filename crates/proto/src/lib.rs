@@ -10,15 +10,15 @@ mod bucket;
 pub mod coalesce;
 /// The sender's rate model, pacing, and the defence against lying reports.
 pub mod congestion;
+/// What a center signs, in its one encoding.
+mod cose;
 /// AEAD, key schedule, nonces, replay window, signatures.
 pub mod crypto;
 pub mod faults;
-/// What a client needs to fetch and open titles, as JSON.
 /// HELLO, COOKIE, WELCOME: Noise IK with mac1 and cookie.
 pub mod handshake;
 /// Names of sets, objects and sessions.
 pub mod ids;
-/// Keys as lines of text.
 /// Every bound of the protocol, with its unit and the arithmetic behind it.
 pub mod limits;
 pub mod owner;

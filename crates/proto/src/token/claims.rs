@@ -1,9 +1,10 @@
-//! What a token says, and its one encoding in CBOR (RFC 8949, 4.2.1) within COSE (RFC 9052).
+//! What a token says, and its one encoding in CBOR.
 
+use coset::CborSerializable;
 use coset::cbor::value::Value;
-use coset::{CborSerializable, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, iana};
 
 use super::TokenError;
+use crate::cose::{bytes, find, integer, required, unsigned};
 use crate::ids::SetId;
 use crate::limits::TOKEN_SETS_MAX;
 
@@ -45,7 +46,6 @@ pub struct Claims {
 impl Claims {
     /// The payload of the token. Keys are in the order of their encodings.
     pub(super) fn encode(&self) -> Result<Vec<u8>, TokenError> {
-        let integer = |n: i128| Value::Integer(n.try_into().expect("claim keys are small"));
         let key = Value::Map(vec![
             (integer(KTY.0), integer(KTY.1)),
             (integer(CRV.0), integer(CRV.1)),
@@ -94,73 +94,14 @@ impl Claims {
     }
 }
 
-/// The protected header of every token by the key `kid`.
-fn protected_header(kid: [u8; 8]) -> Header {
-    HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).key_id(kid.to_vec()).build()
-}
-
-/// The token of a payload; `sign` gets what is to be signed.
-pub(super) fn encode_token(
-    kid: [u8; 8],
-    payload: Vec<u8>,
-    sign: impl FnOnce(&[u8]) -> Vec<u8>,
-) -> Result<Vec<u8>, TokenError> {
-    CoseSign1Builder::new()
-        .protected(protected_header(kid))
-        .payload(payload)
-        .create_signature(super::EXTERNAL_AAD, sign)
-        .build()
-        .to_vec()
-        .map_err(|_| TokenError::Invalid("it does not encode"))
-}
-
-/// Takes a token apart: id of the key, and the rest. Makes sure that it is the only encoding of its parts, by
-/// which its headers are exactly ours.
-pub(super) fn decode_token(token: &[u8]) -> Result<([u8; 8], CoseSign1), TokenError> {
-    let sign1 = CoseSign1::from_slice(token).map_err(|_| TokenError::Invalid("no COSE_Sign1"))?;
-    let kid = sign1.protected.header.key_id.as_slice();
-    let kid = kid.try_into().map_err(|_| TokenError::Invalid("no key id of 8 bytes"))?;
-    let payload = sign1.payload.clone().ok_or(TokenError::Invalid("no payload"))?;
-    if encode_token(kid, payload, |_| sign1.signature.clone())? != token {
-        return Err(TokenError::Invalid("another algorithm, other headers or another encoding"));
-    }
-    Ok((kid, sign1))
-}
-
-/// The value of an integer key.
-fn find(map: &[(Value, Value)], key: i128) -> Option<&Value> {
-    let is_key = |value: &Value| value.as_integer().is_some_and(|n| i128::from(n) == key);
-    map.iter().find(|(name, _)| is_key(name)).map(|(_, value)| value)
-}
-
-fn required(map: &[(Value, Value)], key: i128) -> Result<&Value, TokenError> {
-    find(map, key).ok_or(TokenError::Invalid("a claim is missing"))
-}
-
 fn cbor_map(value: &Value) -> Option<&[(Value, Value)]> {
     value.as_map().map(Vec::as_slice)
-}
-
-/// A number that fits.
-fn unsigned<N: TryFrom<i128>>(value: &Value) -> Result<N, TokenError> {
-    value
-        .as_integer()
-        .and_then(|n| i128::from(n).try_into().ok())
-        .ok_or(TokenError::Invalid("a number is out of bounds"))
-}
-
-/// A byte string of the right length.
-fn bytes<const N: usize>(value: &Value) -> Result<[u8; N], TokenError> {
-    value
-        .as_bytes()
-        .and_then(|bytes| bytes.as_slice().try_into().ok())
-        .ok_or(TokenError::Invalid("a byte string is too short or too long"))
 }
 
 fn sets(value: &Value) -> Result<Vec<SetId>, TokenError> {
     match value.as_array() {
         Some(sets) if (1..=TOKEN_SETS_MAX).contains(&sets.len()) => {
-            sets.iter().map(|set| bytes(set).map(SetId)).collect()
+            sets.iter().map(|set| Ok(SetId(bytes(set)?))).collect()
         }
         _ => Err(TokenError::Invalid("not 1 to 16 sets")),
     }

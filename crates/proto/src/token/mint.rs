@@ -1,7 +1,8 @@
 //! The center's side: signs tokens.
 
-use super::TokenError;
-use super::claims::{Claims, encode_token};
+use super::claims::Claims;
+use super::{EXTERNAL_AAD, TokenError};
+use crate::cose;
 use crate::crypto::sign::{SigningKey, key_id};
 use crate::limits::{TOKEN_MAX, TOKEN_SETS_MAX};
 
@@ -18,7 +19,8 @@ pub fn mint(claims: &Claims, key: &SigningKey) -> Result<Vec<u8>, TokenError> {
         return Err(TokenError::Invalid("it expires before it is valid"));
     }
     let kid = key_id(&key.public());
-    let token = encode_token(kid, claims.encode()?, |message| key.sign(message).to_vec())?;
+    let sign = |message: &[u8]| key.sign(message).to_vec();
+    let token = cose::encode(kid, claims.encode()?, EXTERNAL_AAD, sign)?;
     // 16 sets take 272 bytes and all the rest less than 200.
     assert!(token.len() <= TOKEN_MAX, "a token of {} bytes", token.len());
     Ok(token)

@@ -14,6 +14,7 @@ pub use claims::Claims;
 pub use mint::mint;
 pub use verify::{Keyring, VerifiedTokens, verify};
 
+use crate::cose::Malformed;
 use crate::wire::Code;
 
 /// Bound into every signature, so that no signature for another purpose is one over a token.
@@ -60,6 +61,12 @@ impl TokenError {
             Self::UnknownIssuer(_) => Code::TokenUnknownIssuer,
             Self::WrongKey => Code::TokenWrongKey,
         }
+    }
+}
+
+impl From<Malformed> for TokenError {
+    fn from(Malformed(why): Malformed) -> Self {
+        Self::Invalid(why)
     }
 }
 

@@ -4,8 +4,8 @@ use coset::cbor::value::Value;
 use coset::{CborSerializable, CoseSign1Builder, Header, HeaderBuilder, iana};
 use proptest::prelude::*;
 
-use super::claims::encode_token;
 use super::*;
+use crate::cose;
 use crate::crypto::sign::{SigningKey, key_id};
 use crate::ids::SetId;
 use crate::limits::{TOKEN_MAX, TOKEN_SETS_MAX};
@@ -40,7 +40,8 @@ fn check(token: &[u8]) -> Result<Claims, TokenError> {
 /// A token with any payload, rightly signed.
 fn signed(payload: Vec<u8>) -> Vec<u8> {
     let key = center();
-    encode_token(key_id(&key.public()), payload, |message| key.sign(message).to_vec()).unwrap()
+    let sign = |message: &[u8]| key.sign(message).to_vec();
+    cose::encode(key_id(&key.public()), payload, EXTERNAL_AAD, sign).unwrap()
 }
 
 #[track_caller]
@@ -148,7 +149,8 @@ fn a_foreign_signature_under_a_known_id_is_invalid() {
     let payload = claims().encode().unwrap();
     let foreign = SigningKey::from_seed(&[9; 32]);
     let kid = key_id(&center().public());
-    assert_invalid(&encode_token(kid, payload, |m| foreign.sign(m).to_vec()).unwrap());
+    let sign = |message: &[u8]| foreign.sign(message).to_vec();
+    assert_invalid(&cose::encode(kid, payload, EXTERNAL_AAD, sign).unwrap());
 }
 
 #[test]
