@@ -30,9 +30,13 @@ pub mod rate;
 pub mod segment;
 /// Server and client session state machines.
 pub mod session;
+/// Play tickets and validation certificates.
+pub mod ticket;
 /// The caller's clock.
 pub mod time;
 /// Access tokens.
 pub mod token;
+/// Who may sign what.
+pub mod trust;
 /// Encoding and decoding of packets.
 pub mod wire;

@@ -43,6 +43,13 @@ pub const TOKEN_MAX: usize = 700;
 pub const TOKEN_SETS_MAX: usize = 16;
 /// Clock difference that a token's validity allows.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(30);
+/// How long sessions may go on after their token has expired, seconds.
+pub const TOKEN_GRACE_MAX: u32 = 3600;
+
+/// A keyset: 64 keys take under 5 KiB.
+pub const KEYSET_MAX: usize = 8 << 10;
+/// Keys in a keyset.
+pub const KEYSET_KEYS_MAX: usize = 64;
 
 /// Outstanding requests in a session; the width of STATUS' maps.
 pub const REQUESTS_MAX: usize = 64;
