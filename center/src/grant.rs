@@ -118,6 +118,8 @@ pub fn issue_token(
         sets: sets.to_vec(),
         rate_cap_kbits: limits.rate_cap_kbits,
         sessions: limits.sessions,
+        grace: None,
+        plays: vec![],
     };
     Ok(token::mint(&claims, center)?)
 }

@@ -137,6 +137,8 @@ impl Packed {
             sets: vec![self.set],
             rate_cap_kbits,
             sessions: None,
+            grace: None,
+            plays: vec![],
         };
         Ok(mint(&claims, &self.center)?)
     }

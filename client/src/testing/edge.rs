@@ -183,6 +183,8 @@ fn access_from(not_before: u64) -> Access {
         sets: vec![super::SET],
         rate_cap_kbits: None,
         sessions: None,
+        grace: None,
+        plays: vec![],
     };
     let title = GrantedTitle { set: super::SET, key: Some(super::title_key()) };
     let grant = Grant {

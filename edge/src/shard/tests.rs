@@ -97,6 +97,8 @@ fn client(to: SocketAddr, edge_public: [u8; 32], center: &SigningKey) -> (Plain,
         sets: vec![SET],
         rate_cap_kbits: None,
         sessions: None,
+        grace: None,
+        plays: vec![],
     };
     let config = ClientConfig {
         suite: Suite::Aes128Gcm,

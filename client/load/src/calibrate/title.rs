@@ -96,6 +96,8 @@ impl Title {
             sets: vec![self.set],
             rate_cap_kbits: None,
             sessions: None,
+            grace: None,
+            plays: vec![],
         };
         let grant = Grant {
             token: token::mint(&claims, &self.center).expect("claims within their bounds"),

@@ -6,7 +6,7 @@ use coset::cbor::value::Value;
 use super::TokenError;
 use crate::cose::{bytes, find, integer, required, unsigned};
 use crate::ids::SetId;
-use crate::limits::TOKEN_SETS_MAX;
+use crate::limits::{TOKEN_GRACE_MAX, TOKEN_SETS_MAX};
 
 /// CWT claims (RFC 8392, RFC 8747) and our own.
 const EXP: i128 = 4;
@@ -16,6 +16,8 @@ const CNF: i128 = 8;
 const SETS: i128 = -70_001;
 const RATE_CAP: i128 = -70_002;
 const SESSIONS: i128 = -70_003;
+const GRACE: i128 = -70_004;
+const PLAYS: i128 = -70_005;
 
 /// `cnf`'s method "COSE_Key" (RFC 8747, 3.1).
 const CNF_COSE_KEY: i128 = 1;
@@ -41,6 +43,10 @@ pub struct Claims {
     pub rate_cap_kbits: Option<u32>,
     /// Sessions at once; none: the edge's default.
     pub sessions: Option<u16>,
+    /// How long sessions that began in time go on after `expires`, at most 3600 s; none: not at all.
+    pub grace: Option<u32>,
+    /// The play ids by which each set may be fetched, in their order; empty: by none, all depends on the token alone.
+    pub plays: Vec<u64>,
 }
 
 impl Claims {
@@ -65,7 +71,28 @@ impl Claims {
         if let Some(sessions) = self.sessions {
             map.push((integer(SESSIONS), Value::from(sessions)));
         }
+        if let Some(grace) = self.grace {
+            map.push((integer(GRACE), Value::from(grace)));
+        }
+        if !self.plays.is_empty() {
+            let play = |play: &u64| Value::Bytes(play.to_be_bytes().to_vec());
+            map.push((integer(PLAYS), Value::Array(self.plays.iter().map(play).collect())));
+        }
         Value::Map(map).to_vec().map_err(|_| TokenError::Invalid("claims do not encode"))
+    }
+
+    /// What holds beside the form.
+    pub(super) fn check(&self) -> Result<(), TokenError> {
+        if !(1..=TOKEN_SETS_MAX).contains(&self.sets.len()) {
+            return Err(TokenError::Invalid("not 1 to 16 sets"));
+        }
+        if self.grace.is_some_and(|grace| grace > TOKEN_GRACE_MAX) {
+            return Err(TokenError::Invalid("a grace of over an hour"));
+        }
+        if !self.plays.is_empty() && self.plays.len() != self.sets.len() {
+            return Err(TokenError::Invalid("not one play for each set"));
+        }
+        Ok(())
     }
 
     /// Reads a payload and makes sure that it is the only encoding of what it says: indefinite lengths,
@@ -86,7 +113,10 @@ impl Claims {
             sets: sets(required(map, SETS)?)?,
             rate_cap_kbits: find(map, RATE_CAP).map(unsigned).transpose()?,
             sessions: find(map, SESSIONS).map(unsigned).transpose()?,
+            grace: find(map, GRACE).map(unsigned).transpose()?,
+            plays: find(map, PLAYS).map(plays).transpose()?.unwrap_or_default(),
         };
+        claims.check()?;
         if claims.encode()? != payload {
             return Err(TokenError::Invalid("not in deterministic encoding, or unknown claims"));
         }
@@ -99,10 +129,11 @@ fn cbor_map(value: &Value) -> Option<&[(Value, Value)]> {
 }
 
 fn sets(value: &Value) -> Result<Vec<SetId>, TokenError> {
-    match value.as_array() {
-        Some(sets) if (1..=TOKEN_SETS_MAX).contains(&sets.len()) => {
-            sets.iter().map(|set| Ok(SetId(bytes(set)?))).collect()
-        }
-        _ => Err(TokenError::Invalid("not 1 to 16 sets")),
-    }
+    let sets = value.as_array().ok_or(TokenError::Invalid("no array of sets"))?;
+    sets.iter().map(|set| Ok(SetId(bytes(set)?))).collect()
+}
+
+fn plays(value: &Value) -> Result<Vec<u64>, TokenError> {
+    let plays = value.as_array().ok_or(TokenError::Invalid("no array of plays"))?;
+    plays.iter().map(|play| Ok(u64::from_be_bytes(bytes(play)?))).collect()
 }

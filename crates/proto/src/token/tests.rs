@@ -30,6 +30,8 @@ fn claims() -> Claims {
         sets: vec![SetId([4; 16]), SetId([5; 16])],
         rate_cap_kbits: Some(8000),
         sessions: Some(2),
+        grace: Some(1800),
+        plays: vec![6, u64::MAX],
     }
 }
 
@@ -53,12 +55,15 @@ fn assert_invalid(token: &[u8]) {
 
 #[test]
 fn a_token_says_what_it_was_made_of() {
-    let bare = Claims { rate_cap_kbits: None, sessions: None, ..claims() };
+    let bare =
+        Claims { rate_cap_kbits: None, sessions: None, grace: None, plays: vec![], ..claims() };
     let full = Claims {
         sets: (0..TOKEN_SETS_MAX).map(|i| SetId([i as u8; 16])).collect(),
         expires: u64::MAX,
         rate_cap_kbits: Some(u32::MAX),
         sessions: Some(u16::MAX),
+        grace: Some(3600),
+        plays: (0..TOKEN_SETS_MAX as u64).collect(),
         ..claims()
     };
     for claims in [claims(), bare, full] {
@@ -77,17 +82,21 @@ fn the_encoding_is_that_of_section_6() {
         sets: vec![SetId([4; 16])],
         rate_cap_kbits: None,
         sessions: Some(1),
+        grace: Some(30),
+        plays: vec![6],
         ..claims()
     };
     let key = [7_u8; 32];
     let payload = [
-        &[0xA6, 0x04, 0x18, 100, 0x05, 23, 0x07, 0x48][..],
+        &[0xA8, 0x04, 0x18, 100, 0x05, 23, 0x07, 0x48][..],
         &[3; 8],
         &[0x08, 0xA1, 0x01, 0xA3, 0x01, 0x01, 0x20, 0x04, 0x21, 0x58, 32],
         &key,
         &[0x3A, 0x00, 0x01, 0x11, 0x70, 0x81, 0x50],
         &[4; 16],
         &[0x3A, 0x00, 0x01, 0x11, 0x72, 0x01],
+        &[0x3A, 0x00, 0x01, 0x11, 0x73, 0x18, 30],
+        &[0x3A, 0x00, 0x01, 0x11, 0x74, 0x81, 0x48, 0, 0, 0, 0, 0, 0, 0, 6],
     ]
     .concat();
     let token = mint(&claims, &center()).unwrap();
@@ -275,16 +284,16 @@ fn claims_in_another_encoding_are_refused_though_signed() {
         assert_invalid(&signed(encode(swapped)));
         let mut without = map.clone();
         without.remove(i);
-        // The last two are optional.
+        // The last four are optional.
         assert_eq!(check(&signed(encode(without))).is_ok(), i >= 5, "without claim {i}");
         let mut wrong_type = map.clone();
         wrong_type[i].1 = Value::Text("x".to_owned());
         assert_invalid(&signed(encode(wrong_type)));
     }
     let mut unknown = map.clone();
-    unknown.push((Value::from(-70_004), Value::from(1)));
+    unknown.push((Value::from(-70_006), Value::from(1)));
     assert_invalid(&signed(encode(unknown)));
-    for (i, too_large) in [(5, u64::from(u32::MAX) + 1), (6, u64::from(u16::MAX) + 1)] {
+    for (i, too_large) in [(5, u64::from(u32::MAX) + 1), (6, u64::from(u16::MAX) + 1), (7, 3601)] {
         let mut map = map.clone();
         map[i].1 = Value::from(too_large);
         assert_invalid(&signed(encode(map)));
@@ -292,6 +301,13 @@ fn claims_in_another_encoding_are_refused_though_signed() {
     for count in [0, 17] {
         let mut map = map.clone();
         map[4].1 = Value::Array(vec![Value::Bytes(vec![1; 16]); count]);
+        map[8].1 = Value::Array(vec![Value::Bytes(vec![1; 8]); count]);
+        assert_invalid(&signed(encode(map)));
+    }
+    // One play for each of the two sets, or none, which is said by leaving them out.
+    for (count, len) in [(0, 8), (1, 8), (3, 8), (2, 7), (2, 9)] {
+        let mut map = map.clone();
+        map[8].1 = Value::Array(vec![Value::Bytes(vec![1; len]); count]);
         assert_invalid(&signed(encode(map)));
     }
     let tagged = Value::Tag(61, Box::new(Value::from_slice(&good).unwrap()));
@@ -316,6 +332,9 @@ fn what_cannot_be_valid_is_not_minted() {
     assert!(invalid(Claims { sets: vec![], ..claims() }));
     assert!(invalid(Claims { sets: vec![SetId([1; 16]); 17], ..claims() }));
     assert!(invalid(Claims { expires: 1, not_before: 2, ..claims() }));
+    assert!(invalid(Claims { grace: Some(3601), ..claims() }));
+    assert!(invalid(Claims { plays: vec![1], ..claims() }));
+    assert!(invalid(Claims { plays: vec![1; 3], ..claims() }));
 }
 
 proptest! {
@@ -331,13 +350,15 @@ proptest! {
         times in any::<(u64, u64)>(),
         token_id in any::<[u8; 8]>(),
         client_public in any::<[u8; 32]>(),
-        sets in proptest::collection::vec(any::<[u8; 16]>().prop_map(SetId), 1..=16),
+        (sets, plays) in proptest::collection::vec(any::<([u8; 16], u64)>(), 1..=16)
+            .prop_map(|sets| sets.into_iter().map(|(set, play)| (SetId(set), play)).unzip()),
         rate_cap_kbits in any::<Option<u32>>(),
         sessions in any::<Option<u16>>(),
+        grace in proptest::option::of(0_u32..=3600),
     ) {
         let (not_before, expires) = (times.0.min(times.1), times.0.max(times.1));
         let claims = Claims {
-            expires, not_before, token_id, client_public, sets, rate_cap_kbits, sessions,
+            expires, not_before, token_id, client_public, sets, rate_cap_kbits, sessions, grace, plays,
         };
         let token = mint(&claims, &center()).unwrap();
         prop_assert_eq!(verify(&token, &keyring(), not_before, &client_public), Ok(claims));

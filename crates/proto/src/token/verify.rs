@@ -141,6 +141,8 @@ mod tests {
             sets: vec![SetId([4; 16])],
             rate_cap_kbits: None,
             sessions: None,
+            grace: None,
+            plays: vec![],
         };
         let token = mint(&claims, &center).unwrap();
         let keyring = Keyring::new([center.public()]);

@@ -39,6 +39,8 @@ pub fn claims(secret: &StaticSecret, sets: Vec<SetId>, unix: u64) -> Claims {
         sets,
         rate_cap_kbits: None,
         sessions: None,
+        grace: None,
+        plays: vec![],
     }
 }
 

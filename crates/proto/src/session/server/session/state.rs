@@ -88,7 +88,8 @@ impl Session {
     ) -> Self {
         let datagram_max = pending.datagram_max.min(config.datagram_max);
         let round_trip = now.saturating_since(pending.welcomed);
-        let ends = pending.claims.expires.saturating_add(TOKEN_LEEWAY.as_secs());
+        let grace = u64::from(pending.claims.grace.unwrap_or(0)) + TOKEN_LEEWAY.as_secs();
+        let ends = pending.claims.expires.saturating_add(grace);
         let ends = now + Duration::from_secs(ends.saturating_sub(unix_time));
         Self {
             index,
