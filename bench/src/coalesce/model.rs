@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use segcast_proto::coalesce::{
-    Coalescer, CoalescerConfig, Event, Member, Note, Part, SetFacts, Train,
+    Coalescer, CoalescerConfig, Event, Member, Note, Part, SetFacts, Train, UNICAST_MARGIN,
+    UNKNOWN_PATH,
 };
 use segcast_proto::ids::{ChannelId, ReceiverIndex, SetId};
 use segcast_proto::rate::Rate;
@@ -22,10 +23,9 @@ use super::plan::{PLAYING, Plan, SEGMENT_BYTES, SEGMENTS};
 const SET: SetId = SetId([1; 16]);
 const SYMBOLS: u16 = 1600;
 const PARITY: u16 = 96;
-/// What a segment takes by unicast, s: at four times the title's own rate.
-const UNICAST: f64 = PLAYING / SEGMENTS as f64 / 4.0;
-/// A hold ends so long before that, s; the owner is told of some milliseconds less, so that it decides first.
-const HOLD_MARGIN: f64 = 0.15;
+/// What a segment takes by unicast, s, where the path is not known.
+const UNICAST: f64 = PLAYING / SEGMENTS as f64 / UNKNOWN_PATH as f64;
+/// The owner is told so much more, s, so that it decides before the hold ends.
 const OWNER_FIRST: f64 = 0.02;
 /// Both ways, and until a member that was invited hears, s.
 const FEEDBACK: f64 = 0.02;
@@ -215,8 +215,8 @@ impl Model {
     fn tell(&mut self, viewer: usize) {
         let position = self.viewers[viewer].position();
         let listening = self.viewers[viewer].mask(self.coalescer.channels(&SET));
-        let (member, rate) = (member(viewer), Rate::from_kilobits(1_000_000));
-        self.note(Note::Member { member, position, window: u32::MAX, rate, listening });
+        let member = member(viewer);
+        self.note(Note::Member { member, position, window: u32::MAX, listening });
     }
 
     /// Asks for a segment that was not overheard meanwhile, and plans the next.
@@ -240,7 +240,7 @@ impl Model {
     fn request(&mut self, viewer: usize, segment: u32) {
         let deadline = self.viewers[viewer].deadline(segment);
         self.done.deadlines += u64::from(self.counts());
-        let until = deadline - UNICAST - HOLD_MARGIN;
+        let until = deadline - UNICAST - UNICAST_MARGIN.as_secs_f64();
         if !self.viewers[viewer].invited || until <= self.now {
             self.unicast(viewer, segment, deadline);
             return;

@@ -71,6 +71,10 @@ pub const REASON_MAX: usize = 64;
 
 /// Channels of a set.
 pub const GROUP_CHANNELS_MAX: usize = 32;
+/// How often a member reports, at most …
+pub const GROUP_REPORT_MIN: Duration = Duration::from_secs(1);
+/// … and at least.
+pub const GROUP_REPORT_MAX: Duration = Duration::from_secs(60);
 /// Entries of a GROUP_PROBE.
 pub const PROBE_ENTRIES_MAX: usize = 16;
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use segcast_config::amount::{read_bit_rate, show_bit_rate};
 use segcast_config::{Field, Problem, Value, words};
+use segcast_proto::rate::Rate;
 use segcast_sysio::udp::multicast::Interface;
 
 use super::Config;
@@ -172,6 +173,14 @@ impl Field for MulticastGroups {
 /// A rate, bits per second; 0: none was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BitRate(pub u64);
+
+impl BitRate {
+    /// The same in bytes per second, rounded down.
+    #[must_use]
+    pub const fn rate(self) -> Rate {
+        Rate::new(self.0 / 8)
+    }
+}
 
 impl Field for BitRate {
     fn read(value: &Value) -> Result<Self, Problem> {

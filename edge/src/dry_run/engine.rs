@@ -3,21 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use segcast_proto::coalesce::{Coalescer, CoalescerConfig, Event, Member, Note, SetFacts};
+use segcast_proto::coalesce::{
+    Coalescer, CoalescerConfig, Event, Member, Note, SetFacts, UNICAST_MARGIN, UNICAST_MAX,
+    UNICAST_MIN, UNKNOWN_PATH,
+};
 use segcast_proto::ids::SetId;
 use segcast_proto::limits::DATAGRAM_BASE;
 use segcast_proto::rate::Rate;
 use segcast_proto::time::Instant;
 
 use super::ledger::{Ledger, Line};
-use super::limits::{JOINS_AFTER, MEMBERS, STAYS, TELLS, WAITING};
+use super::limits::{JOINS_AFTER, STAYS, TELLS, WAITING};
 use super::title::{Title, Viewer, Waiter};
+use crate::limits::GROUP_MEMBERS;
 
-/// What a hold leaves for a unicast, beside its own time.
-const UNICAST_MARGIN: Duration = Duration::from_millis(150);
-/// Bounds of the time that a unicast of a segment is taken to need.
-const UNICAST_MIN: Duration = Duration::from_millis(100);
-const UNICAST_MAX: Duration = Duration::from_secs(4);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A request that a session made, and unicast serves.
@@ -130,7 +129,7 @@ impl Engine {
             }
             return true;
         }
-        if self.members >= MEMBERS {
+        if self.members >= GROUP_MEMBERS {
             return false;
         }
         self.members += 1;
@@ -151,8 +150,8 @@ impl Engine {
         let Some(viewer) = title.viewers.get_mut(&member) else { return };
         viewer.told = now;
         let listening = u32::try_from((1_u64 << channels) - 1).unwrap_or(u32::MAX);
-        let (position, window, rate) = (viewer.position, u32::MAX, Rate::MAX);
-        let note = Note::Member { member, position, window, rate, listening };
+        let (position, window) = (viewer.position, u32::MAX);
+        let note = Note::Member { member, position, window, listening };
         self.coalescer.note(now, set, &title.facts, note);
     }
 
@@ -264,7 +263,7 @@ impl Engine {
     fn unicast(&self, facts: &SetFacts, rate: Option<Rate>) -> Duration {
         let bytes = u64::from(facts.segment_bytes);
         let own = facts.playing.unwrap_or_else(|| self.bulk_rate.time_for(bytes));
-        rate.map_or(own / 4, |rate| rate.time_for(bytes)).clamp(UNICAST_MIN, UNICAST_MAX)
+        rate.map_or(own / UNKNOWN_PATH, |rate| rate.time_for(bytes)).clamp(UNICAST_MIN, UNICAST_MAX)
     }
 
     fn unicast_of(&self, set: SetId) -> Duration {
@@ -315,7 +314,7 @@ mod tests {
         let config = CoalescerConfig {
             shard: 0,
             channels: 16,
-            members: MEMBERS,
+            members: GROUP_MEMBERS,
             rate: Rate::MAX,
             channel_rate: rate,
             bulk_rate: rate,

@@ -6,8 +6,6 @@ use std::time::Duration;
 pub(super) const TITLES: usize = 256;
 /// Hours that are kept.
 pub(super) const HOURS: u64 = 24;
-/// Sessions that are members at once, 128 bytes each; the requests of others count as unicast.
-pub(super) const MEMBERS: usize = 65_536;
 /// Requests that wait for a group at once; more count as unicast.
 pub(super) const WAITING: usize = 1 << 18;
 /// Requests that the shards have told and that were not taken; more are dropped, and counted.

@@ -30,6 +30,7 @@ pub(crate) use text::table;
 use crate::board::Board;
 use crate::config::{BitRate, Config};
 use crate::guard;
+use crate::limits::GROUP_MEMBERS;
 use crate::mailbox::Report;
 
 #[expect(clippy::disallowed_types, reason = "only the side thread and the dry run take it")]
@@ -136,15 +137,15 @@ impl Drop for DryRun {
 
 /// One owner has all channels and the whole rate: it sends nothing.
 fn coalescer_config(config: &Config) -> CoalescerConfig {
-    let rate = |BitRate(bits)| Rate::new(bits / 8);
     let unbounded = config.multicast_rate == BitRate(0);
     CoalescerConfig {
         shard: 0,
         channels: config.multicast_channels.into(),
-        members: limits::MEMBERS,
-        rate: if unbounded { Rate::MAX } else { rate(config.multicast_rate) },
-        channel_rate: rate(config.multicast_channel_rate),
-        bulk_rate: rate(config.multicast_bulk_rate),
+        // The requests of more sessions count as unicast.
+        members: GROUP_MEMBERS,
+        rate: if unbounded { Rate::MAX } else { config.multicast_rate.rate() },
+        channel_rate: config.multicast_channel_rate.rate(),
+        bulk_rate: config.multicast_bulk_rate.rate(),
     }
 }
 

@@ -5,13 +5,12 @@ use std::net::IpAddr;
 
 use segcast_proto::coalesce::CoalescerConfig;
 use segcast_proto::owner::{GroupRange, OwnerConfig};
-use segcast_proto::rate::Rate;
 use segcast_sysio::SysError;
 use segcast_sysio::udp::multicast::{GroupSending, Interface};
 use segcast_sysio::udp::{UdpConfig, UdpSocket};
 
 use super::StartError;
-use crate::config::{BitRate, Config, Multicast, MulticastGroups, MulticastSource};
+use crate::config::{Config, Multicast, MulticastGroups, MulticastSource};
 use crate::limits;
 
 /// The most addresses of a range that are used: far more than an edge has channels.
@@ -66,14 +65,13 @@ pub(super) fn sending(config: &Config, shards: u8) -> Result<Vec<Sending>, Start
 /// A shard's equal part of what the edge may use.
 fn coalescer(config: &Config, shard: u8, shards: u8) -> CoalescerConfig {
     let parts = usize::from(shards.max(1));
-    let rate = |BitRate(bits): BitRate| Rate::new(bits / 8);
     CoalescerConfig {
         shard,
         channels: usize::from(config.multicast_channels).div_ceil(parts),
         members: limits::GROUP_MEMBERS.div_ceil(parts),
-        rate: rate(config.multicast_rate).shared_by(shards.max(1).into()),
-        channel_rate: rate(config.multicast_channel_rate),
-        bulk_rate: rate(config.multicast_bulk_rate),
+        rate: config.multicast_rate.rate().shared_by(shards.max(1).into()),
+        channel_rate: config.multicast_channel_rate.rate(),
+        bulk_rate: config.multicast_bulk_rate.rate(),
     }
 }
 
@@ -98,9 +96,10 @@ fn first_address(interface: &str, is_ipv4: bool) -> Result<IpAddr, SysError> {
 #[cfg(test)]
 mod tests {
     use segcast_config::{Field, Value};
+    use segcast_proto::rate::Rate;
 
     use super::*;
-    use crate::config::InterfaceName;
+    use crate::config::{BitRate, InterfaceName};
 
     fn config(groups: &str) -> Config {
         let groups = MulticastGroups::read(&Value::Text(groups.to_owned())).expect("a range");

@@ -1,10 +1,11 @@
 //! Channels of sets: opened, split, merged, closed.
 
 use super::line::{Line, Place};
-use super::set::{CHANNELS_MAX, Moving, Set};
+use super::set::{Moving, Set};
 use super::train::Channel;
 use super::{Coalescer, Event};
 use crate::ids::SetId;
+use crate::limits::GROUP_CHANNELS_MAX;
 use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
@@ -107,7 +108,7 @@ impl Coalescer {
             return;
         }
         let own = set.rate(self.config.bulk_rate);
-        let mut loads = [(0, false); CHANNELS_MAX];
+        let mut loads = [(0, false); GROUP_CHANNELS_MAX];
         for (load, slot) in loads.iter_mut().zip(&set.lines) {
             if let Some(line) = self.lines.get_mut(*slot) {
                 *load = (line.sent.rate(now).bytes_per_second(), line.sent.is_old(now));
@@ -133,7 +134,7 @@ impl Coalescer {
     fn split(&mut self, now: Instant, id: SetId, at: usize, first: u32) {
         let Some(set) = self.sets.get(&id) else { return };
         let Some(from) = set.lines.get(at).copied() else { return };
-        if set.lines.len() >= CHANNELS_MAX {
+        if set.lines.len() >= GROUP_CHANNELS_MAX {
             return;
         }
         if self.lines.open() >= self.config.channels {

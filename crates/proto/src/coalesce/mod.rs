@@ -40,7 +40,7 @@ pub use config::CoalescerConfig;
 pub use counters::Counters;
 pub use event::Event;
 use lines::Lines;
-pub use note::{Member, Note, SetFacts};
+pub use note::{Member, Note, SetFacts, UNICAST_MARGIN, UNICAST_MAX, UNICAST_MIN, UNKNOWN_PATH};
 use set::Set;
 pub use train::{Channel, Part, Train};
 

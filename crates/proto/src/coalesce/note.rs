@@ -1,8 +1,16 @@
 //! What the sessions' shards tell the shard that owns a set.
 
 use crate::ids::ReceiverIndex;
-use crate::rate::Rate;
 use crate::time::{Duration, Instant};
+
+/// A hold ends so long before unicast would have to begin.
+pub const UNICAST_MARGIN: Duration = Duration::from_millis(150);
+/// What a segment is taken to need by unicast, at least …
+pub const UNICAST_MIN: Duration = Duration::from_millis(100);
+/// … and at most.
+pub const UNICAST_MAX: Duration = Duration::from_secs(4);
+/// A path that is not known yet is taken to carry so many times the title's rate.
+pub const UNKNOWN_PATH: u32 = 4;
 
 /// A session that may hear the groups of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +58,6 @@ pub enum Note {
         position: u32,
         /// So many segments from there on it can store.
         window: u32,
-        /// What it accepts from groups; [`Rate::ZERO`]: nothing.
-        rate: Rate,
         /// Bit i: it listens to the i-th channel of those that the set has now, counted as [`super::Channel`]s are.
         listening: u32,
     },

@@ -1,16 +1,15 @@
 //! What is done with each note.
 
-use super::note::{Member, Note, SetFacts};
+use super::note::{Member, Note, SetFacts, UNICAST_MARGIN};
 use super::queue::Queued;
 use super::set::Set;
 use super::{Coalescer, Event};
 use crate::ids::SetId;
 use crate::time::{Duration, Instant};
 
-/// What is sent for somebody has been sent so long before they need it …
+/// What is sent for somebody has been sent so long before they need it; and it begins so long before it would have to be
+/// sent to them by unicast as [`UNICAST_MARGIN`] says.
 const MARGIN: Duration = Duration::from_millis(500);
-/// … and begins so long before it would have to be sent to them by unicast.
-const UNICAST_MARGIN: Duration = Duration::from_millis(150);
 
 /// A [`Note::Want`].
 struct Want {
@@ -28,7 +27,7 @@ impl Coalescer {
         match note {
             Note::Hears { member } => self.on_hears(now, set, facts, member),
             Note::Gone { member } => self.on_gone(set, member),
-            Note::Member { member, position, window, listening, .. } => {
+            Note::Member { member, position, window, listening } => {
                 if self.admit(now, set, facts, member) {
                     self.on_member(now, set, member, position, window, listening);
                 }

@@ -8,8 +8,6 @@ use super::train::Channel;
 use crate::rate::Rate;
 use crate::time::{Duration, Instant};
 
-/// Channels of one set: the bits of what a member hears.
-pub(super) const CHANNELS_MAX: usize = 32;
 /// `last_sent` counts in these.
 const TICK: Duration = Duration::from_millis(10);
 /// The pace of a set's first channel, as long as it is the first, and of the others: times the set's own rate.

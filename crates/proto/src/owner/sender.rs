@@ -7,7 +7,7 @@ use crate::crypto::{GroupSealer, SealError, Suite};
 use crate::ids::ObjectNumber;
 use crate::limits::{DATAGRAM_BASE, SYMBOL};
 use crate::time::{Duration, Instant};
-use crate::wire::group_probe::{GroupProbe, NOTHING, ProbeEntry, ProbeState};
+use crate::wire::group_probe::{GroupProbe, NOTHING, ProbeEntry, ProbeState, back_off};
 use crate::wire::{GroupChannel, GroupSecret, PacketType};
 
 /// How often a channel says that it is there, and the first time after its GROUP_KEY (section 20.3).
@@ -15,10 +15,6 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(50);
 /// The end of a send is told twice, so far apart.
 const AGAIN: Duration = Duration::from_millis(20);
-/// Wait of a member before it asks for a repair: so much for each, within these bounds (section 20.5).
-const BACK_OFF_EACH: Duration = Duration::from_micros(100);
-const BACK_OFF_LEAST: Duration = Duration::from_millis(10);
-const BACK_OFF_MOST: Duration = Duration::from_millis(250);
 
 /// A segment that was sent.
 #[derive(Clone, Copy, Debug)]
@@ -163,9 +159,4 @@ impl Sender {
         self.probes = self.probes.wrapping_add(1);
         self.sealer.seal(now, PacketType::GroupProbe, object, number, &payload[..len], out)
     }
-}
-
-/// The longest wait of one of `members` before it asks for a repair.
-fn back_off(members: u32) -> Duration {
-    BACK_OFF_EACH.saturating_mul(members).clamp(BACK_OFF_LEAST, BACK_OFF_MOST)
 }

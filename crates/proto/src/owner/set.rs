@@ -9,7 +9,7 @@ use super::addresses::Addresses;
 use super::sender::Sender;
 use crate::coalesce::Channel;
 use crate::crypto::Suite;
-use crate::limits::EPOCH_PACKETS;
+use crate::limits::{EPOCH_PACKETS, GROUP_REPORT_MAX, GROUP_REPORT_MIN};
 use crate::time::{Duration, Instant};
 use crate::wire::{GroupKey, GroupSecret};
 
@@ -18,9 +18,7 @@ const EPOCH: Duration = Duration::from_secs(600);
 /// … and how long before its use the next one is told.
 const TOLD_BEFORE: Duration = Duration::from_secs(5);
 /// A member reports so often for each who listens, within bounds (section 20.5).
-const REPORT_EACH_MS: u32 = 1;
-const REPORT_LEAST_MS: u32 = 1000;
-const REPORT_MOST_MS: u32 = 60_000;
+const REPORT_EACH: Duration = Duration::from_millis(1);
 
 /// The groups of an open set.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl OpenSet {
         let key = GroupKey {
             epoch: 0,
             suite: Suite::Aes128Gcm as u8,
-            report_interval_ms: REPORT_LEAST_MS as u16,
+            report_interval_ms: GROUP_REPORT_MIN.as_millis() as u16,
             members: 0,
             secret: secret.clone(),
             source: config.source,
@@ -94,10 +92,11 @@ impl OpenSet {
             Some((_, secret)) => (self.epoch.wrapping_add(1), secret),
             None => (self.epoch, &self.secret),
         };
-        let interval = members.saturating_mul(REPORT_EACH_MS);
+        let interval = REPORT_EACH.saturating_mul(members);
+        let interval = interval.clamp(GROUP_REPORT_MIN, GROUP_REPORT_MAX);
         self.key = Arc::new(GroupKey {
             epoch,
-            report_interval_ms: interval.clamp(REPORT_LEAST_MS, REPORT_MOST_MS) as u16,
+            report_interval_ms: interval.as_millis() as u16,
             members,
             secret: secret.clone(),
             channels: self.senders.iter().map(Sender::described).collect(),

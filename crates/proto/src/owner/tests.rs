@@ -107,9 +107,8 @@ impl World {
     }
 
     fn listens(&mut self, number: u32) {
-        let (position, window, listening) = (0, u32::MAX, 1);
-        let (member, rate) = (member(number), Rate::MAX);
-        self.note(Note::Member { member, position, window, rate, listening });
+        let (member, position, window, listening) = (member(number), 0, u32::MAX, 1);
+        self.note(Note::Member { member, position, window, listening });
     }
 
     fn wants(&mut self, number: u32, segment: u32, within: Duration) {
@@ -205,8 +204,8 @@ fn a_segment_that_two_wait_for_is_sent_once_and_heard_whole() {
 fn who_waits_alone_is_told_so_and_nothing_is_sent() {
     let mut world = World::with_two_members();
     // The other one is past the segment, so nobody else lacks it.
-    let (member, rate) = (member(1), Rate::MAX);
-    world.note(Note::Member { member, position: 50, window: u32::MAX, rate, listening: 1 });
+    let member = member(1);
+    world.note(Note::Member { member, position: 50, window: u32::MAX, listening: 1 });
     world.wants(0, 5, 10 * SECOND);
     let heard = world.run(12 * SECOND);
     assert!(heard.news.contains(&(SET, News::Alone(5))), "{:?}", heard.news);

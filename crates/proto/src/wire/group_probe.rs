@@ -3,9 +3,22 @@
 use super::bytes::{Reader, Writer};
 use super::{DecodeError, EncodeError};
 use crate::limits::PROBE_ENTRIES_MAX;
+use crate::time::Duration;
 
 /// The frame header's segment number in the probe of a channel that sends nothing.
 pub const NOTHING: u32 = u32::MAX;
+
+/// The longest wait before a repair grows by this for each member that listens …
+const BACK_OFF_EACH: Duration = Duration::from_micros(100);
+/// … within these bounds.
+const BACK_OFF_MIN: Duration = Duration::from_millis(10);
+const BACK_OFF_MAX: Duration = Duration::from_millis(250);
+
+/// The longest wait of one of `members` before it asks for a repair (section 20.5).
+#[must_use]
+pub fn back_off(members: u32) -> Duration {
+    BACK_OFF_EACH.saturating_mul(members).clamp(BACK_OFF_MIN, BACK_OFF_MAX)
+}
 
 /// Where a segment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

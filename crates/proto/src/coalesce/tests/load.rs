@@ -84,8 +84,8 @@ fn all_channels_together_keep_within_the_budget_and_what_ends_first_goes_first()
     }
     for slot in 0..2 {
         let member = member(slot);
-        let (position, window, rate, listening) = (0, u32::MAX, Rate::MAX, 1);
-        let note = Note::Member { member, position, window, rate, listening };
+        let (position, window, listening) = (0, u32::MAX, 1);
+        let note = Note::Member { member, position, window, listening };
         rig.coalescer.note(rig.now, OTHER, &FACTS, note);
     }
     let [late, early] = [12_100, 12_000].map(at);

@@ -69,8 +69,8 @@ impl Rig {
     }
 
     fn listens(&mut self, slot: u32, position: u32, listening: u32) {
-        let (member, window, rate) = (member(slot), u32::MAX, Rate::MAX);
-        self.note(Note::Member { member, position, window, rate, listening });
+        let (member, window) = (member(slot), u32::MAX);
+        self.note(Note::Member { member, position, window, listening });
     }
 
     fn wants(&mut self, slot: u32, segment: u32, deadline: Instant) {

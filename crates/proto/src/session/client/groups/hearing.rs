@@ -1,5 +1,7 @@
 //! Datagrams of groups: symbols to segments, and what to do about those that did not come (sections 20.4 and 20.5).
 
+use rand_core::RngCore;
+
 use super::channel::Channel;
 use super::segment::{Gained, OpenSegment, Stage};
 use super::{Groups, GroupsEvent};
@@ -8,7 +10,7 @@ use crate::ids::{ChannelId, ObjectNumber};
 use crate::segment::geometry::LEAVES_PER_GROUP;
 use crate::segment::manifest::Manifest;
 use crate::time::{Duration, Instant};
-use crate::wire::group_probe::{GroupProbe, ProbeState};
+use crate::wire::group_probe::{self, GroupProbe, ProbeState};
 use crate::wire::{ClearHeader, PacketType};
 
 /// A send has ended when nothing of it came for this long.
@@ -17,11 +19,6 @@ const QUIET: Duration = Duration::from_millis(250);
 const OVERTAKEN: Duration = Duration::from_millis(30);
 /// How long the leaves of a segment are waited for.
 const LEAVES_TIME: Duration = Duration::from_secs(1);
-/// For each member that listens, the longest wait before a repair grows by this …
-const BACK_OFF: Duration = Duration::from_micros(100);
-/// … within these bounds.
-const BACK_OFF_MIN: Duration = Duration::from_millis(10);
-const BACK_OFF_MAX: Duration = Duration::from_millis(250);
 
 impl Groups {
     /// Takes in a datagram that came to a group, decrypted in place. `manifest`: that of the set, with the pages there are.
@@ -241,8 +238,8 @@ impl Groups {
 
     /// A random part of the longest wait, so that those who lost the same do not ask at the same time.
     fn back_off(&mut self) -> Duration {
-        let longest = (BACK_OFF * self.members).clamp(BACK_OFF_MIN, BACK_OFF_MAX);
-        longest.mul_f64(f64::from(self.random()) / f64::from(u32::MAX))
+        let longest = group_probe::back_off(self.members);
+        longest.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX))
     }
 
     fn ask_leaves(&mut self, now: Instant, at: usize) {

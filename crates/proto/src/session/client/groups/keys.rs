@@ -1,7 +1,5 @@
 //! GROUP_KEY: what the server announces, and whether the client goes along (section 20.1).
 
-use core::net::IpAddr;
-
 use super::channel::Channel;
 use super::{Groups, GroupsEvent, Refusal, Route};
 use crate::crypto::Suite;
@@ -44,10 +42,7 @@ impl Groups {
             if !is_source_specific(group) {
                 return Err(Refusal::NotSourceSpecific(group));
             }
-            if matches!(
-                (group, key.source),
-                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_))
-            ) {
+            if group.is_ipv4() != key.source.is_ipv4() {
                 return Err(Refusal::Family { group, source_address: key.source });
             }
         }

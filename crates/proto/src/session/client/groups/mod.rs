@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use channel::{Channel, Membership};
 pub use config::{GroupStats, GroupsConfig, GroupsEvent, NumberedReport, Refusal, Route};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
+use rand_core::SeedableRng;
 use reporting::Reporting;
 use segment::OpenSegment;
 
@@ -177,11 +177,6 @@ impl Groups {
     /// Most segments that are heard at once.
     fn open_max(&self) -> usize {
         (OPEN_BYTES / self.geometry.segment_bytes() as usize).clamp(2, OPEN_MAX)
-    }
-
-    /// A number below 2^32, each as likely.
-    fn random(&mut self) -> u32 {
-        self.rng.next_u32()
     }
 }
 

@@ -1,12 +1,10 @@
 //! GROUP_REPORTs: when one is due, and what it says (section 20.2).
 
 use super::{Channel, Groups, NumberedReport};
+use crate::limits::{GROUP_REPORT_MAX, GROUP_REPORT_MIN};
 use crate::time::{Duration, Instant};
 use crate::wire::group_report::GroupReport;
 
-/// Bounds of the interval that a server may ask for.
-const INTERVAL_MIN: Duration = Duration::from_secs(1);
-const INTERVAL_MAX: Duration = Duration::from_secs(60);
 /// A change is told at once, but not more often than this.
 const SPACING: Duration = Duration::from_millis(200);
 
@@ -21,14 +19,14 @@ pub(super) struct Reporting {
 
 impl Default for Reporting {
     fn default() -> Self {
-        Self { number: 0, interval: INTERVAL_MIN, last: None, due: None }
+        Self { number: 0, interval: GROUP_REPORT_MIN, last: None, due: None }
     }
 }
 
 impl Reporting {
     pub(super) fn set_interval(&mut self, milliseconds: u16) {
         let asked = Duration::from_millis(milliseconds.into());
-        self.interval = asked.clamp(INTERVAL_MIN, INTERVAL_MAX);
+        self.interval = asked.clamp(GROUP_REPORT_MIN, GROUP_REPORT_MAX);
     }
 
     /// Something changed that the server should know.

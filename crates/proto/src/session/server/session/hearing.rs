@@ -9,7 +9,7 @@ use super::line::Line;
 use super::membership::Membership;
 use super::messages::Context;
 use super::state::Session;
-use crate::congestion::{Phase, Sender};
+use crate::coalesce::{UNICAST_MARGIN, UNICAST_MAX, UNICAST_MIN, UNKNOWN_PATH};
 use crate::crypto::Opened;
 use crate::ids::{ObjectNumber, SetId, SetIndex};
 use crate::session::server::counters::Counters;
@@ -20,15 +20,8 @@ use crate::wire::code::Code;
 use crate::wire::request::{FLAG_HEARS, FLAG_REPAIR, Request};
 use crate::wire::{FrameHeader, GroupKey, GroupReport};
 
-/// A hold ends so long before unicast would have to begin.
-const MARGIN: Duration = Duration::from_millis(150);
 /// What the owner is told that unicast takes longer than it does, so that its word comes before the hold ends.
 const NOTES: Duration = Duration::from_millis(20);
-/// What a segment takes by unicast, at least and at most.
-const UNICAST_MIN: Duration = Duration::from_millis(100);
-const UNICAST_MAX: Duration = Duration::from_secs(4);
-/// A path that is not known yet is taken to carry so many times the title's rate.
-const UNKNOWN_PATH: u32 = 4;
 
 /// A request that is to be held.
 pub(super) struct Held {
@@ -79,7 +72,7 @@ impl Session {
         }
         let claimed = now + Duration::from_millis(u64::from(request.deadline_ms));
         let deadline = member.line.deadline(now, segment, claimed, playing);
-        let lead = unicast + MARGIN;
+        let lead = unicast + UNICAST_MARGIN;
         (deadline > now + lead && member.may_hold(key, segment)).then(|| Held {
             set: id,
             hold: Hold { slot, segment, deadline, unicast: unicast + NOTES },
@@ -100,8 +93,7 @@ impl Session {
 
     /// Remembers what the path carries, beyond the rate model, which goes when nothing is sent.
     fn note_path(&mut self) {
-        let sender = self.work.as_ref().and_then(|work| work.sender.as_ref());
-        let known = sender.filter(|sender| sender.phase() != Phase::Startup).map(Sender::rate);
+        let known = self.known_rate();
         if known.is_some()
             && let Some(groups) = &mut self.groups
         {
@@ -163,8 +155,8 @@ impl Session {
         let Some(member) = self.groups.as_mut().and_then(|groups| groups.sets.get_mut(at)) else {
             return;
         };
-        if let Some(said) = member.tell(now) {
-            holds.note(member.set, said.note(holds.member(slot)));
+        if let Some(note) = member.tell(now, holds.member(slot)) {
+            holds.note(member.set, note);
         }
         let (set, index) = (member.set, member.index);
         let key = holds.key(&set).cloned();
@@ -175,7 +167,7 @@ impl Session {
         {
             next = at + 1;
             let (segment, deadline) = (request.object.0, request.deadline);
-            let unicast = deadline.saturating_since(request.hold_until() + MARGIN) + NOTES;
+            let unicast = deadline.saturating_since(request.hold_until() + UNICAST_MARGIN) + NOTES;
             let key = key.as_deref();
             if key.is_some_and(|key| member.hears(key, segment)) {
                 holds.want(set, &Hold { slot, segment, deadline, unicast });

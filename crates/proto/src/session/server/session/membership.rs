@@ -63,7 +63,6 @@ pub(super) struct Membership {
     report: u32,
     position: u32,
     window: u32,
-    rate: Rate,
     /// What the owner was told last, and when.
     told: u32,
     told_at: Instant,
@@ -116,23 +115,6 @@ impl Memberships {
     }
 }
 
-/// What the owner is to know of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    position: u32,
-    window: u32,
-    rate: Rate,
-    listening: u32,
-}
-
-impl Said {
-    /// As a note on this member.
-    pub(super) fn note(self, member: Member) -> Note {
-        let Self { position, window, rate, listening } = self;
-        Note::Member { member, position, window, rate, listening }
-    }
-}
-
 impl Membership {
     /// A session that asks for a set with HEARS for the first time.
     pub(super) fn new(set: SetId, index: SetIndex, handle: SetHandle, line: Line) -> Self {
@@ -149,7 +131,6 @@ impl Membership {
             report: 0,
             position: 0,
             window: 0,
-            rate: Rate::ZERO,
             told: 0,
             told_at: Instant::ZERO,
             heard_at: Instant::ZERO,
@@ -233,7 +214,6 @@ impl Membership {
             self.key_due = None;
         }
         (self.position, self.window) = (position, report.window);
-        self.rate = Rate::from_kilobits(report.rate_kbit);
         let Some(key) = key else { return };
         let heard =
             |id| report.channels.iter().any(|c| c.id == id && c.state == ChannelState::Listening);
@@ -295,17 +275,17 @@ impl Membership {
         over
     }
 
-    /// What the owner is to be told of it now, if anything: what it hears when that has changed, and the rest now and
-    /// then.
-    pub(super) fn tell(&mut self, now: Instant) -> Option<Said> {
+    /// What the owner is to be told of it, which is `member` there, now, if anything: what it hears when that has changed,
+    /// and the rest now and then.
+    pub(super) fn tell(&mut self, now: Instant, member: Member) -> Option<Note> {
         let changed = self.listening != self.told;
         let after = if changed { TOLD_CHANGE } else { TOLD };
         if (!changed && self.listening == 0) || now < self.told_at + after {
             return None;
         }
         (self.told, self.told_at) = (self.listening, now);
-        let Self { position, window, rate, listening, .. } = *self;
-        Some(Said { position, window, rate, listening })
+        let Self { position, window, listening, .. } = *self;
+        Some(Note::Member { member, position, window, listening })
     }
 }
 
@@ -397,13 +377,14 @@ mod tests {
         let mut member = member(1);
         let key = key(&[5]);
         member.announce(NOW, None, &key);
-        assert_eq!(member.tell(NOW), None, "it hears nothing yet");
+        let told_as = Holds::new(0).member(9);
+        assert_eq!(member.tell(NOW, told_as), None, "it hears nothing yet");
         let mut told = Vec::new();
         for turn in 0..1000_u32 {
             let now = NOW + Duration::from_millis(10) * turn;
             let heard: &[u32] = if turn < 100 && turn % 2 == 1 { &[] } else { &[5] };
             member.on_report(now, turn + 1, 0, &listening(heard), Some(&key));
-            told.extend(member.tell(now).map(|_| turn));
+            told.extend(member.tell(now, told_as).map(|_| turn));
         }
         assert!(told.iter().filter(|&&turn| turn < 100).count() <= 6, "{told:?}");
         assert!((1..=3).contains(&told.iter().filter(|&&turn| turn > 100).count()), "{told:?}");
