@@ -405,24 +405,21 @@ pub fn socket_towards(edge: SocketAddr, gro: bool) -> Result<UdpSocket, SysError
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
-    let config = UdpConfig {
-        gro,
-        count_overflow: true,
-        receive_buffer_bytes: SOCKET_BUFFER_BYTES,
-        ..UdpConfig::default()
-    };
-    UdpSocket::bind(any, &config)
+    UdpSocket::bind(any, &udp(gro))
 }
 
 /// A socket for groups of the family of `edge`.
 fn group_socket(edge: SocketAddr, port: u16, gro: bool) -> Result<UdpSocket, SysError> {
-    let config = UdpConfig {
+    UdpSocket::bind_group_receiver(edge.ip(), port, &udp(gro))
+}
+
+fn udp(gro: bool) -> UdpConfig {
+    UdpConfig {
         gro,
         count_overflow: true,
         receive_buffer_bytes: SOCKET_BUFFER_BYTES,
         ..UdpConfig::default()
-    };
-    UdpSocket::bind_group_receiver(edge.ip(), port, &config)
+    }
 }
 
 /// Begins a session, whose HELLO is due at once. `index`: what the edge shall call it towards this client.

@@ -43,7 +43,7 @@ pub(super) struct Segments {
     title: Arc<Title>,
     hearing: Option<Hearing>,
     /// What it is time to ask for, while a group brings it.
-    coming: VecDeque<(u32, Instant)>,
+    coming: Vec<(u32, Instant)>,
     identity: Identity,
     handle: SetHandle,
     /// Still to be read back, and how many are being.
@@ -92,7 +92,7 @@ impl Segments {
             playout,
             title: Arc::clone(title),
             hearing,
-            coming: VecDeque::new(),
+            coming: Vec::new(),
             identity,
             handle: fetch.handle,
             rechecks,
@@ -145,21 +145,14 @@ impl Segments {
         let at = now();
         let hearing = self.hearing.as_ref();
         let comes = |segment| hearing.is_some_and(|hearing| hearing.is_coming(segment));
-        for _ in 0..self.coming.len() {
-            match self.coming.pop_front() {
-                Some((segment, deadline)) if !comes(segment) => {
-                    self.pipeline.schedule.want(segment, deadline);
-                }
-                still => self.coming.extend(still),
-            }
-        }
-        while let Some((segment, deadline)) = playout.take_due(at) {
-            if comes(segment) {
-                self.coming.push_back((segment, deadline));
-            } else {
+        self.coming.extend(std::iter::from_fn(|| playout.take_due(at)));
+        self.coming.retain(|&(segment, deadline)| {
+            let stays = comes(segment);
+            if !stays {
                 self.pipeline.schedule.want(segment, deadline);
             }
-        }
+            stays
+        });
         if self.pipeline.schedule.is_ahead(at) {
             edges.note_progress();
         }
