@@ -10,6 +10,7 @@ mod groups;
 mod pressure;
 mod publish;
 pub(crate) mod source;
+mod train;
 
 use core::Core;
 use std::sync::{Arc, Once};
@@ -22,7 +23,6 @@ pub(crate) use groups::GroupSetup;
 use groups::Groups;
 use pressure::Pressure;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
-use segcast_proto::owner::GroupTransmit;
 use segcast_proto::session::server::{Endpoint, EndpointConfig, Path, SendFailure, SendTicket};
 use segcast_proto::time::Instant;
 use segcast_proto::token::Keyring;
@@ -32,6 +32,7 @@ use segcast_sysio::probe::IoKind;
 use segcast_sysio::udp::UdpSocket;
 use segcast_sysio::{SysError, clock, cpu};
 use source::Source;
+use train::{Sealed, Train};
 
 use crate::board::Board;
 use crate::config::Sets;
@@ -213,83 +214,58 @@ impl Shard {
         }
     }
 
-    /// Seals trains into free buffers until there is nothing to send or the budget ends.
+    /// Seals trains into free buffers until there is nothing to send or the budget ends. What is due to groups comes before
+    /// all sessions, and is bounded by its rate.
     fn transmit(&mut self) {
         self.backlog = Backlog::Budget;
-        if self.core.groups.is_some() && !self.transmit_groups() {
-            return;
+        if self.core.groups.is_some() {
+            for _ in 0..limits::GROUP_TRAINS_PER_TURN {
+                match self.send_one(Core::group_train) {
+                    Sealed::Train => {}
+                    Sealed::Nothing => break,
+                    Sealed::NoBuffer => return,
+                }
+            }
         }
         for _ in 0..limits::TRAINS_PER_TURN {
-            let Some(mut buffer) = self.driver.send_buffer() else {
-                self.core.count(Metric::NoSendBuffer);
-                self.backlog = Backlog::Buffers;
-                return;
-            };
-            let now = now();
-            let Core { endpoint, source, .. } = &mut self.core;
-            let Some(transmit) = endpoint.poll_transmit(now, source, &mut buffer) else {
-                self.driver.release(buffer);
-                self.backlog = Backlog::None;
-                return;
-            };
-            // What was sealed from a page that could not be read is zeros: it must not go out.
-            if let Some((set, object)) = transmit.data
-                && source.faulted(set, object)
-            {
-                self.driver.release(buffer);
-                self.object_faulted(now, set, object);
-                continue;
+            match self.send_one(Core::train) {
+                Sealed::Train => {}
+                Sealed::Nothing => {
+                    self.backlog = Backlog::None;
+                    return;
+                }
+                Sealed::NoBuffer => return,
             }
-            let Path { socket, remote } = transmit.path;
-            self.driver.send(Outgoing {
-                buffer,
-                len: transmit.len,
-                datagram_bytes: transmit.datagram_bytes,
-                socket,
-                to: remote,
-                ticket: transmit.ticket.to_bits(),
-            });
         }
     }
 
-    /// Seals what is due to groups, which come before all sessions and are bounded by their rate. `false`: all buffers are in
-    /// flight.
-    fn transmit_groups(&mut self) -> bool {
-        for _ in 0..limits::GROUP_TRAINS_PER_TURN {
-            let Some(mut buffer) = self.driver.send_buffer() else {
-                self.core.count(Metric::NoSendBuffer);
-                self.backlog = Backlog::Buffers;
-                return false;
-            };
-            let now = now();
-            let Core { groups, source, endpoint, .. } = &mut self.core;
-            let transmit = groups.as_mut().and_then(|groups| {
-                let transmit = groups.poll_transmit(now, source, &mut buffer)?;
-                Some((groups.socket(), transmit))
-            });
-            let Some((socket, transmit)) = transmit else {
-                self.driver.release(buffer);
-                return true;
-            };
-            if let Some((set, object)) = transmit.data
-                && source.faulted(set, object)
-            {
-                self.driver.release(buffer);
-                self.object_faulted(now, set, object);
-                continue;
-            }
-            let GroupTransmit { len, datagram_bytes, to, .. } = transmit;
-            endpoint.sent_to_group(now, len as u64);
-            self.driver.send(Outgoing {
-                buffer,
-                len,
-                datagram_bytes,
-                socket,
-                to,
-                ticket: groups::TICKET,
-            });
+    /// Has `seal` put a train into a free buffer, and sends that.
+    #[inline]
+    fn send_one(
+        &mut self,
+        seal: impl FnOnce(&mut Core, Instant, &mut [u8]) -> Option<Train>,
+    ) -> Sealed {
+        let Some(mut buffer) = self.driver.send_buffer() else {
+            self.core.count(Metric::NoSendBuffer);
+            self.backlog = Backlog::Buffers;
+            return Sealed::NoBuffer;
+        };
+        let now = now();
+        let Some(train) = seal(&mut self.core, now, &mut buffer) else {
+            self.driver.release(buffer);
+            return Sealed::Nothing;
+        };
+        // What was sealed from a page that could not be read is zeros: it must not go out.
+        if let Some((set, object)) = train.data
+            && self.core.source.faulted(set, object)
+        {
+            self.driver.release(buffer);
+            self.object_faulted(now, set, object);
+            return Sealed::Train;
         }
-        true
+        let Train { len, datagram_bytes, socket, to, ticket, .. } = train;
+        self.driver.send(Outgoing { buffer, len, datagram_bytes, socket, to, ticket });
+        Sealed::Train
     }
 
     #[cold]
