@@ -76,6 +76,11 @@ impl Hearing {
         self.groups.is_open(segment)
     }
 
+    /// `segment` has come by unicast: its last bytes, after what a group brought, or all of it.
+    pub(super) fn complete(&mut self, segment: u32, bytes: &mut [u8]) {
+        self.groups.complete(segment, bytes);
+    }
+
     /// Leaves that were asked for have come.
     pub(super) fn on_leaves(&mut self, manifest: &Manifest, segment: u32, bytes: &[u8]) {
         self.groups.on_leaves(now(), manifest, segment, bytes);

@@ -249,12 +249,13 @@ impl Segments {
             }
         }
         let Some(arrived) = self.pipeline.on_event(edges, index, event)? else { return Ok(()) };
-        let Arrived { number, edge, fetched } = arrived;
+        let Arrived { number, edge, mut fetched } = arrived;
         self.first_byte.record(fetched.first_byte.saturating_since(fetched.asked));
         self.segment_time.record(fetched.complete.saturating_since(fetched.asked));
         self.first_of_all.get_or_insert(fetched.first_byte);
         self.senders.insert(number, edge);
         if let Some(hearing) = &mut self.hearing {
+            hearing.complete(number, &mut fetched.bytes);
             hearing.taken(number);
         }
         let job = Job::Write { segment: number, stored: fetched.bytes };

@@ -171,7 +171,7 @@ fn a_request_with_hears_that_ends_without_data_is_a_promise_and_what_did_not_com
     let soon = Duration::from_secs(1);
     fake.client.fetch_rest(fake.now, handle, object, &mut bytes, have, soon).expect("room");
     let request = fake.request();
-    assert_eq!(request.flags, FLAG_REPAIR);
+    assert_eq!(request.flags, FLAG_REPAIR | FLAG_HEARS);
     assert_eq!(Some(request.ranges), ByteRanges::one(symbol..2 * symbol));
     let frame = FrameHeader { offset: symbol, ..EMPTY_FRAME };
     fake.send(PacketType::Data, 0, frame, &[8; SYMBOL]);

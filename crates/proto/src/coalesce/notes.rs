@@ -41,7 +41,10 @@ impl Coalescer {
             Note::Unwant { segment, shard } => self.on_unwant(&set, segment, shard),
             Note::Lack { segment, symbols, .. } => {
                 let slot = self.line_of(&set, segment);
-                if let Some(line) = slot.and_then(|slot| self.lines.get_mut(slot)) {
+                // Who lacks more than there is parity heard nothing: parity would not help them.
+                if symbols <= facts.parity
+                    && let Some(line) = slot.and_then(|slot| self.lines.get_mut(slot))
+                {
                     line.first_parity.on_lack(symbols);
                 }
             }

@@ -109,7 +109,7 @@ impl ClientSession {
             return Err(FetchError::Ended);
         }
         self.objects.begin(now, (handle, object), len, now + deadline)?;
-        self.request_missing((handle, object), false);
+        self.request_missing((handle, object), 0);
         Ok(())
     }
 
@@ -164,7 +164,8 @@ impl ClientSession {
             return Err(FetchError::Ended);
         }
         self.objects.begin_rest(now, (handle, object), bytes, have, now + deadline)?;
-        self.request_missing((handle, object), true);
+        // HEARS: the server learns how much of what it sent to the group is missing.
+        self.request_missing((handle, object), FLAG_REPAIR | FLAG_HEARS);
         Ok(())
     }
 
@@ -335,7 +336,7 @@ impl ClientSession {
                 let (handle, object) = lost.key;
                 self.group_events.push_back(GroupEvent::Promised { handle, object });
             } else {
-                self.request_missing(lost.key, true);
+                self.request_missing(lost.key, FLAG_REPAIR);
             }
         }
     }
@@ -356,26 +357,21 @@ impl ClientSession {
             self.objects.let_hear(&key);
             self.hears = true;
         }
-        self.request_missing(key, false);
+        self.request_missing(key, if hears { FLAG_HEARS } else { 0 });
         Ok(())
     }
 
     /// Queues a request for what an object lacks.
-    fn request_missing(&mut self, key: objects::Key, repair: bool) {
+    fn request_missing(&mut self, key: objects::Key, flags: u16) {
         let Some(object) = self.objects.get(&key) else { return };
         let Some(transport) = &mut self.transport else { return };
         let ranges = object.missing();
-        if repair {
+        if flags & FLAG_REPAIR != 0 {
             for (range, is_tail) in object.asked(&ranges) {
                 self.stats.repair_bytes += u64::from(range.end - range.start);
                 self.stats.repair_datagrams += self.sizes.packets(&range, is_tail);
             }
         }
-        let flags = match (repair, object.hears) {
-            (true, _) => FLAG_REPAIR,
-            (false, true) => FLAG_HEARS,
-            (false, false) => 0,
-        };
         transport.requests.push(key, ranges, flags, object.deadline);
     }
 

@@ -18,6 +18,7 @@ use crate::wire::packet_type::PacketType;
 use crate::wire::path::PathProof;
 use crate::wire::pulse::PulseReply;
 use crate::wire::refuse::Refuse;
+use crate::wire::request::FLAG_HEARS;
 use crate::wire::status::Status;
 use crate::wire::{ClearHeader, FLAG_END, FrameHeader};
 
@@ -101,7 +102,8 @@ impl ClientSession {
         self.transport = Some(Transport::new(now, &self.config, welcomed));
         let keys: Vec<_> = self.objects.keys().collect();
         for key in keys {
-            self.request_missing(key, false);
+            let hears = self.objects.get(&key).is_some_and(|object| object.hears);
+            self.request_missing(key, if hears { FLAG_HEARS } else { 0 });
         }
         self.events.push_back(ClientEvent::Open);
         Ok(())

@@ -36,7 +36,7 @@ pub enum GroupsEvent {
     Join(Route),
     /// Leave it.
     Leave(Route),
-    /// A segment is whole: each of its symbols has the leaf that the manifest vouches for.
+    /// A segment is whole: each of its symbols has the leaf that the manifest vouches for, or was computed from such ones.
     Segment {
         /// Its number.
         segment: u32,
@@ -44,14 +44,14 @@ pub enum GroupsEvent {
         bytes: Vec<u8>,
     },
     /// A part of an object did not come: it is to be fetched by
-    /// [`ClientSession::fetch_rest`](super::super::ClientSession::fetch_rest). A segment is from then on the caller's;
-    /// leaves go to [`super::Groups::on_leaves`].
+    /// [`ClientSession::fetch_rest`](super::super::ClientSession::fetch_rest). A segment is from then on the caller's, and
+    /// goes by [`super::Groups::complete`] when it has come; leaves go to [`super::Groups::on_leaves`].
     Rest {
         /// A segment, or the leaves of one.
         object: ObjectNumber,
         /// Its bytes, as far as they came.
         bytes: Vec<u8>,
-        /// Which of them are right.
+        /// Which of them need not be fetched: they are right, or parity replaces them.
         have: RangeSet,
     },
     /// What the server announced is not joined.
@@ -116,6 +116,8 @@ pub struct GroupStats {
     pub unwanted: u64,
     /// Segments that came whole.
     pub segments: u64,
+    /// Source symbols that were computed from parity.
+    pub computed: u64,
     /// Segments of which the rest was asked for.
     pub rests: u64,
     /// Times that a channel counted as deaf.

@@ -84,7 +84,7 @@ impl Groups {
         {
             open.stage = Stage::Leaves { until: now };
         }
-        self.finish_if_whole(now, at);
+        self.finish_if_enough(now, at);
         self.end_silent(now);
     }
 
@@ -100,15 +100,14 @@ impl Groups {
         self.overtake(channel, segment);
         let is_leaves = packet.packet_type == PacketType::Leaves;
         let group = if is_leaves { index } else { index / LEAVES_PER_GROUP };
-        let Ok(Some(digest)) = manifest.group_digest(segment, group) else {
+        let (set, geometry) = (self.set, self.geometry);
+        let symbols = geometry.source_symbols() + geometry.parity_symbols();
+        let digest = manifest.group_digest(segment, group).ok().flatten();
+        let Some(digest) = digest.filter(|_| is_leaves || index < symbols) else {
             self.stats.unwanted += 1;
             return;
         };
-        let (set, geometry) = (self.set, self.geometry);
-        // Parity is not sent to groups yet, and would need the decoder.
-        let is_source = is_leaves || index < geometry.source_symbols();
-        let open = if is_source { self.opened(now, channel, segment) } else { None };
-        let Some(open) = open else {
+        let Some(open) = self.opened(now, channel, segment) else {
             self.stats.unwanted += 1;
             return;
         };
@@ -123,7 +122,7 @@ impl Groups {
         };
         self.count(channel, gained);
         if let Some(at) = self.open.iter().position(|open| open.segment == segment) {
-            self.finish_if_whole(now, at);
+            self.finish_if_enough(now, at);
         }
     }
 
@@ -191,14 +190,17 @@ impl Groups {
         self.channels.iter_mut().find(|channel| channel.info.id == id)
     }
 
-    fn finish_if_whole(&mut self, now: Instant, at: usize) {
-        if self.open.get(at).is_none_or(|open| !open.is_whole()) {
+    fn finish_if_enough(&mut self, now: Instant, at: usize) {
+        if self.open.get(at).is_none_or(|open| !open.is_enough()) {
             return;
         }
-        let open = self.close(now, at);
+        let (mut bytes, incomplete) = self.close(now, at).into_parts();
+        // It has as many symbols as the code needs, each of them the right one. Were it otherwise, the segment's digest
+        // would say so to whom the segment goes now.
+        let _ = incomplete.complete(&self.geometry, &mut bytes);
         self.stats.segments += 1;
-        let segment = open.segment;
-        self.events.push_back(GroupsEvent::Segment { segment, bytes: open.into_bytes() });
+        self.stats.computed += incomplete.computed();
+        self.events.push_back(GroupsEvent::Segment { segment: incomplete.segment, bytes });
     }
 
     /// Takes a segment out that is whole, or whose rest is asked for: no group needs to bring it any more.
@@ -258,9 +260,29 @@ impl Groups {
             self.open.remove(at);
             return;
         }
-        let open = self.close(now, at);
+        let (bytes, mut incomplete) = self.close(now, at).into_parts();
         self.stats.rests += 1;
-        let (object, have) = (ObjectNumber(open.segment), open.verified_ranges());
-        self.events.push_back(GroupsEvent::Rest { object, bytes: open.into_bytes(), have });
+        if self.incomplete.len() >= self.open_max() {
+            incomplete.forget_parity();
+        }
+        let object = ObjectNumber(incomplete.segment);
+        let have = incomplete.split_fetched(self.geometry.segment_bytes());
+        self.incomplete.retain(|other| other.segment != incomplete.segment);
+        if incomplete.computed() > 0 {
+            self.incomplete.push(incomplete);
+        }
+        self.events.push_back(GroupsEvent::Rest { object, bytes, have });
+    }
+
+    /// What was asked for of `segment` by [`GroupsEvent::Rest`] has come, all of it in `bytes`: computes what parity
+    /// replaces. To be called before the segment is checked.
+    pub fn complete(&mut self, segment: u32, bytes: &mut [u8]) {
+        let Some(at) = self.incomplete.iter().position(|other| other.segment == segment) else {
+            return;
+        };
+        let incomplete = self.incomplete.swap_remove(at);
+        if incomplete.complete(&self.geometry, bytes).is_ok() {
+            self.stats.computed += incomplete.computed();
+        }
     }
 }

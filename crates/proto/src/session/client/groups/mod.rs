@@ -18,7 +18,7 @@ pub use config::{GroupStats, GroupsConfig, GroupsEvent, NumberedReport, Refusal,
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use reporting::Reporting;
-use segment::OpenSegment;
+use segment::{Incomplete, OpenSegment};
 
 use crate::ids::SetId;
 use crate::rate::Rate;
@@ -44,6 +44,8 @@ pub struct Groups {
     /// Ascending, as GROUP_KEY has them.
     channels: Vec<Channel>,
     open: Vec<OpenSegment>,
+    /// Segments of which a rest was asked for that parity completes; no more than may be open.
+    incomplete: Vec<Incomplete>,
     /// Segments that are no longer wanted from a group: stored, or fetched otherwise.
     taken: Vec<bool>,
     /// The first segment that the client lacks and will need.
@@ -67,6 +69,7 @@ impl Groups {
             members: 0,
             channels: Vec::new(),
             open: Vec::new(),
+            incomplete: Vec::new(),
             taken: vec![false; geometry.segments() as usize],
             position: 0,
             reporting: Reporting::default(),
@@ -85,6 +88,7 @@ impl Groups {
     pub fn set_position(&mut self, now: Instant, position: u32) {
         self.position = position;
         self.open.retain(|open| open.segment >= position);
+        self.incomplete.retain(|incomplete| incomplete.segment >= position);
         self.choose_channels(now);
     }
 

@@ -1,11 +1,13 @@
 //! One segment being heard: its symbols, and what vouches for them.
 
 use core::ops::Range;
+use std::collections::BTreeMap;
 
 use crate::ids::{ChannelId, SetId};
 use crate::limits::SYMBOL;
 use crate::segment::geometry::{Geometry, LEAF, LEAVES_PER_GROUP};
 use crate::segment::leaves::{Leaf, group_digest, group_len, leaf};
+use crate::segment::parity;
 use crate::session::ranges::RangeSet;
 use crate::time::Instant;
 
@@ -16,6 +18,13 @@ enum Place {
     /// It came before its leaf.
     Unverified,
     Verified,
+}
+
+/// A parity symbol.
+#[derive(Debug)]
+struct Parity {
+    symbol: Box<[u8]>,
+    is_verified: bool,
 }
 
 /// What a packet changed.
@@ -57,9 +66,12 @@ pub(super) struct OpenSegment {
     pub(super) last: Option<Instant>,
     bytes: Vec<u8>,
     places: Vec<Place>,
+    /// By their indexes, at most m.
+    parity: BTreeMap<u32, Parity>,
     /// The leaves of all its symbols, where their LEAVES payload is known.
     leaves: Vec<u8>,
     known_groups: Vec<bool>,
+    /// Source and parity symbols.
     verified: u32,
 }
 
@@ -80,39 +92,44 @@ impl OpenSegment {
             last: None,
             bytes: vec![0; geometry.segment_bytes() as usize],
             places: vec![Place::Missing; symbols as usize],
+            parity: BTreeMap::new(),
             leaves: vec![0; leaves],
             known_groups: vec![false; geometry.leaf_groups() as usize],
             verified: 0,
         }
     }
 
-    /// Symbols that came.
+    /// Source symbols that came.
     pub(super) fn heard(&self) -> u32 {
         self.places.iter().filter(|place| **place != Place::Missing).count() as u32
     }
 
-    /// Symbols that have their leaf.
-    pub(super) const fn verified(&self) -> u32 {
-        self.verified
+    /// Symbols that have their leaf, up to as many as are enough.
+    pub(super) fn verified(&self) -> u32 {
+        self.verified.min(self.places.len() as u32)
     }
 
-    pub(super) fn is_whole(&self) -> bool {
-        self.verified as usize == self.places.len()
+    /// Whether as many symbols have their leaf as there are source symbols, and so give all of these.
+    pub(super) fn is_enough(&self) -> bool {
+        self.verified as usize >= self.places.len()
     }
 
-    /// Takes in source symbol `index`, 1152 bytes. One whose leaf is not known yet stays until that comes: the first one.
+    /// Takes in symbol `index`, 1152 bytes. One whose leaf is not known yet stays until that comes: the first one.
     pub(super) fn place(&mut self, set: SetId, index: u32, symbol: &[u8]) -> Gained {
         let at = index as usize;
-        let (Some(&place), Some(room)) =
-            (self.places.get(at), self.bytes.get_mut(symbol_range(at)))
-        else {
-            return Gained::default();
+        let is_new = match self.places.get(at) {
+            Some(place) => *place == Place::Missing,
+            None => at * LEAF < self.leaves.len() && !self.parity.contains_key(&index),
         };
-        if place != Place::Missing {
+        if !is_new {
             return Gained { duplicates: 1, ..Gained::default() };
         }
-        room.copy_from_slice(symbol);
-        self.places[at] = Place::Unverified;
+        if let Some(room) = self.bytes.get_mut(symbol_range(at)) {
+            room.copy_from_slice(symbol);
+            self.places[at] = Place::Unverified;
+        } else {
+            self.parity.insert(index, Parity { symbol: symbol.into(), is_verified: false });
+        }
         self.check(set, at)
     }
 
@@ -143,7 +160,7 @@ impl OpenSegment {
             room.copy_from_slice(payload);
         }
         let mut gained = Gained::default();
-        for at in first..(first + LEAVES_PER_GROUP as usize).min(self.places.len()) {
+        for at in first..first + payload.len() / LEAF {
             let one = self.check(set, at);
             gained.verified += one.verified;
             gained.forged += one.forged;
@@ -154,34 +171,42 @@ impl OpenSegment {
     /// Compares a symbol with its leaf, if both are there. A wrong one frees its place.
     fn check(&mut self, set: SetId, at: usize) -> Gained {
         let is_known = self.known_groups.get(at / LEAVES_PER_GROUP as usize) == Some(&true);
-        if !is_known || self.places.get(at) != Some(&Place::Unverified) {
+        let Some(symbol) = self.unverified(at).filter(|_| is_known) else {
             return Gained::default();
-        }
+        };
         let right = self.leaves.get(at * LEAF..(at + 1) * LEAF);
-        let symbol = self.bytes.get(symbol_range(at)).unwrap_or_default();
-        if right == Some(&leaf(set, self.segment, at as u32, symbol)) {
-            self.places[at] = Place::Verified;
-            self.verified += 1;
-            return Gained { verified: 1, ..Gained::default() };
+        let is_right = right == Some(&leaf(set, self.segment, at as u32, symbol));
+        match (self.places.get_mut(at), is_right) {
+            (Some(place), _) => *place = if is_right { Place::Verified } else { Place::Missing },
+            (None, true) => {
+                let parity = self.parity.get_mut(&(at as u32));
+                parity.into_iter().for_each(|parity| parity.is_verified = true);
+            }
+            (None, false) => drop(self.parity.remove(&(at as u32))),
         }
-        self.places[at] = Place::Missing;
-        Gained { forged: 1, ..Gained::default() }
+        self.verified += u32::from(is_right);
+        Gained { verified: is_right.into(), forged: (!is_right).into(), duplicates: 0 }
     }
 
-    /// The stored segment, once it is whole; before that, its bytes as far as they came.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// A symbol that came before its leaf.
+    fn unverified(&self, at: usize) -> Option<&[u8]> {
+        match self.places.get(at) {
+            Some(Place::Unverified) => self.bytes.get(symbol_range(at)),
+            Some(_) => None,
+            None => {
+                let parity = self.parity.get(&(at as u32)).filter(|parity| !parity.is_verified);
+                parity.map(|parity| &*parity.symbol)
+            }
+        }
     }
 
-    /// Which of its bytes have their leaf.
-    pub(super) fn verified_ranges(&self) -> RangeSet {
-        let mut ranges = RangeSet::default();
-        for (at, _) in self.places.iter().enumerate().filter(|(_, p)| **p == Place::Verified) {
-            let Range { start, end } = symbol_range(at);
-            // Symbols in ascending order: each touches the last range or begins another.
-            let _ = ranges.insert(start as u32..end as u32, usize::MAX);
-        }
-        ranges
+    /// Its bytes as far as they came, and what makes the segment of them.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Incomplete) {
+        let lacks = |(_, place): &(u32, &Place)| **place != Place::Verified;
+        let missing = (0..).zip(&self.places).filter(lacks).map(|(index, _)| index).collect();
+        let parity = self.parity.into_iter().filter(|(_, parity)| parity.is_verified);
+        let parity = parity.map(|(index, parity)| (index, parity.symbol)).collect();
+        (self.bytes, Incomplete { segment: self.segment, missing, parity })
     }
 
     /// Whether symbols wait for LEAVES payload `group`.
@@ -202,6 +227,63 @@ impl OpenSegment {
             let _ = have.insert((group * group_bytes) as u32..end as u32, usize::MAX);
         }
         (!have.covers(self.leaves.len() as u32)).then(|| (self.leaves.clone(), have))
+    }
+}
+
+/// A segment of which source symbols are missing, and verified parity symbols.
+#[derive(Debug)]
+pub(super) struct Incomplete {
+    pub(super) segment: u32,
+    /// Source symbols, ascending.
+    missing: Vec<u32>,
+    parity: Vec<(u32, Box<[u8]>)>,
+}
+
+impl Incomplete {
+    /// Splits off the missing symbols that must be fetched, as parity does not replace them: the first ones. Gives which
+    /// bytes of the segment are not among them.
+    pub(super) fn split_fetched(&mut self, segment_bytes: u32) -> RangeSet {
+        let fetched = self.missing.len().saturating_sub(self.parity.len());
+        let mut have = RangeSet::default();
+        let mut from = 0;
+        for index in self.missing.drain(..fetched) {
+            let Range { start, end } = symbol_range(index as usize);
+            if from < start as u32 {
+                let _ = have.insert(from..start as u32, usize::MAX);
+            }
+            from = end as u32;
+        }
+        if from < segment_bytes {
+            let _ = have.insert(from..segment_bytes, usize::MAX);
+        }
+        have
+    }
+
+    /// Gives up its parity: everything must be fetched.
+    pub(super) fn forget_parity(&mut self) {
+        self.parity.clear();
+    }
+
+    /// Source symbols that parity replaces.
+    pub(super) fn computed(&self) -> u64 {
+        self.missing.len() as u64
+    }
+
+    /// Computes in `bytes` what is missing of it. What comes out is not checked.
+    ///
+    /// # Errors
+    /// When there is too little parity, or `bytes` are no segment; they are then unchanged.
+    pub(super) fn complete(
+        &self,
+        geometry: &Geometry,
+        bytes: &mut [u8],
+    ) -> Result<(), parity::RepairError> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        let parity = self.parity.iter().take(self.missing.len());
+        let parity: Vec<_> = parity.map(|(index, symbol)| (*index, &**symbol)).collect();
+        parity::repair(geometry, bytes, &self.missing, &parity)
     }
 }
 

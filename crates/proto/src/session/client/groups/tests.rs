@@ -1,5 +1,6 @@
 //! One client, one channel, virtual time: what is lost, forged, repeated, late, or never comes.
 
+mod parity;
 mod rig;
 
 use rig::{MS, Rig, START, TITLE, channel, key, route, secret};

@@ -4,14 +4,17 @@
 //! sent to the group, its owner says that it stays alone, the time that unicast needs begins, or the session no longer
 //! hears the group. The last three wake it, and it is served like any other.
 
+use core::ops::Range;
+
 use super::ending::Ending;
 use super::line::Line;
 use super::membership::Membership;
 use super::messages::Context;
 use super::state::Session;
-use crate::coalesce::{UNICAST_MARGIN, UNICAST_MAX, UNICAST_MIN, UNKNOWN_PATH};
+use crate::coalesce::{Note, UNICAST_MARGIN, UNICAST_MAX, UNICAST_MIN, UNKNOWN_PATH};
 use crate::crypto::Opened;
 use crate::ids::{ObjectNumber, SetId, SetIndex};
+use crate::limits::SYMBOL;
 use crate::session::server::counters::Counters;
 use crate::session::server::holds::{Hold, Holds};
 use crate::session::server::source::SegmentSource;
@@ -67,10 +70,18 @@ impl Session {
         if member.is_to_be_invited() {
             member.announce(now, None, key);
         }
-        if context.draining || request.flags & FLAG_REPAIR != 0 || !request.ranges.is_empty() {
+        if request.flags & FLAG_REPAIR != 0 {
+            if member.hears(key, segment) {
+                let (member, deadline) = (holds.member(slot), now + deadline_of(request));
+                let symbols = symbols_of(request, len);
+                holds.note(id, Note::Lack { segment, member, symbols, deadline });
+            }
             return None;
         }
-        let claimed = now + Duration::from_millis(u64::from(request.deadline_ms));
+        if context.draining || !request.ranges.is_empty() {
+            return None;
+        }
+        let claimed = now + deadline_of(request);
         let deadline = member.line.deadline(now, segment, claimed, playing);
         let lead = unicast + UNICAST_MARGIN;
         (deadline > now + lead && member.may_hold(key, segment)).then(|| Held {
@@ -285,4 +296,20 @@ impl Session {
             .as_ref()
             .is_some_and(|groups| groups.sets.iter().any(|member| member.key_due(now).is_some()))
     }
+}
+
+fn deadline_of(request: &Request) -> Duration {
+    Duration::from_millis(request.deadline_ms.into())
+}
+
+/// Symbols of an object of `len` bytes that a request asks for, whole or in part.
+fn symbols_of(request: &Request, len: u32) -> u16 {
+    let symbol = SYMBOL as u32;
+    let touched = |range: Range<u32>| {
+        let end = range.end.min(len).div_ceil(symbol);
+        end.saturating_sub(range.start / symbol)
+    };
+    let all = if request.ranges.is_empty() { touched(0..len) } else { 0 };
+    let ranges = request.ranges.iter().map(touched).fold(all, u32::saturating_add);
+    u16::try_from(ranges).unwrap_or(u16::MAX)
 }

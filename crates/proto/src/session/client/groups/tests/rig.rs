@@ -31,6 +31,7 @@ pub(super) struct Title {
     pub(super) manifest: Manifest,
     pub(super) stored: Vec<Vec<u8>>,
     pub(super) leaves: Vec<Vec<Vec<u8>>>,
+    parity: Vec<Vec<u8>>,
 }
 
 pub(super) static TITLE: LazyLock<Title> = LazyLock::new(|| {
@@ -39,20 +40,22 @@ pub(super) static TITLE: LazyLock<Title> = LazyLock::new(|| {
     let protection = Protection::Sealed { salt: [1; 16], commitment: [2; 32] };
     let description = Description { set: SET, geometry, protection, running_time, name };
     let mut builder = ManifestBuilder::new(description).unwrap();
-    let (mut encoder, mut parity) = (ParityEncoder::new(&geometry), Vec::new());
-    let (mut stored, mut leaves) = (Vec::new(), Vec::new());
+    let mut encoder = ParityEncoder::new(&geometry);
+    let (mut stored, mut leaves, mut all_parity) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..SEGMENTS {
         let segment: Vec<u8> = (0..UNIT).map(|at| (at * 7 + number) as u8).collect();
+        let mut parity = Vec::new();
         encoder.encode(&segment, &mut parity);
         let of_segment = SegmentLeaves::new(SET, number, &segment, &parity);
         let digest = crate::crypto::hash::sha256(&[&segment]);
         builder.push(&Entry::new(&digest, of_segment.group_digests(SET, number)));
         leaves.push(of_segment.groups().map(<[u8]>::to_vec).collect());
         stored.push(segment);
+        all_parity.push(parity);
     }
     let center = SigningKey::from_seed(&[1; 32]);
     let manifest = Manifest::from_pages(&builder.sign(&center), &[center.public()]).unwrap();
-    Title { manifest, stored, leaves }
+    Title { manifest, stored, leaves, parity: all_parity }
 });
 
 /// The edge's side of one channel, and the client under test.
@@ -138,8 +141,10 @@ impl Rig {
     }
 
     pub(super) fn symbol(&mut self, segment: u32, index: u32) -> Vec<u8> {
-        let at = index as usize * SYMBOL;
-        let symbol = &TITLE.stored[segment as usize][at..at + SYMBOL];
+        let number = segment as usize;
+        let mut all =
+            TITLE.stored[number].chunks(SYMBOL).chain(TITLE.parity[number].chunks(SYMBOL));
+        let symbol = all.nth(index as usize).unwrap();
         self.seal(PacketType::Symbol, segment, index, symbol)
     }
 
