@@ -103,6 +103,10 @@ pub const GROUP_NOTES: usize = 4096;
 pub const GROUP_MAIL_BYTES: u64 = GROUP_NOTES as u64 * 128;
 /// Of these, taken in one turn.
 pub const GROUP_NOTES_PER_TURN: usize = 256;
+/// Segments of which a shard keeps parity for groups, and the bytes of that: it sends it within a second.
+pub const GROUP_PARITY: usize = 64;
+/// See [`GROUP_PARITY`].
+pub const GROUP_PARITY_BYTES: usize = 32 << 20;
 /// Trains to groups in one turn, before all others: at 64 KiB and 6 GB/s some 0.2 ms.
 pub const GROUP_TRAINS_PER_TURN: usize = 16;
 /// How often the owner of sets repeats what it told of their groups.

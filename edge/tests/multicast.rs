@@ -168,7 +168,11 @@ impl<'a> Viewer<'a> {
                 Some(segment) => {
                     self.groups.on_leaves(now(), self.manifest, segment, &fetched.bytes);
                 }
-                None => self.take(fetched.object.0, fetched.bytes),
+                None => {
+                    let mut bytes = fetched.bytes;
+                    self.groups.complete(fetched.object.0, &mut bytes);
+                    self.take(fetched.object.0, bytes);
+                }
             },
             ClientEvent::Open => {}
             other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
 use segcast_proto::coalesce::Note;
-use segcast_proto::ids::SetId;
+use segcast_proto::ids::{SetId, SetIndex};
 use segcast_proto::wire::GroupKey;
 
 use crate::limits;
@@ -26,12 +26,22 @@ pub(crate) struct Decision {
     pub(crate) by_group: bool,
 }
 
+/// Parity that was computed for a shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) set: SetIndex,
+    pub(crate) segment: u32,
+    /// One after another.
+    pub(crate) symbols: Arc<[u8]>,
+}
+
 /// The part of a mailbox that only an edge with groups has.
 pub(super) struct GroupMail {
     pub(super) notes: ArrayQueue<(SetId, Note)>,
     pub(super) decisions: ArrayQueue<Decision>,
     /// An owner's newest one says all that its older ones do.
     pub(super) tables: ArrayQueue<Table>,
+    pub(super) made: ArrayQueue<Made>,
 }
 
 impl GroupMail {
@@ -40,6 +50,7 @@ impl GroupMail {
             notes: ArrayQueue::new(limits::GROUP_NOTES),
             decisions: ArrayQueue::new(limits::GROUP_NOTES),
             tables: ArrayQueue::new(limits::SHARDS_MAX.into()),
+            made: ArrayQueue::new(limits::POPULATE_WAITED),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) use control::{Control, Report, Served};
 use crossbeam::queue::ArrayQueue;
 use groups::GroupMail;
-pub(crate) use groups::{Decision, Table};
+pub(crate) use groups::{Decision, Made, Table};
 use posted::Posted;
 use segcast_proto::coalesce::Note;
 use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
@@ -149,6 +149,13 @@ impl Mailbox {
         self.after_push(true);
     }
 
+    /// In place of the oldest, if there are too many: that of a segment which has been sent meanwhile.
+    pub(crate) fn post_made(&self, made: Made) {
+        let Some(groups) = &self.groups else { return };
+        drop(groups.made.force_push(made));
+        self.after_push(true);
+    }
+
     fn after_push(&self, pushed: bool) -> bool {
         if pushed
             && self.posted.set()
@@ -208,6 +215,10 @@ impl Mailbox {
 
     pub(crate) fn take_table(&self) -> Option<Table> {
         self.groups.as_ref()?.tables.pop()
+    }
+
+    pub(crate) fn take_made(&self) -> Option<Made> {
+        self.groups.as_ref()?.made.pop()
     }
 
     /// Datagrams that wait.

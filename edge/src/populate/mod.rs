@@ -5,6 +5,7 @@
 //! what is in the page cache, and was not used of late, waits for its session's turn as the cold ones do.
 
 mod locks;
+mod parity;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,12 +16,13 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Sender;
 use crossbeam::queue::ArrayQueue;
 use locks::{Key, Locks};
+use parity::Parity;
 use segcast_proto::ids::{ObjectNumber, SetIndex};
 use segcast_store::Catalogue;
 use segcast_sysio::bell::Bell;
 
 use crate::board::Board;
-use crate::mailbox::{Mailbox, Populated, Report};
+use crate::mailbox::{Made, Mailbox, Populated, Report};
 use crate::{guard, limits};
 
 #[expect(clippy::disallowed_types, reason = "only helper threads take it, never a shard")]
@@ -43,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) index: u32,
     /// It was in memory, and mapped, when the shard last asked; nobody waits for it.
     pub(crate) renewal: bool,
+    /// Its parity is wanted, too: it is a segment.
+    pub(crate) parity: bool,
 }
 
 /// Where an object was found.
@@ -189,7 +193,7 @@ impl Drop for Pool {
 }
 
 fn work(queue: &Queue, mailboxes: &[Mailbox]) {
-    let mut tidied = Instant::now();
+    let (mut tidied, mut parity) = (Instant::now(), Parity::default());
     while !queue.stop.load(Ordering::Acquire) {
         if tidied.elapsed() >= TIDY {
             tidied = Instant::now();
@@ -201,10 +205,21 @@ fn work(queue: &Queue, mailboxes: &[Mailbox]) {
         };
         let populated = populate(queue, &request, &found);
         if let Some(mailbox) = mailboxes.get(usize::from(request.shard)) {
+            if let Some(made) = make_parity(&mut parity, &request, populated.ready) {
+                mailbox.post_made(made);
+            }
             let posted = mailbox.post_populated(populated);
             assert!(posted, "no more under way than the mailbox holds");
         }
     }
+}
+
+/// The parity of a segment that was brought into memory, where it is wanted.
+fn make_parity(parity: &mut Parity, request: &Request, ready: bool) -> Option<Made> {
+    let &Request { set, object, ref catalogue, index, parity: wanted, .. } = request;
+    let segment = object.as_segment().filter(|_| wanted && ready)?;
+    let symbols = parity.of(catalogue, index, object)?;
+    Some(Made { set, segment, symbols })
 }
 
 /// The next request: one that needs no disk, as long as there is one.
@@ -261,7 +276,8 @@ mod tests {
             let object = ObjectNumber(number);
             let catalogue = Catalogue::default();
             let renewal = number % 2 == 0;
-            let request = Request { shard: 1, set, object, catalogue, index: 0, renewal };
+            let (index, parity) = (0, false);
+            let request = Request { shard: 1, set, object, catalogue, index, renewal, parity };
             assert!(queue.push(request).is_ok());
         }
         let mut answers = Vec::new();
@@ -297,6 +313,7 @@ mod tests {
             catalogue: Catalogue::default(),
             index: 0,
             renewal: true,
+            parity: false,
         };
         assert!(pool.queue().push(request).is_ok());
         let Ok(Report::Ended { thread, failure }) = ended.recv() else { panic!("another report") };

@@ -245,7 +245,8 @@ impl Budget {
         let shards = shards as u64;
         let receive = u64::from(config.receive_buffers) * limits::RECEIVE_BUFFER_BYTES as u64;
         let is_on = config.multicast == Multicast::On;
-        let group_mail = if is_on { limits::GROUP_MAIL_BYTES } else { 0 };
+        let of_groups = limits::GROUP_MAIL_BYTES + limits::GROUP_PARITY_BYTES as u64;
+        let group_mail = if is_on { of_groups } else { 0 };
         Self {
             send_slabs: shards * config.send_slab.0,
             receive_buffers: shards * receive,

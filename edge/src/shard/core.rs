@@ -134,6 +134,9 @@ impl Core {
         while let Some(control) = mailbox.take_control() {
             self.obey(control);
         }
+        while let Some(made) = mailbox.take_made() {
+            self.source.keep_parity(made);
+        }
         while let Some(populated) = mailbox.take_populated() {
             self.populated(populated);
         }
@@ -243,7 +246,9 @@ impl Core {
             let renewed = self.source.take_renewal();
             let renewal = renewed.is_some();
             let room = self.waited < self.populate.waited_max();
-            let next = renewed.or_else(|| if room { self.next_waited() } else { None });
+            let parity = if renewal || !room { None } else { self.next_parity() };
+            let next = renewed.or(parity);
+            let next = next.or_else(|| if room { self.next_waited() } else { None });
             let Some((set, object)) = next else { return };
             let Some((catalogue, index)) = self.source.locate(set) else {
                 // Gone, not damaged: who waits asks the source, which says so.
@@ -251,7 +256,9 @@ impl Core {
                 continue;
             };
             let (shard, catalogue) = (self.shard, catalogue.clone());
-            let request = populate::Request { shard, set, object, catalogue, index, renewal };
+            let parity = parity.is_some();
+            let request =
+                populate::Request { shard, set, object, catalogue, index, renewal, parity };
             // The queue has places for all that all shards may have under way.
             if self.populate.push(request).is_err() {
                 self.endpoint.object_failed(self.now, set, object);
@@ -261,6 +268,12 @@ impl Core {
                 self.waited += 1;
             }
         }
+    }
+
+    /// A segment whose parity a group is sent in a moment.
+    fn next_parity(&mut self) -> Option<(SetIndex, ObjectNumber)> {
+        let (set, segment) = self.groups.as_mut()?.next_parity()?;
+        Some((set, ObjectNumber(segment)))
     }
 
     /// What a group, which goes at its time, or a request waits for.

@@ -94,6 +94,11 @@ impl Groups {
         self.owner.next_object()
     }
 
+    /// A segment whose parity is to be computed for a group.
+    pub(super) fn next_parity(&mut self) -> Option<(SetIndex, u32)> {
+        self.owner.next_parity()
+    }
+
     /// The next train to a group.
     pub(super) fn poll_transmit(
         &mut self,

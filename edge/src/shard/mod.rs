@@ -7,6 +7,7 @@
 pub(crate) mod core;
 mod facts;
 mod groups;
+mod parity;
 mod pressure;
 mod publish;
 pub(crate) mod source;

@@ -15,8 +15,10 @@ use segcast_proto::time::Instant;
 use segcast_store::{Catalogue, Stored};
 
 use super::facts;
+use super::parity::Parity;
 use crate::config::Sets;
 use crate::limits;
+use crate::mailbox::Made;
 
 /// A set that was ever served; its number never changes while the process lives.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,7 @@ pub(crate) struct Source {
     /// Positions in `known`, by name.
     by_name: Vec<(SetId, SetIndex)>,
     resident: RefCell<Residency>,
+    parity: Parity,
     /// Segments in use whose time is half over.
     renewals: RefCell<VecDeque<(SetIndex, ObjectNumber)>>,
     now: Cell<Instant>,
@@ -70,6 +73,7 @@ impl Source {
             known: Vec::new(),
             by_name: Vec::new(),
             resident: RefCell::new(Residency::new()),
+            parity: Parity::default(),
             renewals: RefCell::new(VecDeque::with_capacity(limits::RENEWALS)),
             now: Cell::new(Instant::ZERO),
         };
@@ -133,6 +137,11 @@ impl Source {
         self.resident.borrow_mut().insert(set, object, self.now.get(), trust);
     }
 
+    /// Parity that was asked for.
+    pub(crate) fn keep_parity(&mut self, made: Made) {
+        self.parity.keep(made);
+    }
+
     /// A segment whose residency should be renewed.
     pub(crate) fn take_renewal(&self) -> Option<(SetIndex, ObjectNumber)> {
         self.renewals.borrow_mut().pop_front()
@@ -156,6 +165,10 @@ impl SegmentSource for Source {
 
     fn facts(&self, set: SetIndex) -> Option<(SetId, SetFacts)> {
         self.could_have_groups(set).filter(|_| self.known[set.get() as usize].has_leaves)
+    }
+
+    fn parity(&self, set: SetIndex, segment: u32) -> Object<'_> {
+        self.parity.of(set, segment).map_or(Object::NotResident { len: 0 }, Object::Ready)
     }
 
     fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {

@@ -9,6 +9,8 @@ use rand_core::{RngCore, SeedableRng};
 use segcast_proto::coalesce::SetFacts;
 use segcast_proto::ids::{ObjectNumber, SetId, SetIndex};
 use segcast_proto::limits::SYMBOL;
+use segcast_proto::segment::geometry::Geometry;
+use segcast_proto::segment::parity::ParityEncoder;
 use segcast_proto::session::server::{Object, SegmentSource};
 use segcast_proto::time::Duration;
 
@@ -43,6 +45,8 @@ impl State {
 #[derive(Clone, Debug, Default)]
 pub struct MemorySource {
     sets: Vec<BTreeMap<ObjectNumber, Stored>>,
+    /// Of the segments that it was made for.
+    parity: BTreeMap<(SetIndex, u32), Vec<u8>>,
     /// How long each segment plays; `None`: no set is to be multicast.
     pub playing: Option<Duration>,
 }
@@ -72,6 +76,18 @@ impl MemorySource {
         self.sets.push(objects.into_iter().map(stored).collect());
     }
 
+    /// Computes the parity of a segment, for groups.
+    ///
+    /// # Panics
+    /// When there is no such segment, or it has no size of a segment.
+    pub fn make_parity(&mut self, set: SetIndex, segment: u32) {
+        let stored = &self.sets[set.get() as usize][&ObjectNumber(segment)].bytes;
+        let geometry = geometry(stored.len()).expect("a segment's size");
+        let mut parity = Vec::new();
+        ParityEncoder::new(&geometry).encode(stored, &mut parity);
+        self.parity.insert((set, segment), parity);
+    }
+
     /// Puts an object into this state.
     ///
     /// # Panics
@@ -80,6 +96,11 @@ impl MemorySource {
         let stored = self.sets[set.get() as usize].get_mut(&object);
         stored.expect("an object that there is").state = state;
     }
+}
+
+/// That of sets with segments of so many bytes, if there may be such sets.
+fn geometry(segment_bytes: usize) -> Option<Geometry> {
+    Geometry::new(0, u32::try_from(segment_bytes).ok()?, true).ok()
 }
 
 /// The id of the n-th set.
@@ -102,10 +123,16 @@ impl SegmentSource for MemorySource {
             segments,
             segment_bytes: segment_bytes as u32,
             symbols: segment_bytes.div_ceil(SYMBOL) as u16,
-            parity: 0,
+            parity: geometry(segment_bytes).map_or(0, |g| g.parity_symbols() as u16),
             playing: Some(self.playing?),
         };
         Some((set_id(set.get()), facts))
+    }
+
+    fn parity(&self, set: SetIndex, segment: u32) -> Object<'_> {
+        self.parity
+            .get(&(set, segment))
+            .map_or(Object::NotResident { len: 0 }, |p| Object::Ready(p))
     }
 
     fn object(&self, set: SetIndex, object: ObjectNumber) -> Object<'_> {

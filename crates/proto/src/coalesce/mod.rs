@@ -137,6 +137,13 @@ impl Coalescer {
         self.sets.get(set).map_or(0, |set| set.members.listening())
     }
 
+    /// Whether parity follows a segment that begins to be sent.
+    #[must_use]
+    pub fn sends_parity(&self, set: &SetId, segment: u32) -> bool {
+        let line = self.sets.get(set).and_then(|set| self.lines.get(set.line_of(segment)?));
+        line.is_some_and(|line| line.first_parity.symbols() > 0)
+    }
+
     /// Channels that are open, of all sets.
     #[must_use]
     pub fn open_channels(&self) -> usize {

@@ -2,7 +2,8 @@
 //! packets (section 20).
 //!
 //! Members' shards tell it by [`Note`]s; it answers by [`News`], which the caller takes to all shards, and by packets to
-//! groups. It sends source symbols and leaves only: what a member lacks of them it gets by unicast.
+//! groups: leaves, source symbols, and as much parity as members have lacked symbols of late. What a member lacks after
+//! that it gets by unicast.
 
 mod addresses;
 mod residency;
@@ -20,7 +21,7 @@ use rand_core::{RngCore, SeedableRng};
 use residency::Residency;
 use set::OpenSet;
 
-use crate::coalesce::{self, Coalescer, CoalescerConfig, Event, Note, Part, SetFacts, Train};
+use crate::coalesce::{self, Coalescer, CoalescerConfig, Event, Note, Part, Train};
 use crate::ids::{ObjectNumber, SetId, SetIndex};
 use crate::limits::DATAGRAM_BASE;
 use crate::session::server::{Object, SegmentSource};
@@ -29,6 +30,8 @@ use crate::wire::GroupKey;
 
 /// How often secrets, members and what is in memory are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// Segments whose parity was not asked for yet; that of more is not sent.
+const PARITY_MAX: usize = 64;
 
 /// What an owner sends, and where.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,8 @@ pub struct Owner {
     addresses: Addresses,
     sets: BTreeMap<SetId, OpenSet>,
     residency: Residency,
+    /// Segments whose parity is to be computed.
+    parity: VecDeque<(SetIndex, u32)>,
     news: VecDeque<(SetId, News)>,
     look_at: Instant,
     /// When the next probe of any channel goes, or earlier.
@@ -109,6 +114,7 @@ impl Owner {
             addresses: Addresses::new(config.groups, shard, config.shards),
             sets: BTreeMap::new(),
             residency: Residency::default(),
+            parity: VecDeque::new(),
             news: VecDeque::new(),
             look_at: now,
             probe_at: Instant::FAR_FUTURE,
@@ -123,8 +129,6 @@ impl Owner {
         let Some((_, facts)) = source.find_set(&set).and_then(|set| source.facts(set)) else {
             return;
         };
-        // Parity is not in memory: who lacks symbols asks for them.
-        let facts = SetFacts { parity: 0, ..facts };
         self.coalescer.note(now, set, &facts, note);
         self.take_events(now, source);
         if matches!(note, Note::Member { .. } | Note::Gone { .. }) {
@@ -174,6 +178,12 @@ impl Owner {
     /// What must be read into memory.
     pub fn next_object(&mut self) -> Option<(SetIndex, ObjectNumber)> {
         self.residency.next_missing()
+    }
+
+    /// A segment whose parity will be sent in less than a second: it must be computed, and shown by the source, which may
+    /// forget it after that.
+    pub fn next_parity(&mut self) -> Option<(SetIndex, u32)> {
+        self.parity.pop_front()
     }
 
     /// The next datagrams to a group, if any may leave now. `out` has room for 54 datagrams of 1200 bytes.
@@ -232,12 +242,26 @@ impl Owner {
             match event {
                 Event::Channels => self.set_channels(now, set),
                 Event::Populate { segment } => self.residency.keep(now, set, segment, source),
-                Event::Begun { segment } => self.news.push_back((set, News::Begun(segment))),
+                Event::Begun { segment } => {
+                    self.want_parity(set, segment, source);
+                    self.news.push_back((set, News::Begun(segment)));
+                }
                 Event::Alone { segment } => {
                     self.residency.forget(set, segment);
                     self.news.push_back((set, News::Alone(segment)));
                 }
             }
+        }
+    }
+
+    /// A segment begins to be sent: its source symbols take longer than parity does to compute.
+    fn want_parity<S: SegmentSource>(&mut self, set: SetId, segment: u32, source: &S) {
+        let index = source.find_set(&set).filter(|_| self.coalescer.sends_parity(&set, segment));
+        if let Some(index) = index
+            && matches!(source.parity(index, segment), Object::NotResident { .. })
+            && self.parity.len() < PARITY_MAX
+        {
+            self.parity.push_back((index, segment));
         }
     }
 
@@ -283,16 +307,20 @@ impl Owner {
             _ => ObjectNumber(segment),
         };
         let index = source.find_set(&set);
-        let object = index.map(|index| source.object(index, number));
+        let before = index.map_or(0, |index| parity_begins(index, part, source));
+        let object = index.map(|index| match before {
+            0 => source.object(index, number),
+            _ => source.parity(index, segment),
+        });
         let sender = self.sets.get_mut(&set).and_then(|open| {
             open.senders.iter_mut().find(|sender| sender.channel.id == train.channel)
         });
         let sealed = match (object, sender) {
             (Some(Object::Ready(bytes)), Some(sender)) => {
-                let sealed = sender.seal(now, segment, part, bytes, out).unwrap_or(0);
+                let sealed = sender.seal(now, segment, part, (before, bytes), out).unwrap_or(0);
                 (sealed > 0).then_some((sealed, sender.group))
             }
-            (Some(Object::NotResident { .. }), _) => {
+            (Some(Object::NotResident { .. }), _) if before == 0 => {
                 self.residency.keep(now, set, segment, source);
                 None
             }
@@ -337,6 +365,15 @@ impl Owner {
         let next = self.sets.values().map(OpenSet::probe_at).min();
         self.probe_at = next.unwrap_or(Instant::FAR_FUTURE);
         transmit
+    }
+}
+
+/// The number of the first parity symbol, where `part` has some; else 0.
+fn parity_begins<S: SegmentSource>(set: SetIndex, part: Part, source: &S) -> u16 {
+    let symbols = source.facts(set).map_or(u16::MAX, |(_, facts)| facts.symbols);
+    match part {
+        Part::Symbols { first, .. } if first >= symbols => symbols,
+        _ => 0,
     }
 }
 

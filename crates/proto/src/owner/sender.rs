@@ -80,8 +80,8 @@ impl Sender {
         GroupChannel { id, group: self.group, first, end, pace_kbit }
     }
 
-    /// Seals datagrams of `part` of a segment, whose bytes (of LEAVES: its leaves) are `object`, to the front of `out`:
-    /// how many. What `object` does not have is not sent.
+    /// Seals datagrams of `part` of a segment, whose bytes (of LEAVES: its leaves) from the given symbol on are `object`, to
+    /// the front of `out`: how many. What `object` does not have is not sent.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Sender {
         now: Instant,
         segment: u32,
         part: Part,
-        object: &[u8],
+        (begins, object): (u16, &[u8]),
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         let (packet_type, first, count) = match part {
@@ -99,7 +99,10 @@ impl Sender {
             Part::Symbols { first, count } => (PacketType::Symbol, first, count),
             Part::Probe => return Ok(0),
         };
-        let payloads = object.chunks(SYMBOL).skip(first.into()).take(count.into());
+        let payloads = object
+            .chunks(SYMBOL)
+            .skip(usize::from(first.saturating_sub(begins)))
+            .take(count.into());
         let mut datagrams = out.chunks_exact_mut(DATAGRAM_BASE);
         let mut sealed = 0;
         for (offset, payload) in (u32::from(first)..).zip(payloads) {

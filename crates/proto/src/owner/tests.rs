@@ -1,7 +1,7 @@
 //! An owner in virtual time, heard by a member who has the keys.
 
 use super::*;
-use crate::coalesce::Member;
+use crate::coalesce::{Member, SetFacts};
 use crate::crypto::{GroupOpener, Suite};
 use crate::ids::ReceiverIndex;
 use crate::limits::{SEGMENT_UNIT, SYMBOL};
@@ -19,12 +19,14 @@ struct Title {
     segment: Vec<u8>,
     leaves: Vec<u8>,
     resident: bool,
+    parity: Option<Vec<u8>>,
 }
 
 impl Title {
     fn new() -> Self {
         let bytes = |len: usize| (0..len).map(|at| (at / SYMBOL * 7 + at) as u8).collect();
-        Self { segment: bytes(SEGMENT_UNIT), leaves: bytes((SYMBOLS + 16) * 16), resident: true }
+        let (segment, leaves) = (bytes(SEGMENT_UNIT), bytes((SYMBOLS + 16) * 16));
+        Self { segment, leaves, resident: true, parity: None }
     }
 }
 
@@ -43,6 +45,11 @@ impl SegmentSource for Title {
         } else {
             Object::NotResident { len: bytes.len() as u32 }
         }
+    }
+
+    fn parity(&self, _: SetIndex, _: u32) -> Object<'_> {
+        let unknown = Object::NotResident { len: 0 };
+        self.parity.as_ref().map_or(unknown, |parity| Object::Ready(parity))
     }
 
     fn facts(&self, _: SetIndex) -> Option<(SetId, SetFacts)> {
@@ -198,6 +205,38 @@ fn a_segment_that_two_wait_for_is_sent_once_and_heard_whole() {
     let packets = (heard.symbols.len() + heard.leaves.len()) * DATAGRAM_BASE;
     assert!(world.owner.counters().bytes >= packets as u64);
     assert_eq!(world.owner.counters().lost, 0);
+}
+
+#[test]
+fn what_members_lacked_follows_the_next_segments_as_parity() {
+    for shown in [true, false] {
+        let mut world = World::with_two_members();
+        world.run(SECOND);
+        let send = |world: &mut World, segment| {
+            (0..2).for_each(|number| world.listens(number));
+            (0..2).for_each(|number| world.wants(number, segment, 4 * SECOND));
+            world.run(5 * SECOND)
+        };
+        assert_eq!(send(&mut world, 5).symbols.len(), SYMBOLS);
+        for (number, symbols) in [(0, 3), (1, 900)] {
+            let (member, deadline) = (member(number), world.now + SECOND);
+            world.note(Note::Lack { segment: 5, member, symbols, deadline });
+        }
+        assert_eq!(send(&mut world, 6).symbols.len(), SYMBOLS);
+        assert_eq!(world.owner.next_parity(), None);
+        let parity: Vec<u8> = (0..16 * SYMBOL).map(|at| (at / 7) as u8).collect();
+        world.title.parity = shown.then(|| parity.clone());
+        let heard = send(&mut world, 7);
+        let asked = world.owner.next_parity();
+        if shown {
+            assert_eq!((heard.symbols.len(), heard.leaves.len()), (SYMBOLS + 3, 2));
+            assert_eq!(heard.symbols[SYMBOLS..].concat(), parity[..3 * SYMBOL]);
+            assert_eq!((world.owner.counters().lost, asked), (0, None), "it was there");
+        } else {
+            assert_eq!(asked, Some((SetIndex::FIRST, 7)));
+            assert_eq!((heard.symbols.len(), world.owner.counters().lost), (SYMBOLS, 3));
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,13 @@ pub trait SegmentSource {
         None
     }
 
+    /// The parity symbols of a segment of a set that has facts, one after another; `NotResident` until who asked for them
+    /// by [`crate::owner::Owner::next_parity`] was given them.
+    fn parity(&self, set: SetIndex, segment: u32) -> Object<'_> {
+        let _ = (set, segment);
+        Object::Absent
+    }
+
     /// `bytes`, a part of an object that was `Ready`, will be read in about half a microsecond: a source whose bytes
     /// lie in memory may ask the processor to fetch them. It must not wait for that.
     fn prefetch(&self, bytes: &[u8]) {
