@@ -1,4 +1,4 @@
-//! `tests/vectors/{key_schedule,packets,groups,handshake,token}.json`, reproduced byte for byte and checked with independent
+//! `tests/vectors/{key_schedule,packets,groups,handshake,token,ticket,keyset}.json`, reproduced byte for byte and checked with independent
 //! implementations (docs/protocol, section 15).
 //!
 //! `SEGCAST_BLESS=1` writes the files anew: only for a change of the protocol.
@@ -17,6 +17,8 @@ mod noise;
 mod oracle;
 /// Every sealed packet.
 mod packets;
+/// Tickets, certificates and keysets, good and bad.
+mod ticket;
 /// Access tokens, good and bad.
 mod token;
 

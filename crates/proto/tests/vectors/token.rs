@@ -22,6 +22,8 @@ fn claims() -> Claims {
         sets: vec![SetId::new(*b"twelve bytes", 3), SetId::new(*b"another one!", 1)],
         rate_cap_kbits: Some(20_000),
         sessions: Some(4),
+        grace: None,
+        plays: vec![],
     }
 }
 
@@ -44,6 +46,7 @@ fn accepted(name: &str, claims: &Claims) -> Vector {
     let token = mint(claims, &SigningKey::from_seed(&CENTER_SEED)).unwrap();
     let sign1 = CoseSign1::from_slice(&token).unwrap();
     let sets: Vec<u8> = claims.sets.iter().flat_map(|set| set.0).collect();
+    let plays: Vec<u8> = claims.plays.iter().flat_map(|play| play.to_be_bytes()).collect();
     let mut vector = vector(name, &token, NOW, CLIENT, Code::Ok);
     vector
         .put("exp", &claims.expires.to_be_bytes())
@@ -52,6 +55,8 @@ fn accepted(name: &str, claims: &Claims) -> Vector {
         .put("sets", &sets)
         .put("rate_cap", &claims.rate_cap_kbits.map_or(vec![], |n| n.to_be_bytes().to_vec()))
         .put("sessions", &claims.sessions.map_or(vec![], |n| n.to_be_bytes().to_vec()))
+        .put("grace", &claims.grace.map_or(vec![], |n| n.to_be_bytes().to_vec()))
+        .put("plays", &plays)
         .put("payload", sign1.payload.as_ref().unwrap())
         .put("to_be_signed", &sign1.tbs_data(EXTERNAL_AAD))
         .put("signature", &sign1.signature);
@@ -84,8 +89,11 @@ fn vectors() -> Vec<Vector> {
         sets: (0..16).map(|i| SetId::new([i; 12], u32::MAX)).collect(),
         rate_cap_kbits: Some(u32::MAX),
         sessions: Some(u16::MAX),
+        grace: Some(3600),
+        plays: (0..16).map(|i| u64::MAX - i).collect(),
         ..claims()
     };
+    let played = Claims { grace: Some(1800), plays: vec![0x0102_0304_0506_0708, 9], ..claims() };
     let center = SigningKey::from_seed(&CENTER_SEED);
     let token = mint(&claims(), &center).unwrap();
     let foreign = mint(&claims(), &SigningKey::from_seed(&[0xF0; 32])).unwrap();
@@ -104,6 +112,14 @@ fn vectors() -> Vec<Vector> {
         accepted("accepted", &claims()),
         accepted("accepted, the least", &least),
         accepted("accepted, the most", &most),
+        accepted("accepted, with grace and plays", &played),
+        vector(
+            "grace begins no session",
+            &mint(&played, &center).unwrap(),
+            NOW + 3631,
+            CLIENT,
+            Code::TokenExpired,
+        ),
         vector("accepted 30 s after its end", &token, NOW + 3630, CLIENT, Code::Ok),
         vector("expired", &token, NOW + 3631, CLIENT, Code::TokenExpired),
         vector("accepted 30 s before its begin", &token, NOW - 90, CLIENT, Code::Ok),

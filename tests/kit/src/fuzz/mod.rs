@@ -33,6 +33,8 @@ pub mod shelf;
 pub mod store;
 /// Keys, set ids, grants.
 pub mod texts;
+/// Tickets, certificates, keysets.
+pub mod tickets;
 /// Access tokens.
 pub mod token;
 /// Headers, messages, ranges.
@@ -51,11 +53,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "wire", run: wire::run, seeds: wire::seeds },
     Target { name: "packets", run: packets::run, seeds: packets::seeds },
     Target { name: "handshake", run: handshake::run, seeds: handshake::seeds },
     Target { name: "token", run: token::run, seeds: token::seeds },
+    Target { name: "tickets", run: tickets::run, seeds: tickets::seeds },
     Target { name: "texts", run: texts::run, seeds: texts::seeds },
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
     Target { name: "store", run: store::run, seeds: store::seeds },

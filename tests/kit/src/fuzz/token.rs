@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
 use segcast_proto::crypto::sign::{SigningKey, key_id};
 use segcast_proto::ids::SetId;
-use segcast_proto::limits::{TOKEN_LEEWAY, TOKEN_MAX, TOKEN_SETS_MAX};
+use segcast_proto::limits::{TOKEN_GRACE_MAX, TOKEN_LEEWAY, TOKEN_MAX, TOKEN_SETS_MAX};
 use segcast_proto::token::{Claims, Keyring, TokenError, mint, verify};
 use segcast_proto::wire::Code;
 
@@ -68,7 +68,7 @@ fn signed(payload: &[u8]) {
 /// A genuine token at any time, then altered.
 fn minted(script: &mut Script<'_>) {
     let (not_before, expires) = (script.number(), script.number());
-    let sets = (0..script.byte() % 18).map(|n| SetId([n; 16])).collect();
+    let sets: Vec<_> = (0..script.byte() % 18).map(|n| SetId([n; 16])).collect();
     let claims = Claims {
         expires,
         not_before,
@@ -77,9 +77,17 @@ fn minted(script: &mut Script<'_>) {
         sets,
         rate_cap_kbits: script.flag().then(|| script.long()),
         sessions: script.flag().then(|| script.short()),
+        grace: script.flag().then(|| script.long()),
+        plays: (0..script.byte() % 18).map(u64::from).collect(),
     };
     let Ok(token) = mint(&claims, &CENTER) else {
-        return assert!(claims.sets.is_empty() || claims.sets.len() > 16 || expires < not_before);
+        return assert!(
+            claims.sets.is_empty()
+                || claims.sets.len() > TOKEN_SETS_MAX
+                || expires < not_before
+                || claims.grace > Some(TOKEN_GRACE_MAX)
+                || ![0, claims.sets.len()].contains(&claims.plays.len())
+        );
     };
     let unix_time = script.number();
     let leeway = TOKEN_LEEWAY.as_secs();
@@ -115,6 +123,8 @@ pub fn seeds() -> Vec<Seed> {
         sets: (0..sets).map(|n| SetId([n; 16])).collect(),
         rate_cap_kbits,
         sessions,
+        grace: sessions.map(|_| 1800),
+        plays: sessions.map_or(vec![], |_| (0..u64::from(sets)).collect()),
     };
     let mut seeds = Vec::new();
     for (name, claims) in [
@@ -130,7 +140,7 @@ pub fn seeds() -> Vec<Seed> {
     }
     let begin = |from: u64, to: u64, sets: u8| {
         let steps = Steps::new().byte(2).number(from).number(to).byte(sets).bytes(&[3; 8]).byte(7);
-        steps.byte(1).long(8000).byte(1).short(4)
+        steps.byte(1).long(8000).byte(1).short(4).byte(1).long(1800).byte(sets)
     };
     for (name, steps) in [
         ("minted", begin(100, 200, 1).number(150).patch(&[])),
