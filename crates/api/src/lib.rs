@@ -8,6 +8,8 @@
 pub mod accounts;
 pub mod admin;
 pub mod catalogue;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod devices;
 pub mod orders;
 pub mod page;
