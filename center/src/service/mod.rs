@@ -1,0 +1,3 @@
+//! What the center does: one transaction each, from a request to an outcome.
+
+pub mod password;
