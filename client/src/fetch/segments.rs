@@ -123,6 +123,8 @@ impl Segments {
             }
             self.submit_rechecks();
             self.want_due(edges);
+            // Before anything is asked for: what nobody says may be held is not.
+            self.pipeline.hears = self.hearing.as_mut().and_then(|h| h.choose_session(edges));
             self.pipeline.pump(edges);
             self.pulse(edges);
             edges.turn(TURN, &mut events)?;
@@ -161,7 +163,6 @@ impl Segments {
     /// Takes in what came to groups.
     fn hear_groups(&mut self, edges: &mut Edges) -> Result<(), FetchError> {
         let Some(hearing) = &mut self.hearing else { return Ok(()) };
-        self.pipeline.hears = hearing.choose_session(edges);
         let whole = hearing.turn(self.title.manifest(), edges, &mut self.pipeline.schedule);
         if !whole.is_empty() {
             edges.note_progress();
