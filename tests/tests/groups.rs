@@ -320,7 +320,7 @@ impl World {
 #[test]
 fn eight_who_start_together_cost_little_more_than_one() {
     let sent = World::new(70, 0).play(8, MS * 100);
-    assert!(sent < 1.8, "{sent} titles");
+    assert!(sent < 1.2, "{sent} titles");
 }
 
 #[test]

@@ -61,17 +61,17 @@ impl Session {
         let waits = context.overload.wait(now);
         let unicast = (self.unicast_time(len, playing) + waits).clamp(UNICAST_MIN, UNICAST_MAX);
         let slot = self.index().slot();
-        let joins = || Membership::new(id, set, frame.set_handle, Line::new(now, segment));
+        let joins = || Membership::new(now, id, set, frame.set_handle, Line::new(now, segment));
         let member = self.groups.get_or_insert_default().join(id, joins, slot, holds)?;
         if member.asks(now) {
             holds.hears(id, slot);
         }
-        let key = holds.key(&id)?;
-        if member.is_to_be_invited() {
+        let key = holds.key(&id).map(|key| &**key);
+        if let Some(key) = key.filter(|_| member.is_to_be_invited()) {
             member.announce(now, None, key);
         }
         if request.flags & FLAG_REPAIR != 0 {
-            if member.hears(key, segment) {
+            if key.is_some_and(|key| member.hears(key, segment)) {
                 let (member, deadline) = (holds.member(slot), now + deadline_of(request));
                 let symbols = symbols_of(request, len);
                 holds.note(id, Note::Lack { segment, member, symbols, deadline });
@@ -89,7 +89,7 @@ impl Session {
             hold: Hold { slot, segment, deadline, unicast: unicast + NOTES },
             deadline,
             lead,
-            listens: member.hears(key, segment),
+            listens: key.is_some_and(|key| member.hears(key, segment)),
             has_company: holds.is_wanted(&id, segment),
         })
     }
@@ -182,7 +182,7 @@ impl Session {
             let key = key.as_deref();
             if key.is_some_and(|key| member.hears(key, segment)) {
                 holds.want(set, &Hold { slot, segment, deadline, unicast });
-            } else if !key.is_some_and(|key| member.may_hold(key, segment)) {
+            } else if !member.may_hold(key, segment) {
                 work.queue.release(at);
                 holds.unwant(set, segment, slot);
                 counters.holds_ended += 1;

@@ -10,7 +10,7 @@ use crate::wire::{ChannelState, GroupKey, GroupReport};
 
 /// Sets that a session hears at once.
 const SETS_MAX: usize = 2;
-/// Who is invited and does not listen after this is served by unicast.
+/// Who is invited and does not listen after this is served by unicast; who comes first waits so long for a second one.
 const INVITED: Duration = Duration::from_secs(3);
 /// A GROUP_KEY that no GROUP_REPORT acknowledges is sent again after these, and given up after the last.
 const REPEATS: [Duration; 6] = [
@@ -36,6 +36,8 @@ const HEARS_AGAIN: Duration = Duration::from_secs(20);
 pub(super) enum Standing {
     /// The set has no groups.
     None,
+    /// The same, and it came a moment ago: a second session would open some.
+    Waiting { until: Instant },
     /// It was sent a GROUP_KEY.
     Invited { until: Instant },
     /// It hears at least one channel, as its reports said so far.
@@ -117,13 +119,19 @@ impl Memberships {
 
 impl Membership {
     /// A session that asks for a set with HEARS for the first time.
-    pub(super) fn new(set: SetId, index: SetIndex, handle: SetHandle, line: Line) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        set: SetId,
+        index: SetIndex,
+        handle: SetHandle,
+        line: Line,
+    ) -> Self {
         Self {
             set,
             index,
             handle,
             line,
-            standing: Standing::None,
+            standing: Standing::Waiting { until: now + INVITED },
             listening: 0,
             serial: 0,
             key_due: None,
@@ -154,13 +162,13 @@ impl Membership {
 
     /// The set's groups are open and it has heard nothing of them yet.
     pub(super) fn is_to_be_invited(&self) -> bool {
-        self.standing == Standing::None
+        matches!(self.standing, Standing::None | Standing::Waiting { .. })
     }
 
     /// The groups of its set opened, or are others than before: they are announced. `before`: those until now.
     pub(super) fn announce(&mut self, now: Instant, before: Option<&GroupKey>, key: &GroupKey) {
         self.send_key(now);
-        if self.standing == Standing::None {
+        if self.is_to_be_invited() {
             self.standing = Standing::Invited { until: now + INVITED };
         }
         let heard = |id| {
@@ -176,7 +184,7 @@ impl Membership {
 
     /// The groups of its set are closed.
     pub(super) fn close(&mut self, now: Instant) {
-        if self.standing == Standing::None {
+        if self.is_to_be_invited() {
             return;
         }
         self.send_key(now);
@@ -239,12 +247,13 @@ impl Membership {
         channel_of(key, segment).is_some_and(|at| self.listening & bit(at) != 0)
     }
 
-    /// Whether a request of it for a segment may be held.
-    pub(super) fn may_hold(&self, key: &GroupKey, segment: u32) -> bool {
-        match self.standing {
-            Standing::Invited { .. } => channel_of(key, segment).is_some(),
-            Standing::Listening { .. } => self.hears(key, segment),
-            Standing::None | Standing::Unicast => false,
+    /// Whether a request of it for a segment may be held. `key`: the set's groups.
+    pub(super) fn may_hold(&self, key: Option<&GroupKey>, segment: u32) -> bool {
+        match (self.standing, key) {
+            (Standing::Waiting { .. }, _) => true,
+            (Standing::Invited { .. }, Some(key)) => channel_of(key, segment).is_some(),
+            (Standing::Listening { .. }, Some(key)) => self.hears(key, segment),
+            _ => false,
         }
     }
 
@@ -252,12 +261,14 @@ impl Membership {
     pub(super) fn timer(&self) -> Instant {
         let key = self.key_due.unwrap_or(Instant::FAR_FUTURE);
         match self.standing {
-            Standing::Invited { until } | Standing::Listening { until } => key.min(until),
+            Standing::Waiting { until }
+            | Standing::Invited { until }
+            | Standing::Listening { until } => key.min(until),
             Standing::None | Standing::Unicast => key,
         }
     }
 
-    /// Ends an invitation that was not taken, a member whose reports stay away, and a GROUP_KEY that nobody acknowledges.
+    /// Ends the wait for a second session, an invitation that was not taken, a member whose reports stay away, and a GROUP_KEY that nobody acknowledges.
     /// Says whether it listens to less from now on.
     pub(super) fn on_timer(&mut self, now: Instant) -> bool {
         let given_up = self.key_due.is_some_and(|due| due <= now)
@@ -265,14 +276,17 @@ impl Membership {
         if given_up {
             self.key_due = None;
         }
-        let over = match self.standing {
-            Standing::Invited { until } | Standing::Listening { until } => until <= now || given_up,
-            Standing::None | Standing::Unicast => false,
+        let after = match self.standing {
+            Standing::Waiting { until } if until <= now => Standing::None,
+            Standing::Invited { until } | Standing::Listening { until }
+                if until <= now || given_up =>
+            {
+                Standing::Unicast
+            }
+            _ => return false,
         };
-        if over {
-            (self.standing, self.listening) = (Standing::Unicast, 0);
-        }
-        over
+        (self.standing, self.listening) = (after, 0);
+        true
     }
 
     /// What the owner is to be told of it, which is `member` there, now, if anything: what it hears when that has changed,
@@ -314,7 +328,7 @@ mod tests {
 
     fn member(number: u8) -> Membership {
         let (set, line) = (SetId([number; 16]), Line::new(NOW, 0));
-        Membership::new(set, SetIndex::FIRST, SetHandle(number.into()), line)
+        Membership::new(NOW, set, SetIndex::FIRST, SetHandle(number.into()), line)
     }
 
     /// Channels with these numbers, of 100 segments each.
@@ -355,7 +369,22 @@ mod tests {
         let gone = key(&[9]);
         member.announce(NOW, Some(&after), &gone);
         assert_eq!(member.standing, Standing::Invited { until: NOW + INVITED });
-        assert!(member.may_hold(&gone, 50) && !member.may_hold(&gone, 150));
+        assert!(member.may_hold(Some(&gone), 50) && !member.may_hold(Some(&gone), 150));
+    }
+
+    #[test]
+    fn who_comes_first_is_held_for_three_seconds_should_a_second_one_come() {
+        let mut alone = member(1);
+        assert!(alone.may_hold(None, 50) && alone.timer() == NOW + INVITED);
+        assert!(!alone.on_timer(NOW + INVITED - Duration::from_millis(1)));
+        assert!(alone.on_timer(NOW + INVITED), "what is held wakes");
+        assert!(!alone.may_hold(None, 50) && alone.is_to_be_invited() && alone.is_idle());
+        let (mut first, key) = (member(1), key(&[5]));
+        assert!(!first.is_idle(), "no other set takes its place");
+        first.close(NOW);
+        assert_eq!(first.key_due(NOW), None, "it was told of no groups");
+        first.announce(NOW, None, &key);
+        assert!(first.may_hold(Some(&key), 50) && !first.may_hold(Some(&key), 150));
     }
 
     #[test]
