@@ -27,6 +27,8 @@ pub(super) struct Hearing {
     session: Option<usize>,
     /// The first segment that is not there.
     position: u32,
+    /// Times that a group was given up, as far as that was told.
+    deaf: u64,
 }
 
 impl Hearing {
@@ -41,7 +43,7 @@ impl Hearing {
         let config = GroupsConfig { sources, rate, window: WINDOW_ALL };
         let bytes = manifest.root().geometry().segment_bytes() as usize;
         let groups = Groups::new(config, manifest, seed);
-        Self { groups, handle, bytes, session: None, position: 0 }
+        Self { groups, handle, bytes, session: None, position: 0, deaf: 0 }
     }
 
     /// The session by which groups are heard: the first one that is open, as long as it is. A new one begins anew.
@@ -120,6 +122,7 @@ impl Hearing {
                 other => self.on_group(at, other, edges),
             }
         }
+        self.tell_if_deaf();
         if let Some(report) = self.groups.poll_report(at) {
             edges.connections().session(session).send_group_report(self.handle, report);
         }
@@ -155,12 +158,23 @@ impl Hearing {
         }
     }
 
+    fn tell_if_deaf(&mut self) {
+        let before = std::mem::replace(&mut self.deaf, self.groups.stats().deaf);
+        if self.deaf > before {
+            tracing::warn!(
+                "nothing comes by a group that was joined: does the network carry multicast, and let IGMP or MLD through? \
+                 All comes by unicast; it is tried again in a minute"
+            );
+        }
+    }
+
     fn on_group(&mut self, at: Instant, event: GroupsEvent, edges: &mut Edges) {
         match event {
             GroupsEvent::Join(route) => {
                 if let Err(error) = edges.connections().join(&route) {
                     tracing::warn!(group = %route.group, %error, "not joined: all comes by unicast");
                     self.groups.join_failed(at, route);
+                    self.deaf = self.groups.stats().deaf;
                 }
             }
             GroupsEvent::Leave(route) => {
