@@ -246,7 +246,10 @@ impl World {
         assert_eq!(sum(|shard| shard.counters().dropped.iter().sum()), tally.dropped);
         assert_eq!(sum(|shard| shard.counters().datagrams_out), tally.datagrams_out);
         assert_eq!(sum(|shard| shard.counters().bytes_out), tally.bytes_out);
-        assert_eq!(sum(|shard| shard.counters().data_bytes), tally.data_bytes);
+        // Who changed keys too early cannot read all that comes.
+        if !self.viewers.iter().any(|viewer| viewer.rushed) {
+            assert_eq!(sum(|shard| shard.counters().data_bytes), tally.data_bytes);
+        }
         assert_eq!(sum(|shard| shard.counters().sessions_opened), tally.opened);
         assert_eq!(sum(|shard| shard.counters().sessions_closed), tally.closed);
         assert_eq!(sum(|shard| shard.sessions() as u64), tally.opened - tally.closed);
