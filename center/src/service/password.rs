@@ -9,10 +9,9 @@ use std::thread::available_parallelism;
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use segcast_api::text::Secret;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use zeroize::Zeroizing;
-
 /// Memory, KiB; passes; lanes.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
@@ -32,16 +31,8 @@ pub struct Passwords {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
-impl Default for Passwords {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Passwords {
-    /// As many as there are cores, and 64 that wait.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             working: Arc::new(Semaphore::new(cores)),
@@ -50,26 +41,22 @@ impl Passwords {
     }
 
     /// The hash of a password, as text that says how it was made.
-    ///
-    /// # Errors
-    /// [`Busy`].
-    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
-        self.work(move || hash(&password)).await
+    pub(crate) async fn hash(&self, password: Secret) -> Result<String, Busy> {
+        self.work(move || hash(password.expose())).await
     }
 
     /// Whether a password has this hash. Without one it takes as long, and is wrong: who guesses logins learns nothing.
-    ///
-    /// # Errors
-    /// [`Busy`].
-    pub async fn verify(
+    pub(crate) async fn verify(
         &self,
-        password: Zeroizing<String>,
+        password: Secret,
         hash: Option<String>,
     ) -> Result<bool, Busy> {
         self.work(move || match hash {
-            Some(hash) => hasher().verify_password(password.as_bytes(), hash.as_str()).is_ok(),
+            Some(hash) => {
+                hasher().verify_password(password.expose().as_bytes(), hash.as_str()).is_ok()
+            }
             None => {
-                self::hash(&password);
+                self::hash(password.expose());
                 false
             }
         })
@@ -103,8 +90,8 @@ fn hasher() -> Argon2<'static> {
 mod tests {
     use super::*;
 
-    fn text(password: &str) -> Zeroizing<String> {
-        Zeroizing::new(password.to_owned())
+    fn text(password: &str) -> Secret {
+        Secret::new(password.to_owned())
     }
 
     #[tokio::test]
