@@ -1,14 +1,16 @@
 //! Requests that a group may serve: whatever the owner of the set, the client and the notes between them do, nobody is
 //! served later than by unicast, and what waits is bounded.
 
+use std::sync::Arc;
+
 use segcast_kit::endpoint::rig::{MS, Rig, address};
 use segcast_kit::session::raw::EMPTY_FRAME;
 use segcast_proto::coalesce::Note;
-use segcast_proto::ids::ObjectNumber;
+use segcast_proto::ids::{ChannelId, ObjectNumber};
 use segcast_proto::session::server::DropReason;
-use segcast_proto::time::Duration;
+use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::request::{FLAG_HEARS, FLAG_REPAIR, Request};
-use segcast_proto::wire::{ChannelState, Code, FrameHeader, PacketType};
+use segcast_proto::wire::{ChannelState, Code, FrameHeader, GroupChannel, PacketType};
 
 use crate::stage::{PLAYS, SEGMENT_BYTES, Stage, Viewer, key, set};
 
@@ -103,6 +105,31 @@ fn who_is_invited_and_does_not_listen_waits_three_seconds_once() {
     stage.ask(0, 3, 2, 10_000);
     stage.run(MS * 20);
     assert_eq!(stage.served(0, 2, asked), None);
+}
+
+#[test]
+fn many_members_are_told_of_their_groups_in_several_turns_and_of_the_newest() {
+    const VIEWERS: u32 = 300;
+    let mut stage = Stage::new(79, VIEWERS);
+    (0..VIEWERS as usize).for_each(|viewer| stage.ask(viewer, 1, 0, 0));
+    stage.run(MS * 5);
+    let now = stage.rig.now;
+    stage.rig.server.set_groups(now, set(), Some(key()));
+    assert_eq!(stage.rig.server.poll_timeout(), Some(Instant::ZERO), "not all were told yet");
+    let mut split = (*key()).clone();
+    split.channels[0].end = 10;
+    let (id, group) = (ChannelId::new(2, 0), [232, 1, 2, 4].into());
+    split.channels.push(GroupChannel { id, group, first: 10, ..key().channels[0] });
+    stage.rig.server.set_groups(now, set(), Some(Arc::new(split)));
+    stage.run(MS * 50);
+    for viewer in &stage.viewers {
+        let [(_, serial, channels)] = viewer.keys[..] else { panic!("{:?}", viewer.keys) };
+        // Those who had been told of the first had not been sent it.
+        assert_eq!((serial, channels), (if viewer.number < 256 { 2 } else { 1 }, 2));
+    }
+    stage.rig.server.set_groups(stage.rig.now, set(), None);
+    stage.run(MS * 50);
+    assert!(stage.viewers.iter().all(|viewer| viewer.keys.len() == 2 && viewer.keys[1].2 == 0));
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::ids::SetId;
 use crate::time::{Duration, Instant};
 use crate::wire::GroupKey;
 
+/// Members that are told of changed groups in one turn; each costs about a microsecond.
+const TOLD_MAX: usize = 256;
+
 impl Endpoint {
     /// The next note for the owner of a set; drain after every `handle_*`. More than 4096 that wait are dropped.
     pub fn poll_note(&mut self) -> Option<(SetId, Note)> {
@@ -20,14 +23,32 @@ impl Endpoint {
     }
 
     /// The groups of a set opened or changed, or are closed. Sessions that asked for the set with HEARS get a GROUP_KEY.
-    /// The same `Arc` again changes nothing; an endpoint that drains keeps them closed.
+    /// The same `Arc` again changes nothing; an endpoint that drains keeps them closed. More than 256 members are told in
+    /// the turns that follow.
     pub fn set_groups(&mut self, now: Instant, set: SetId, key: Option<Arc<GroupKey>>) {
         let key = key.filter(|_| !self.draining);
-        let before = self.holds.key(&set).cloned();
-        for slot in self.holds.set_key(set, key.clone()) {
+        if self.holds.set_key(set, key) {
+            self.telling.insert(set, 0);
+            self.tell_members(now);
+        }
+    }
+
+    /// Tells members of sets whose groups changed. A set that changes again meanwhile begins anew: each member knows what
+    /// it was told last.
+    pub(super) fn tell_members(&mut self, now: Instant) {
+        let mut left = TOLD_MAX;
+        while left > 0
+            && let Some((&set, &from)) = self.telling.first_key_value()
+        {
+            let Some(slot) = self.holds.next_member(&set, from) else {
+                self.telling.remove(&set);
+                continue;
+            };
+            self.telling.insert(set, slot + 1);
+            left -= 1;
+            let key = self.holds.key(&set).cloned();
             let Some(session) = self.table.session_mut(slot) else { continue };
-            let keys = [before.as_deref(), key.as_deref()];
-            session.on_groups(now, &set, keys, &mut self.holds, &mut self.counters);
+            session.on_groups(now, &set, key.as_ref(), &mut self.holds, &mut self.counters);
             self.plan(now, slot, Duration::ZERO);
         }
     }

@@ -70,8 +70,8 @@ impl Holds {
         open.map(|(set, _)| *set).collect()
     }
 
-    /// Opens, changes or closes the groups of a set. Gives the slots that are to be told; none when nothing changed.
-    pub(super) fn set_key(&mut self, set: SetId, key: Option<Arc<GroupKey>>) -> BTreeSet<u32> {
+    /// Opens, changes or closes the groups of a set. Says whether that changes anything for its members.
+    pub(super) fn set_key(&mut self, set: SetId, key: Option<Arc<GroupKey>>) -> bool {
         let state = self.sets.entry(set).or_default();
         let same = match (&state.key, &key) {
             (Some(old), Some(new)) => Arc::ptr_eq(old, new),
@@ -79,9 +79,14 @@ impl Holds {
             _ => false,
         };
         state.key = key;
-        let members = if same { BTreeSet::new() } else { state.members.clone() };
+        let changed = !same && !state.members.is_empty();
         self.forget_unused(set);
-        members
+        changed
+    }
+
+    /// The first of a set's members in slot `from` or behind.
+    pub(super) fn next_member(&self, set: &SetId, from: u32) -> Option<u32> {
+        self.sets.get(set)?.members.range(from..).next().copied()
     }
 
     /// The session in `slot` asks for a set with HEARS.
@@ -250,14 +255,15 @@ mod tests {
         let mut holds = Holds::new(0);
         holds.hears(SET, 1);
         let open = Arc::new(GroupKey::closed());
-        assert_eq!(holds.set_key(SET, Some(Arc::clone(&open))), BTreeSet::from([1]));
-        assert_eq!(holds.set_key(SET, Some(open)), BTreeSet::new(), "the same again");
+        assert!(holds.set_key(SET, Some(Arc::clone(&open))));
+        assert_eq!([0, 1, 2].map(|from| holds.next_member(&SET, from)), [Some(1), Some(1), None]);
+        assert!(!holds.set_key(SET, Some(open)), "the same again");
         assert_eq!(holds.open(), [SET]);
         holds.gone(SET, 1);
         assert_eq!(holds.sets.len(), 1, "it is open");
-        assert_eq!(holds.set_key(SET, None), BTreeSet::new());
+        assert!(!holds.set_key(SET, None), "nobody is to be told");
         assert_eq!(holds.sets.len(), 0);
-        assert_eq!(holds.set_key(SET, None), BTreeSet::new());
+        assert!(!holds.set_key(SET, None), "nobody is to be told");
         assert_eq!(holds.sets.len(), 0);
     }
 }

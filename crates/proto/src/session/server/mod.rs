@@ -35,7 +35,7 @@ mod source;
 mod upkeep;
 mod waiters;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub use config::EndpointConfig;
@@ -63,7 +63,7 @@ use waiters::Waiters;
 use crate::crypto::hash;
 use crate::faults::{Fault, planted};
 use crate::handshake::CookieJar;
-use crate::ids::{ObjectNumber, SetIndex};
+use crate::ids::{ObjectNumber, SetId, SetIndex};
 use crate::time::Instant;
 use crate::token::{Keyring, VerifiedTokens};
 use crate::wire::{ClearHeader, PacketType};
@@ -82,6 +82,8 @@ pub struct Endpoint {
     asked: VecDeque<Asked>,
     waiters: Waiters,
     holds: Holds,
+    /// Sets whose groups changed, and the first slot whose session may not know it yet.
+    telling: BTreeMap<SetId, u32>,
     clients: ClientCounts,
     hello_limiter: HelloLimiter,
     budget: HandshakeBudget,
@@ -122,6 +124,7 @@ impl Endpoint {
             asked: VecDeque::new(),
             waiters: Waiters::default(),
             holds: Holds::new(config.shard),
+            telling: BTreeMap::new(),
             clients: ClientCounts::default(),
             budget: HandshakeBudget::new(config.handshakes_per_second, rng.next_u64(), now),
             refusals: Refusals::default(),

@@ -41,7 +41,8 @@ impl Endpoint {
         // What stands in the lists after a `poll_transmit` waits for the shard's own cap, if for anything.
         let waiting = self.schedule.waiting();
         let trains = waiting.trains.then(|| self.egress.free_at());
-        let list = if waiting.notices { Some(Instant::ZERO) } else { trains };
+        let at_once = waiting.notices || !self.telling.is_empty();
+        let list = if at_once { Some(Instant::ZERO) } else { trains };
         let times = [list, self.schedule.next_due(), self.table.next_pending_end()];
         let walk = (self.table.sessions() > 0).then_some(self.upkeep.next);
         times.into_iter().flatten().chain(walk).min()
@@ -50,6 +51,7 @@ impl Endpoint {
     /// Lets the timers that are due fire; a bounded number in one call.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.table.expire_pending(now);
+        self.tell_members(now);
         for _ in 0..TIMERS_MAX {
             let Some(slot) = self.schedule.pop_due(now) else { break };
             let Some(session) = self.table.session_mut(slot) else { continue };

@@ -125,7 +125,7 @@ impl Endpoint {
         let Some(session) = self.table.session_mut(slot) else { return Ok(None) };
         let Some(notice) = session.next_notice(now, source, &mut self.egress, &self.overload)
         else {
-            if let Some(len) = session.group_key(now, &self.holds, out)? {
+            if let Some(len) = session.group_key(now, out)? {
                 self.counters.group_keys += 1;
                 return Ok(Some(Written::message(len)));
             }

@@ -5,6 +5,7 @@
 //! hears the group. The last three wake it, and it is served like any other.
 
 use core::ops::Range;
+use std::sync::Arc;
 
 use super::ending::Ending;
 use super::line::Line;
@@ -66,12 +67,11 @@ impl Session {
         if member.asks(now) {
             holds.hears(id, slot);
         }
-        let key = holds.key(&id).map(|key| &**key);
-        if let Some(key) = key.filter(|_| member.is_to_be_invited()) {
-            member.announce(now, None, key);
+        if let Some(key) = holds.key(&id).filter(|_| member.is_to_be_invited()) {
+            member.announce(now, key);
         }
         if request.flags & FLAG_REPAIR != 0 {
-            if key.is_some_and(|key| member.hears(key, segment)) {
+            if member.hears(segment) {
                 let (member, deadline) = (holds.member(slot), now + deadline_of(request));
                 let symbols = symbols_of(request, len);
                 holds.note(id, Note::Lack { segment, member, symbols, deadline });
@@ -84,12 +84,12 @@ impl Session {
         let claimed = now + deadline_of(request);
         let deadline = member.line.deadline(now, segment, claimed, playing);
         let lead = unicast + UNICAST_MARGIN;
-        (deadline > now + lead && member.may_hold(key, segment)).then(|| Held {
+        (deadline > now + lead && member.may_hold(segment)).then(|| Held {
             set: id,
             hold: Hold { slot, segment, deadline, unicast: unicast + NOTES },
             deadline,
             lead,
-            listens: key.is_some_and(|key| member.hears(key, segment)),
+            listens: member.hears(segment),
             has_company: holds.is_wanted(&id, segment),
         })
     }
@@ -134,18 +134,17 @@ impl Session {
         let Some((at, member)) = found.filter(|(_, member)| member.is_newer(number)) else {
             return Ok(());
         };
-        let key = holds.key(&member.set).map(|key| &**key);
-        member.on_report(now, number, object.0, &report, key);
+        member.on_report(now, number, object.0, &report);
         self.review(now, at, holds, counters);
         Ok(())
     }
 
-    /// The groups of a set are others than `before`; `key`: those that there are now.
+    /// The groups of a set are others than before, or closed.
     pub(in crate::session::server) fn on_groups(
         &mut self,
         now: Instant,
         set: &SetId,
-        [before, key]: [Option<&GroupKey>; 2],
+        key: Option<&Arc<GroupKey>>,
         holds: &mut Holds,
         counters: &mut Counters,
     ) {
@@ -153,7 +152,7 @@ impl Session {
             return;
         };
         match key {
-            Some(key) => member.announce(now, before, key),
+            Some(key) => member.announce(now, key),
             None => member.close(now),
         }
         self.review(now, at, holds, counters);
@@ -170,7 +169,6 @@ impl Session {
             holds.note(member.set, note);
         }
         let (set, index) = (member.set, member.index);
-        let key = holds.key(&set).cloned();
         let Some(work) = self.work.as_mut() else { return };
         let mut next = 0;
         while let Some((at, request)) =
@@ -179,10 +177,9 @@ impl Session {
             next = at + 1;
             let (segment, deadline) = (request.object.0, request.deadline);
             let unicast = deadline.saturating_since(request.hold_until() + UNICAST_MARGIN) + NOTES;
-            let key = key.as_deref();
-            if key.is_some_and(|key| member.hears(key, segment)) {
+            if member.hears(segment) {
                 holds.want(set, &Hold { slot, segment, deadline, unicast });
-            } else if !member.may_hold(key, segment) {
+            } else if !member.may_hold(segment) {
                 work.queue.release(at);
                 holds.unwant(set, segment, slot);
                 counters.holds_ended += 1;

@@ -1,5 +1,7 @@
 //! What a session is to the groups of one set: invited, listening, or served by unicast (section 20).
 
+use std::sync::Arc;
+
 use super::line::Line;
 use crate::coalesce::{Member, Note};
 use crate::ids::{SetHandle, SetId, SetIndex};
@@ -54,7 +56,9 @@ pub(super) struct Membership {
     pub(super) handle: SetHandle,
     pub(super) line: Line,
     standing: Standing,
-    /// Bit i: it listens to the i-th channel of the newest GROUP_KEY.
+    /// The groups that it was told of last, if they are open.
+    key: Option<Arc<GroupKey>>,
+    /// Bit i: it listens to the i-th channel of these.
     listening: u32,
     /// Of the newest GROUP_KEY.
     serial: u32,
@@ -132,6 +136,7 @@ impl Membership {
             handle,
             line,
             standing: Standing::Waiting { until: now + INVITED },
+            key: None,
             listening: 0,
             serial: 0,
             key_due: None,
@@ -165,13 +170,18 @@ impl Membership {
         matches!(self.standing, Standing::None | Standing::Waiting { .. })
     }
 
-    /// The groups of its set opened, or are others than before: they are announced. `before`: those until now.
-    pub(super) fn announce(&mut self, now: Instant, before: Option<&GroupKey>, key: &GroupKey) {
+    /// The groups of its set opened, or are others than before: they are announced, unless it was told of these already.
+    pub(super) fn announce(&mut self, now: Instant, key: &Arc<GroupKey>) {
+        if self.key.as_ref().is_some_and(|told| Arc::ptr_eq(told, key)) {
+            return;
+        }
+        let before = self.key.replace(Arc::clone(key));
         self.send_key(now);
         if self.is_to_be_invited() {
             self.standing = Standing::Invited { until: now + INVITED };
         }
         let heard = |id| {
+            let before = before.as_ref();
             let at = before.and_then(|key| key.channels.iter().position(|c| c.id == id));
             at.is_some_and(|at| self.listening & bit(at) != 0)
         };
@@ -188,6 +198,7 @@ impl Membership {
             return;
         }
         self.send_key(now);
+        self.key = None;
         (self.standing, self.listening, self.told) = (Standing::None, 0, 0);
     }
 
@@ -208,21 +219,20 @@ impl Membership {
         self.key_sent = self.key_sent.saturating_add(1);
     }
 
-    /// Takes a GROUP_REPORT, whose frame had this number and position, if it is the newest. `key`: the set's groups.
+    /// Takes a GROUP_REPORT, whose frame had this number and position, if it is the newest.
     pub(super) fn on_report(
         &mut self,
         now: Instant,
         number: u32,
         position: u32,
         report: &GroupReport,
-        key: Option<&GroupKey>,
     ) {
         self.report = number;
         if report.serial == self.serial {
             self.key_due = None;
         }
         (self.position, self.window) = (position, report.window);
-        let Some(key) = key else { return };
+        let Some(key) = &self.key else { return };
         let heard =
             |id| report.channels.iter().any(|c| c.id == id && c.state == ChannelState::Listening);
         let ids = key.channels.iter().map(|channel| channel.id);
@@ -243,18 +253,29 @@ impl Membership {
     }
 
     /// Whether it hears the channel on which a segment would be sent.
-    pub(super) fn hears(&self, key: &GroupKey, segment: u32) -> bool {
-        channel_of(key, segment).is_some_and(|at| self.listening & bit(at) != 0)
+    pub(super) fn hears(&self, segment: u32) -> bool {
+        self.channel_of(segment).is_some_and(|at| self.listening & bit(at) != 0)
     }
 
-    /// Whether a request of it for a segment may be held. `key`: the set's groups.
-    pub(super) fn may_hold(&self, key: Option<&GroupKey>, segment: u32) -> bool {
-        match (self.standing, key) {
-            (Standing::Waiting { .. }, _) => true,
-            (Standing::Invited { .. }, Some(key)) => channel_of(key, segment).is_some(),
-            (Standing::Listening { .. }, Some(key)) => self.hears(key, segment),
-            _ => false,
+    /// Whether a request of it for a segment may be held.
+    pub(super) fn may_hold(&self, segment: u32) -> bool {
+        match self.standing {
+            Standing::Waiting { .. } => true,
+            Standing::Invited { .. } => self.channel_of(segment).is_some(),
+            Standing::Listening { .. } => self.hears(segment),
+            Standing::None | Standing::Unicast => false,
         }
+    }
+
+    /// The place of the channel on which a segment would be sent.
+    fn channel_of(&self, segment: u32) -> Option<usize> {
+        let key = self.key.as_ref()?;
+        key.channels.iter().position(|c| (c.first..c.end).contains(&segment))
+    }
+
+    /// What a GROUP_KEY to it says.
+    pub(super) fn key(&self) -> Option<&GroupKey> {
+        self.key.as_deref()
     }
 
     /// When [`Self::on_timer`] or a GROUP_KEY is due.
@@ -314,10 +335,6 @@ fn bits(set: impl Iterator<Item = bool>) -> u32 {
     set.enumerate().filter(|(_, set)| *set).fold(0, |all, (at, _)| all | bit(at))
 }
 
-fn channel_of(key: &GroupKey, segment: u32) -> Option<usize> {
-    key.channels.iter().position(|c| (c.first..c.end).contains(&segment))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,7 +349,7 @@ mod tests {
     }
 
     /// Channels with these numbers, of 100 segments each.
-    fn key(numbers: &[u32]) -> GroupKey {
+    fn key(numbers: &[u32]) -> Arc<GroupKey> {
         let group = [232, 1, 1, 1].into();
         let channel = |(at, &number): (u32, &u32)| GroupChannel {
             id: ChannelId::new(number, 0),
@@ -342,7 +359,7 @@ mod tests {
             pace_kbit: 1000,
         };
         let channels = (0..).zip(numbers).map(channel).collect();
-        GroupKey { report_interval_ms: 1000, port: 1, channels, ..GroupKey::closed() }
+        Arc::new(GroupKey { report_interval_ms: 1000, port: 1, channels, ..GroupKey::closed() })
     }
 
     fn listening(numbers: &[u32]) -> GroupReport {
@@ -357,62 +374,58 @@ mod tests {
     fn what_it_hears_goes_by_the_channels_names_not_by_their_places() {
         let mut member = member(1);
         let [before, after] = [key(&[5, 6, 7]), key(&[5, 8, 7])];
-        member.announce(NOW, None, &before);
-        member.on_report(NOW, 1, 0, &listening(&[7, 6, 99]), Some(&before));
+        member.announce(NOW, &before);
+        member.on_report(NOW, 1, 0, &listening(&[7, 6, 99]));
         assert_eq!(member.listening, 0b110);
-        member.announce(NOW, Some(&before), &after);
-        assert_eq!((member.listening, member.serial), (0b100, 2));
-        assert_eq!(
-            [50, 150, 250, 350].map(|s| member.hears(&after, s)),
-            [false, false, true, false]
-        );
+        member.announce(NOW, &after);
+        member.announce(NOW, &after);
+        assert_eq!((member.listening, member.serial), (0b100, 2), "the same again says nothing");
+        assert_eq!([50, 150, 250, 350].map(|s| member.hears(s)), [false, false, true, false]);
         let gone = key(&[9]);
-        member.announce(NOW, Some(&after), &gone);
+        member.announce(NOW, &gone);
         assert_eq!(member.standing, Standing::Invited { until: NOW + INVITED });
-        assert!(member.may_hold(Some(&gone), 50) && !member.may_hold(Some(&gone), 150));
+        assert!(member.may_hold(50) && !member.may_hold(150));
     }
 
     #[test]
     fn who_comes_first_is_held_for_three_seconds_should_a_second_one_come() {
         let mut alone = member(1);
-        assert!(alone.may_hold(None, 50) && alone.timer() == NOW + INVITED);
+        assert!(alone.may_hold(50) && alone.timer() == NOW + INVITED);
         assert!(!alone.on_timer(NOW + INVITED - Duration::from_millis(1)));
         assert!(alone.on_timer(NOW + INVITED), "what is held wakes");
-        assert!(!alone.may_hold(None, 50) && alone.is_to_be_invited() && alone.is_idle());
+        assert!(!alone.may_hold(50) && alone.is_to_be_invited() && alone.is_idle());
         let (mut first, key) = (member(1), key(&[5]));
         assert!(!first.is_idle(), "no other set takes its place");
         first.close(NOW);
         assert_eq!(first.key_due(NOW), None, "it was told of no groups");
-        first.announce(NOW, None, &key);
-        assert!(first.may_hold(Some(&key), 50) && !first.may_hold(Some(&key), 150));
+        first.announce(NOW, &key);
+        assert!(first.may_hold(50) && !first.may_hold(150));
     }
 
     #[test]
     fn only_a_newer_report_counts_and_only_the_newest_keys_serial() {
         let mut member = member(1);
-        let key = key(&[5]);
-        member.announce(NOW, None, &key);
-        member.on_report(NOW, u32::MAX, 0, &listening(&[5]), Some(&key));
+        member.announce(NOW, &key(&[5]));
+        member.on_report(NOW, u32::MAX, 0, &listening(&[5]));
         assert_eq!(member.key_due, None);
         assert!(member.is_newer(0) && member.is_newer(7));
         assert!(!member.is_newer(u32::MAX) && !member.is_newer(u32::MAX - 1));
-        member.announce(NOW, Some(&key), &key);
-        member.on_report(NOW, 0, 0, &listening(&[5]), Some(&key));
+        member.announce(NOW, &key(&[5]));
+        member.on_report(NOW, 0, 0, &listening(&[5]));
         assert_eq!(member.key_due(NOW), Some(2), "of the first key");
     }
 
     #[test]
     fn the_owner_is_told_of_changes_five_times_a_second_and_else_each_five_seconds() {
         let mut member = member(1);
-        let key = key(&[5]);
-        member.announce(NOW, None, &key);
+        member.announce(NOW, &key(&[5]));
         let told_as = Holds::new(0).member(9);
         assert_eq!(member.tell(NOW, told_as), None, "it hears nothing yet");
         let mut told = Vec::new();
         for turn in 0..1000_u32 {
             let now = NOW + Duration::from_millis(10) * turn;
             let heard: &[u32] = if turn < 100 && turn % 2 == 1 { &[] } else { &[5] };
-            member.on_report(now, turn + 1, 0, &listening(heard), Some(&key));
+            member.on_report(now, turn + 1, 0, &listening(heard));
             told.extend(member.tell(now, told_as).map(|_| turn));
         }
         assert!(told.iter().filter(|&&turn| turn < 100).count() <= 6, "{told:?}");
@@ -426,7 +439,7 @@ mod tests {
         let key = key(&[5]);
         for number in 1..=2 {
             let member = all.join(member(number).set, || member(number), 9, &mut holds).unwrap();
-            member.announce(NOW, None, &key);
+            member.announce(NOW, &key);
         }
         assert!(all.join(member(3).set, || member(3), 9, &mut holds).is_none());
         assert!(all.join(member(2).set, || member(3), 9, &mut holds).is_some(), "it is one");

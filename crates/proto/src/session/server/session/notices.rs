@@ -12,7 +12,6 @@ use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, SetHandle};
 use crate::limits::{DATAGRAM_MAX, OVERHEAD};
 use crate::session::server::event::Path;
-use crate::session::server::holds::Holds;
 use crate::session::server::send::egress::Egress;
 use crate::session::server::send::overload::Overload;
 use crate::session::server::source::{Object, SegmentSource};
@@ -160,7 +159,6 @@ impl Session {
     pub(in crate::session::server) fn group_key(
         &mut self,
         now: Instant,
-        holds: &Holds,
         out: &mut [u8],
     ) -> Result<Option<usize>, Ending> {
         let sets = self.groups.as_mut().map(|groups| groups.sets.iter_mut());
@@ -169,7 +167,7 @@ impl Session {
         member.key_was_sent(now);
         let frame = FrameHeader { set_handle: member.handle, offset: serial, ..EMPTY_FRAME };
         let mut payload = Zeroizing::new([0; GroupKey::LEN_MAX]);
-        let encoded = match holds.key(&member.set) {
+        let encoded = match member.key() {
             Some(key) => key.encode(&mut *payload),
             None => GroupKey::closed().encode(&mut *payload),
         };
