@@ -408,8 +408,11 @@ pub fn socket_towards(edge: SocketAddr, gro: bool) -> Result<UdpSocket, SysError
     UdpSocket::bind(any, &udp(gro))
 }
 
-/// A socket for groups of the family of `edge`.
-fn group_socket(edge: SocketAddr, port: u16, gro: bool) -> Result<UdpSocket, SysError> {
+/// A socket for groups of the family of `edge`. `gro`: receive offload.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn group_socket(edge: SocketAddr, port: u16, gro: bool) -> Result<UdpSocket, SysError> {
     UdpSocket::bind_group_receiver(edge.ip(), port, &udp(gro))
 }
 

@@ -12,7 +12,8 @@ mod hearing;
 pub mod meter;
 mod patience;
 mod pipeline;
-mod playout;
+/// A play-out model: somebody watches a title while it comes.
+pub mod playout;
 mod report;
 /// What is asked of whom.
 pub mod schedule;

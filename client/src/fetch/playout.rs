@@ -49,8 +49,9 @@ pub struct PlayReport {
     pub seed: u64,
 }
 
-/// Somebody who watches.
-pub(super) struct Playout {
+/// Somebody who watches. Moments must not go back.
+#[derive(Debug)]
+pub struct Playout {
     running_time: Duration,
     segments: u32,
     begun: Instant,
@@ -70,7 +71,8 @@ pub(super) struct Playout {
 impl Playout {
     /// Of a title of `segments` that plays for `running_time`, whose fetch began at `begun`. `there`: what an earlier
     /// fetch left.
-    pub(super) fn new(
+    #[must_use]
+    pub fn new(
         running_time: Duration,
         there: Bitmap,
         begun: Instant,
@@ -101,7 +103,7 @@ impl Playout {
     }
 
     /// The next segment to ask for now, with its deadline. Each is given once.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<(u32, Instant)> {
+    pub fn take_due(&mut self, now: Instant) -> Option<(u32, Instant)> {
         while self.next < self.segments && self.deadline(self.next) <= now + AHEAD_MAX {
             let ahead = self.draw(AHEAD_MIN, AHEAD_MAX);
             let at = self.deadline(self.next) - ahead;
@@ -115,8 +117,16 @@ impl Playout {
         Some((segment, self.deadline(segment)))
     }
 
+    /// When [`Self::take_due`] may have something to give; none once all was given.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let drawn = self.drawn.first().map(|(at, _)| *at);
+        let next = (self.next < self.segments).then(|| self.deadline(self.next) - AHEAD_MAX);
+        drawn.into_iter().chain(next).min()
+    }
+
     /// `segment` is there: verified and written.
-    pub(super) fn arrived(&mut self, now: Instant, segment: u32) {
+    pub fn arrived(&mut self, now: Instant, segment: u32) {
         self.report.missed += u32::from(now > self.deadline(segment));
         self.play_to(now);
         let late = now.saturating_since(self.plays_at(segment));
@@ -133,14 +143,21 @@ impl Playout {
     }
 
     /// What the part file was said to hold is not that segment: it is asked for now.
-    pub(super) fn recheck_failed(&mut self, segment: u32) {
+    pub fn recheck_failed(&mut self, segment: u32) {
         if self.there.remove(segment) {
             self.report.deadlines += 1;
         }
     }
 
+    /// How much of the title has been seen by `now`: what plays at the moment counts as far as it has played.
+    pub fn seen(&mut self, now: Instant) -> Duration {
+        self.play_to(now);
+        now.saturating_since(self.start).min(self.played_before(self.playing))
+    }
+
     /// How it went.
-    pub(super) fn report(&self) -> PlayReport {
+    #[must_use]
+    pub fn report(&self) -> PlayReport {
         self.report.clone()
     }
 
@@ -155,7 +172,9 @@ impl Playout {
         self.start + self.played_before(segment)
     }
 
-    fn deadline(&self, segment: u32) -> Instant {
+    /// When `segment` is to be there.
+    #[must_use]
+    pub fn deadline(&self, segment: u32) -> Instant {
         let reserve = (self.played_before(segment) / RESERVE_PART).min(RESERVE_MAX);
         self.plays_at(segment) - reserve
     }
