@@ -224,7 +224,9 @@ fn undelivered(reason: Reason) -> Consequence {
 fn load(error: &RunError) -> Consequence {
     match error {
         RunError::Connection(_) | RunError::System(_) => network(),
-        RunError::Threads(_) | RunError::PerSocket => Consequence::plain(ExitCode::Usage),
+        RunError::Threads(_) | RunError::PerSocket | RunError::Hearing => {
+            Consequence::plain(ExitCode::Usage)
+        }
         RunError::Subject { .. } | RunError::Thread(_) => Consequence::plain(ExitCode::Failure),
     }
 }

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::process::{Child, Stdio};
 
-use segcast_kit::process::{SEGMENT, World, fail, json, succeed};
+use segcast_kit::process::{SEGMENT, World, fail, json, segcast, succeed};
 
 /// Segments of the title that is watched, one a second: those of the first 8 to 16 are asked for before there is a group.
 const SEGMENTS: usize = 20;
@@ -47,16 +47,8 @@ fn viewers_of_one_title_are_served_by_a_group() {
     let duration = format!("{SEGMENTS}s");
     let title = world.pack_with(SEGMENTS * SEGMENT, &["--duration", &duration]);
     let port = free_port().to_string();
-    let (edge, metrics) = world.edge_with_metrics(
-        "store",
-        &[
-            "--multicast=on",
-            "--multicast-interface=lo",
-            "--multicast-groups=232.99.1.0/24",
-            "--multicast-rate=400Mbit/s",
-            &format!("--multicast-port={port}"),
-        ],
-    );
+    let (edge, metrics) =
+        world.edge_with_metrics("store", &multicast_on(&port).each_ref().map(String::as_str));
     let watch = ["--play", "--multicast", "lo", "--multicast-port", &port, "--json"];
     let viewers: Vec<Child> = (0..VIEWERS)
         .map(|number| {
@@ -78,6 +70,47 @@ fn viewers_of_one_title_are_served_by_a_group() {
     // The first ones are needed before anybody can hear; what the loopback loses comes by unicast.
     assert!(heard >= VIEWERS as u64, "{heard} segments were heard by all");
     let _ = metrics;
+}
+
+#[test]
+fn viewers_of_a_load_hear_a_group_that_is_joined_once_for_all_of_them() {
+    let world = World::new();
+    let duration = format!("{SEGMENTS}s");
+    let title = world.pack_with(SEGMENTS * SEGMENT, &["--duration", &duration]);
+    let port = free_port().to_string();
+    let (edge, _metrics) =
+        world.edge_with_metrics("store", &multicast_on(&port).each_ref().map(String::as_str));
+    let mut load = segcast();
+    load.args(["load", &edge.address, "--edge-key", &edge.key, "--set", &title.set, "--seed", "7"])
+        .args(["--keys".as_ref(), world.path("keys").as_os_str()])
+        .args(["--json".as_ref(), world.path("result.json").as_os_str()])
+        .args(["--play", "--sessions", "6", "--duration", "24s", "--progress", "none"])
+        .args(["--multicast", "lo", "--multicast-port", &port])
+        // Whose times these are, a busy machine's or an edge's, is not what is tested here.
+        .args(["--lag-limit", "10m"]);
+    let output = load.output().expect("load");
+    let result: serde_json::Value =
+        serde_json::from_slice(&world.read("result.json")).expect("JSON");
+    let figures = result["figures"].as_object().and_then(|figures| figures.values().next());
+    let all = &figures.unwrap_or_else(|| panic!("{output:?}"))["all"];
+    let (ledger, wire) = (&all["ledger"], &all["wire"]);
+    let count = |value: &serde_json::Value| value.as_u64().expect("a count");
+    assert_eq!(count(&ledger["complete"]) + count(&ledger["late"]), 6 * SEGMENTS as u64, "{all}");
+    assert_eq!((&ledger["remainder"], &all["playout"]["started"]), (&0.into(), &6.into()), "{all}");
+    // Each datagram that came was there for six.
+    assert!(count(&wire["heard_bytes"]) > 3 * count(&wire["group_bytes"]), "{wire}");
+    assert!(count(&wire["heard_bytes"]) >= 6 * SEGMENT as u64, "{wire}");
+}
+
+/// Of an edge that sends to groups on the loopback.
+fn multicast_on(port: &str) -> [String; 5] {
+    [
+        "--multicast=on".to_owned(),
+        "--multicast-interface=lo".to_owned(),
+        "--multicast-groups=232.99.1.0/24".to_owned(),
+        "--multicast-rate=400Mbit/s".to_owned(),
+        format!("--multicast-port={port}"),
+    ]
 }
 
 fn free_port() -> u16 {

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use segcast_client::connection::MulticastConfig;
 use segcast_config::amount;
 use segcast_load::plan::{Arrivals, Pace, Phase, PhaseKind, Target, Workload};
 use segcast_load::run::RunConfig;
 use segcast_proto::ids::SetId;
+use segcast_proto::rate::Rate;
 
 use super::again::AgainArgs;
 use super::calibrate::CalibrateArgs;
@@ -19,6 +21,8 @@ use crate::logging::LogArgs;
 /// behind a session's own requests.
 const WINDOW_FULL: u16 = 1;
 const WINDOW_PACED: u16 = 8;
+/// Who watches asks up to 16 s ahead, and a group's edge holds what was asked.
+const WINDOW_WATCHED: u16 = 48;
 
 /// Arguments of `segcast load`.
 #[derive(Args, Debug)]
@@ -89,6 +93,9 @@ pub(super) struct AmountArgs {
     /// How fast each session asks: full (for the next segment when one has come), playing (as the title plays), or a bit rate such as 5Mbit/s
     #[arg(long, value_name = "RATE", default_value = "full", value_parser = parse_pace)]
     pub(super) rate: Pace,
+    /// Each viewer watches the title from its beginning, as `get --play` does: asks by when it plays
+    #[arg(long, conflicts_with = "rate")]
+    pub(super) play: bool,
     /// How long a viewer watches in the mean; another one, with a session of his own, then takes his place. Without: to the end
     #[arg(long, value_name = "TIME", value_parser = amount::read_duration)]
     pub(super) watch: Option<Duration>,
@@ -113,7 +120,7 @@ pub(super) struct MannerArgs {
     /// When a segment is lost, from when it should have been asked for
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = amount::read_duration)]
     timeout: Duration,
-    /// Requests that a session may have under way: 1 at full speed and 8 else, unless given
+    /// Requests that a session may have under way: 1 at full speed, 48 with --play and 8 else, unless given
     #[arg(long, value_name = "N")]
     window: Option<u16>,
     /// Compare one segment in N with the signed manifest, 1/N; every one is authentic
@@ -146,6 +153,18 @@ pub(super) struct GeneratorArgs {
     /// Segments that a player has before it begins
     #[arg(long, value_name = "N", default_value_t = 2)]
     start_segments: u32,
+    /// With --play: from when a viewer comes to the first picture, at the soonest
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = amount::read_duration, requires = "play")]
+    startup: Duration,
+    /// With --play: hear groups on this interface, each joined once for all viewers of a thread
+    #[arg(long, value_name = "INTERFACE", requires = "play")]
+    multicast: Option<String>,
+    /// With --multicast: the port that the edge sends to
+    #[arg(long, value_name = "PORT", default_value_t = 4872, requires = "multicast")]
+    multicast_port: u16,
+    /// With --multicast: what may come to each viewer by groups
+    #[arg(long, value_name = "RATE", default_value = "100Mbit/s", value_parser = amount::read_bit_rate, requires = "multicast")]
+    multicast_rate: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -167,7 +186,8 @@ enum ArrivalsArg {
 impl LoadArgs {
     /// What is asked for.
     pub(super) fn workload(&self, seed: u64) -> Workload {
-        let AmountArgs { sessions, duration, phase, rate, watch } = &self.amount;
+        let AmountArgs { sessions, duration, phase, play, watch, .. } = &self.amount;
+        let rate = if *play { Pace::Playing } else { self.amount.rate };
         let phases = if phase.is_empty() {
             let target = Target::Sessions(*sessions);
             vec![Phase { kind: PhaseKind::Steady, duration: *duration, target }]
@@ -175,7 +195,11 @@ impl LoadArgs {
             phase.clone()
         };
         let by_requests = matches!(phases[0].target, Target::RequestsPerSecond(_));
-        let window = if *rate == Pace::Full && !by_requests { WINDOW_FULL } else { WINDOW_PACED };
+        let window = match rate {
+            _ if *play => WINDOW_WATCHED,
+            Pace::Full if !by_requests => WINDOW_FULL,
+            _ => WINDOW_PACED,
+        };
         let manner = &self.manner;
         Workload {
             seed,
@@ -186,7 +210,7 @@ impl LoadArgs {
                 ArrivalsArg::Fixed => Arrivals::Fixed,
                 ArrivalsArg::Aligned => Arrivals::Aligned { jitter: manner.jitter },
             },
-            pace: *rate,
+            pace: rate,
             watch: *watch,
             zipf: manner.zipf,
             deadline: manner.deadline,
@@ -199,6 +223,8 @@ impl LoadArgs {
     /// How it is made.
     pub(super) fn run_config(&self) -> RunConfig {
         let generator = &self.generator;
+        let multicast = generator.multicast.clone();
+        let port = generator.multicast_port;
         RunConfig {
             threads: generator.threads,
             io: generator.io.kind(),
@@ -206,6 +232,9 @@ impl LoadArgs {
             sessions_per_socket: generator.sessions_per_socket,
             datagram_max: generator.datagram.into(),
             start_segments: generator.start_segments,
+            play: self.amount.play.then_some(generator.startup),
+            multicast: multicast.map(|interface| MulticastConfig { interface, port }),
+            group_rate: Rate::new(generator.multicast_rate / 8),
             ..RunConfig::default()
         }
     }
@@ -306,6 +335,8 @@ mod tests {
             ("--rate 0", "from 1 bit/s"),
             ("--duration 90", "such as \"90 s\""),
             ("--verify 3", "1/16"),
+            ("--multicast lo", "--play"),
+            ("--play --rate full", "cannot be used with"),
             ("--datagram 100", "1200"),
         ] {
             let error = parse(line).expect_err(line);

@@ -40,6 +40,15 @@ pub struct Wire {
     pub stray_datagrams: u64,
     /// Datagrams that the kernel dropped before the generator could read them (SO_RXQ_OVFL).
     pub overflow_datagrams: u64,
+    /// Datagrams that came to groups: each once for all viewers of a thread.
+    #[serde(default)]
+    pub group_datagrams: u64,
+    /// Their bytes of UDP payload.
+    #[serde(default)]
+    pub group_bytes: u64,
+    /// Bytes of segments that groups brought, for all viewers together.
+    #[serde(default)]
+    pub heard_bytes: u64,
 }
 
 /// How the thread itself fared in one interval.

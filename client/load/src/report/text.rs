@@ -141,6 +141,14 @@ fn wire(span: &Span) -> Option<String> {
             count(wire.stray_datagrams),
         ));
     }
+    if wire.group_datagrams > 0 {
+        lines.push(format!(
+            "groups: {} datagrams in ({}), which brought {} of segments to all viewers together",
+            count(wire.group_datagrams),
+            size(wire.group_bytes),
+            size(wire.heard_bytes),
+        ));
+    }
     if let Some(ratio) = playout.rebuffer_ratio {
         lines.push(format!(
             "viewings: {} started, {} never; {} stalls, {:.1} s in {:.1} s of play: {} rebuffering",

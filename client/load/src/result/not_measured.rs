@@ -8,11 +8,13 @@ pub(super) fn list(measured: &Measured<'_>) -> Vec<String> {
         "One-way delay: both times of a round trip are the client's",
         "Drops in network cards, qdiscs and the softnet backlog of either box",
         "Power, memory bandwidth, CPU cycles and frequency",
-        "Multicast: every segment here came by unicast",
         "Repeatability: this is one run; claim no difference from another one without repeats",
     ]
     .map(str::to_owned)
     .to_vec();
+    if measured.figures.all.wire.group_datagrams == 0 {
+        list.push("Multicast: every segment here came by unicast".to_owned());
+    }
     if let Extent::Partial { why } = &measured.end.extent {
         list.push(format!("The rest of the plan: {why}"));
     }

@@ -33,7 +33,7 @@ impl Sums {
             *self.threads.entry(interval.thread).or_default() += interval.health;
         }
         if !draining {
-            self.loaded_bytes += interval.wire.data_bytes;
+            self.loaded_bytes += interval.wire.data_bytes + interval.wire.heard_bytes;
             self.loaded_wall += interval.health.wall;
         }
     }

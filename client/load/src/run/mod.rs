@@ -2,6 +2,7 @@
 
 mod buffers;
 mod exchange;
+mod fan;
 mod sampler;
 mod segment;
 mod setting;
@@ -11,6 +12,7 @@ mod tests;
 mod thread;
 mod timers;
 mod viewer;
+mod watching;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Scope;
@@ -18,7 +20,8 @@ use std::thread::Scope;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use exchange::{Desk, Exchange, SPARE, THREADS_MAX};
 use segcast_client::access::{Access, EdgeAddress};
-use segcast_client::connection::{ConnectionConfig, ConnectionError, now};
+use segcast_client::connection::{ConnectionConfig, ConnectionError, MulticastConfig, now};
+use segcast_proto::rate::Rate;
 use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::time::{Duration, Instant};
 use segcast_sysio::clock::unix_seconds;
@@ -83,6 +86,13 @@ pub struct RunConfig {
     pub datagram_max: usize,
     /// Segments that a player has before it begins.
     pub start_segments: u32,
+    /// Viewers watch their title from its beginning, and ask by when it plays: from when they come to the first picture,
+    /// at the soonest. The plan's pace must be that of playing.
+    pub play: Option<Duration>,
+    /// Where viewers who watch hear groups, each joined once for all of a thread.
+    pub multicast: Option<MulticastConfig>,
+    /// What may come to each viewer by groups.
+    pub group_rate: Rate,
     /// For the test of the checks: each segment is written down so much later than it came.
     pub late: Duration,
 }
@@ -96,6 +106,9 @@ impl Default for RunConfig {
             sessions_per_socket: 32,
             datagram_max: ConnectionConfig::default().datagram_max,
             start_segments: 2,
+            play: None,
+            multicast: None,
+            group_rate: Rate::ZERO,
             late: Duration::ZERO,
         }
     }
@@ -113,6 +126,9 @@ impl RunConfig {
         }
         if self.sessions_per_socket == 0 {
             return Err(RunError::PerSocket);
+        }
+        if self.multicast.is_some() && self.play.is_none() {
+            return Err(RunError::Hearing);
         }
         Ok(())
     }
@@ -133,6 +149,9 @@ pub enum RunError {
     /// No sessions on a socket.
     #[error("0 sessions on a socket: at least 1")]
     PerSocket,
+    /// Groups for nobody who watches.
+    #[error("groups are heard by viewers who watch: give a time to the first picture, too")]
+    Hearing,
     /// Titles without manifests, or sessions without keys.
     #[error(
         "{titles} titles, {manifests} manifests and {access} keys: a manifest for each title, a key at least"
@@ -299,6 +318,6 @@ impl<'a> Job<'a> {
         let phases = self.plan.workload.phases.len();
         let tally = Tally::new(exchange, phases, begin, now());
         let setting = Setting::new(self.plan, self.subject, self.config, begin);
-        Thread::new(driver, setting, share, tally).run(self.stop)
+        Thread::new(driver, setting, share, tally)?.run(self.stop)
     }
 }

@@ -20,8 +20,10 @@ pub(super) struct Segment {
     /// The phase in which it was intended.
     pub(super) phase: usize,
     pub(super) intended: Instant,
-    /// Later is late; and too late to ask.
+    /// Later is late.
     pub(super) deadline: Instant,
+    /// Later is too late to ask.
+    pub(super) ask_by: Instant,
     /// Later is lost.
     pub(super) give_up: Instant,
     pub(super) asked: Option<Instant>,
@@ -32,6 +34,6 @@ pub(super) struct Segment {
 impl Segment {
     /// When it is given up on.
     pub(super) fn due(&self) -> Instant {
-        if self.asked.is_some() { self.give_up } else { self.deadline }
+        if self.asked.is_some() { self.give_up } else { self.ask_by }
     }
 }

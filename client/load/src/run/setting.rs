@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use segcast_client::connection::{ConnectionConfig, ConnectionError, begin};
+use segcast_proto::segment::manifest::Manifest;
 use segcast_proto::session::client::ClientSession;
 use segcast_proto::time::Instant;
 
@@ -53,9 +54,20 @@ impl<'a> Setting<'a> {
         self.plan.workload.pace != Pace::Full
     }
 
+    /// The manifest of a title.
+    pub(super) fn manifest(&self, title: u16) -> &'a Manifest {
+        &self.subject.manifests[usize::from(title)]
+    }
+
     /// The phase in which `at` lies.
     pub(super) fn phase_at(&self, at: Instant) -> usize {
         self.plan.phase_at(at.saturating_since(self.begin))
+    }
+
+    /// A segment whose time is `intended`, which somebody who watches needs by `deadline`: it is waited for longer.
+    pub(super) fn watched(&self, wanted: Wanted, intended: Instant, deadline: Instant) -> Segment {
+        let give_up = deadline.max(intended) + self.plan.workload.timeout;
+        Segment { deadline, ask_by: give_up, give_up, ..self.segment(wanted, intended) }
     }
 
     /// A segment whose time is `intended`.
@@ -73,6 +85,7 @@ impl<'a> Setting<'a> {
             phase: self.phase_at(intended),
             intended,
             deadline: intended + self.plan.deadline(index),
+            ask_by: intended + self.plan.deadline(index),
             give_up: intended + self.plan.workload.timeout,
             asked: None,
             blocked: false,
@@ -89,7 +102,7 @@ impl<'a> Setting<'a> {
     pub(super) fn is_right(&self, segment: &Segment, bytes: &[u8]) -> bool {
         let came = self.came.get();
         self.came.set((came + 1) % self.plan.workload.verify_one_in);
-        let manifest = &self.subject.manifests[usize::from(segment.title)];
+        let manifest = self.manifest(segment.title);
         came != 0 || manifest.verify_segment(segment.number, bytes).is_ok()
     }
 }

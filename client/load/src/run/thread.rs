@@ -11,7 +11,9 @@ use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::ClearHeader;
 use segcast_sysio::driver::{Driver, DriverConfig, Outgoing, ZeroCopy};
 use segcast_sysio::probe::IoKind;
+use segcast_sysio::udp::UdpSocket;
 
+use super::fan::{Fan, Wish};
 use super::setting::Setting;
 use super::tally::{End, Tally};
 use super::timers::{Armed, Timers};
@@ -51,7 +53,11 @@ struct Counted {
 /// One thread.
 pub(super) struct Thread<'a> {
     driver: Driver,
+    /// Those of sessions; the one after them is for groups, if viewers hear any.
     sockets: u32,
+    fan: Option<Fan>,
+    /// Where each viewer opens what came to a group.
+    scratch: Vec<u8>,
     setting: Setting<'a>,
     share: &'a Share,
     tally: Tally,
@@ -81,7 +87,8 @@ pub(super) fn driver(
 ) -> Result<Driver, RunError> {
     let sockets = sessions.div_ceil(config.sessions_per_socket).max(1);
     let sockets = (0..sockets).map(|_| socket_towards(subject.edge.address, config.gro));
-    let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
+    let mut sockets = sockets.collect::<Result<Vec<_>, _>>()?;
+    sockets.extend(Fan::socket(config, subject)?);
     Ok(connection::driver(config.io, kind, sockets, DRIVER)?)
 }
 
@@ -91,9 +98,13 @@ impl<'a> Thread<'a> {
         setting: Setting<'a>,
         share: &'a Share,
         tally: Tally,
-    ) -> Self {
-        Self {
-            sockets: driver.sockets().len() as u32,
+    ) -> Result<Self, RunError> {
+        let hears = usize::from(setting.config.multicast.is_some());
+        let sockets = driver.sockets().len() - hears;
+        Ok(Self {
+            sockets: sockets as u32,
+            fan: Fan::new(setting.config, sockets)?,
+            scratch: Vec::new(),
             driver,
             places: vec![
                 u32::MAX;
@@ -113,7 +124,7 @@ impl<'a> Thread<'a> {
             counted: Counted::default(),
             stray: 0,
             stopping: None,
-        }
+        })
     }
 
     /// Runs until all viewers have come and gone, or `stop`.
@@ -252,6 +263,7 @@ impl<'a> Thread<'a> {
                 continue;
             };
             viewer.work(&self.setting, at, &mut self.tally);
+            grant(viewer, self.fan.as_mut(), self.driver.sockets(), at);
             viewer.tell(&mut self.tally);
             let socket = (slot % self.sockets) as u16;
             loop {
@@ -279,8 +291,22 @@ impl<'a> Thread<'a> {
     fn turn(&mut self, wait: Duration) -> Result<(), RunError> {
         let (viewers, touched, stray) = (&mut self.viewers, &mut self.touched, &mut self.stray);
         let (tenants, tally) = (&self.tenants, &mut self.tally);
+        let (fan, scratch, setting) = (&mut self.fan, &mut self.scratch, &self.setting);
         let edge = self.setting.subject.edge.address;
         self.driver.turn(Some(wait), &mut |received| {
+            if let Some(fan) = fan.as_mut().filter(|fan| fan.socket == received.socket) {
+                fan.came(received.bytes.len());
+                let at = now();
+                for (slot, viewer) in (0..).zip(viewers.iter_mut()) {
+                    let viewer = viewer.as_mut();
+                    if let Some(viewer) = viewer
+                        && viewer.hear(setting, at, received.bytes, scratch)
+                    {
+                        touch(viewer, slot, touched);
+                    }
+                }
+                return;
+            }
             let known = ClearHeader::decode(received.bytes).ok().filter(|_| received.from == edge);
             let index = known.map_or(u32::MAX, |header| header.receiver.0);
             let slot = index & SLOT_MASK;
@@ -321,6 +347,9 @@ impl<'a> Thread<'a> {
         for viewer in self.viewers.iter_mut().flatten() {
             self.tally.wire(viewer.wire());
         }
+        if let Some(fan) = &mut self.fan {
+            self.tally.wire(fan.take_wire());
+        }
         let overflow = self.driver.stats().receive_overflow;
         self.tally.wire(Wire {
             overflow_datagrams: overflow - self.counted.overflow,
@@ -345,6 +374,21 @@ impl<'a> Thread<'a> {
                 act(viewer, &mut self.tally);
                 touch(viewer, slot, &mut self.touched);
             }
+        }
+    }
+}
+
+/// Joins and leaves what a viewer wishes.
+fn grant(viewer: &mut Viewer, fan: Option<&mut Fan>, sockets: &[UdpSocket], at: Instant) {
+    let Some(fan) = fan else { return };
+    while let Some(wish) = viewer.take_wish() {
+        let Err(error) = fan.wish(wish, sockets) else { continue };
+        match wish {
+            Wish::Join(route) => {
+                tracing::warn!(group = %route.group, %error, "not joined: all comes by unicast");
+                viewer.join_failed(at, route);
+            }
+            Wish::Leave(route) => tracing::debug!(group = %route.group, %error, "not left"),
         }
     }
 }

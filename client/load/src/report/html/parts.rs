@@ -99,6 +99,10 @@ fn datagrams(span: &Span) -> Markup {
                 (count(wire.reordered_datagrams)) " reordered, " (count(wire.duplicate_datagrams))
                 " twice, " (count(wire.corrupt_datagrams)) " damaged, " (count(wire.stray_datagrams))
                 " stray, " (count(wire.overflow_datagrams)) " dropped before they were read."
+                @if wire.group_datagrams > 0 {
+                    " " (count(wire.group_datagrams)) " came to groups (" (size(wire.group_bytes))
+                    "), and brought " (size(wire.heard_bytes)) " of segments to all viewers together."
+                }
             }
         }
     }

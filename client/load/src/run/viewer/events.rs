@@ -19,6 +19,9 @@ impl Viewer {
         match event {
             ClientEvent::Open => self.on_open(setting, now, tally),
             ClientEvent::Object(fetched) => {
+                if self.on_leaves(setting, now, fetched.object, &fetched.bytes) {
+                    return;
+                }
                 self.on_object(setting, &fetched, tally);
                 setting.buffers.give_back(fetched.bytes);
             }
@@ -51,6 +54,9 @@ impl Viewer {
         let Link::Opening(since) = self.link else { return };
         (self.link, self.possible, self.retry) = (Link::Open, now, RETRY_FIRST);
         let phase = setting.phase_at(self.wanted);
+        if let Some(groups) = self.watching.as_mut().and_then(|watching| watching.groups.as_mut()) {
+            groups.on_session();
+        }
         tally.opened(phase, now.saturating_since(since), now.saturating_since(self.wanted));
         if !setting.is_paced() {
             // What waited may have been given up on.

@@ -1,6 +1,7 @@
 //! One viewer: his session, the segments he wants, and what becomes of each.
 
 mod events;
+mod hearing;
 
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::{ClientSession, ClientStats};
@@ -10,6 +11,7 @@ use super::segment::Segment;
 use super::setting::{Setting, Wanted};
 use super::tally::{End, Tally};
 use super::timers::Armed;
+use super::watching::Watching;
 use crate::plan::Viewing;
 use crate::playout::{self, PlayoutConfig};
 use crate::record::{Class, Unoffered, Wire};
@@ -57,6 +59,8 @@ pub(super) struct Viewer {
     hold: Instant,
     retry: Duration,
     player: Option<playout::Viewing>,
+    /// Of a viewer who watches: then there is no other player, and nothing is intended by the plan.
+    watching: Option<Box<Watching>>,
     counted: ClientStats,
     /// What was told of the session's segments under way.
     under_way: usize,
@@ -89,13 +93,14 @@ impl Viewer {
             freed: Instant::ZERO,
             hold: Instant::ZERO,
             retry: RETRY_FIRST,
-            player: player(setting, &viewing, at),
+            player: player(setting, &viewing, at).filter(|_| setting.config.play.is_none()),
+            watching: Watching::new(setting, &viewing, at).map(Box::new),
             counted: ClientStats::default(),
             under_way: 0,
             leaving: false,
             viewing,
         };
-        if setting.plan.workload.by_requests() {
+        if setting.plan.workload.by_requests() || this.watching.is_some() {
             return this;
         }
         if setting.is_paced() {
@@ -128,7 +133,10 @@ impl Viewer {
         let held = if self.hold > self.possible { self.hold } else { Instant::FAR_FUTURE };
         let next = self.next.unwrap_or(Instant::FAR_FUTURE);
         let end = if self.segments.is_empty() { self.until } else { Instant::FAR_FUTURE };
-        [waiting, session, segments, next, held, end].into_iter().min().unwrap_or(end)
+        let is_waiting = matches!(self.link, Link::Waiting(_));
+        let watching = self.watching.as_ref().filter(|_| !is_waiting);
+        let watching = watching.map_or(Instant::FAR_FUTURE, |watching| watching.due());
+        [waiting, session, segments, next, held, end, watching].into_iter().min().unwrap_or(end)
     }
 
     /// Lets what is due happen. `begun`: all that had come by then has been taken in.
@@ -143,6 +151,11 @@ impl Viewer {
         }
         if self.session.poll_timeout().is_some_and(|due| due <= begun) {
             self.session.handle_timeout(begun);
+        }
+        if let Some(groups) = self.watching.as_mut().and_then(|watching| watching.groups.as_mut())
+            && groups.poll_timeout().is_some_and(|due| due <= begun)
+        {
+            groups.handle_timeout(begun);
         }
         self.intend_due(setting, now, tally);
         self.give_up_due(now, tally);
@@ -174,7 +187,8 @@ impl Viewer {
 
     /// Tells what its session has under way, whenever that may have changed.
     pub(super) fn tell(&mut self, tally: &mut Tally) {
-        let now = self.session.outstanding();
+        // What a group was promised to bring is under way, too, and not the session's.
+        let now = if self.watching.is_some() { self.asked } else { self.session.outstanding() };
         let before = std::mem::replace(&mut self.under_way, now);
         if now != before {
             tally.under_way(before, now);
@@ -186,6 +200,8 @@ impl Viewer {
         while let Some(event) = self.session.poll_event() {
             self.on_event(setting, now, event, tally);
         }
+        self.hear_groups(setting, now, tally);
+        self.watch(setting, now, tally);
         self.ask(setting, now, tally);
         let done = now >= self.until && self.segments.is_empty() && self.next.is_none();
         if done && !self.leaving {
@@ -224,7 +240,7 @@ impl Viewer {
             reordered_datagrams: now.reordered - before.reordered,
             corrupt_datagrams: now.corrupt - before.corrupt,
             stray_datagrams: now.stray - before.stray,
-            overflow_datagrams: 0,
+            ..Wire::default()
         }
     }
 
@@ -238,6 +254,9 @@ impl Viewer {
     fn leave(&mut self, now: Instant, tally: &mut Tally) {
         self.leaving = true;
         self.session.close();
+        if let Some(watching) = &mut self.watching {
+            watching.leave(now, tally.playout());
+        }
         if let Some(player) = &mut self.player {
             // He watches what he has; nothing can stop that any more.
             let end = now + player.buffered();
@@ -278,7 +297,8 @@ impl Viewer {
 
     fn intend(&mut self, segment: Segment, tally: &mut Tally) {
         tally.intended(segment.phase);
-        let is_backing_off = matches!(self.link, Link::Waiting(_)) || self.hold > segment.intended;
+        let is_held = self.watching.is_none() && self.hold > segment.intended;
+        let is_backing_off = matches!(self.link, Link::Waiting(_)) || is_held;
         if is_backing_off || self.leaving {
             self.end_segment(
                 segment,
@@ -332,14 +352,15 @@ impl Viewer {
             if segment.asked.is_some() || segment.due() <= now {
                 continue;
             }
-            let (handle, object) = (segment.handle, ObjectNumber(segment.number));
-            let deadline = segment.deadline.saturating_since(now);
-            let mut bytes = setting.buffers.take(segment.bytes as usize);
-            let fetch = self.session.fetch_into(now, handle, object, &mut bytes, deadline);
-            setting.buffers.give_back(bytes);
+            let segment = *segment;
+            let is_asked = if setting.config.multicast.is_some() {
+                self.ask_hearing(&segment, now)
+            } else {
+                self.ask_plainly(setting, &segment, now)
+            };
             // The same segment is under way: the title is shorter than what a session asks for.
-            self.segments[at].blocked |= fetch.is_err();
-            if fetch.is_ok() {
+            self.segments[at].blocked |= !is_asked;
+            if is_asked {
                 let segment = &self.segments[at];
                 // What was blocked waited for the same segment to end, whatever places were free.
                 let freed = if segment.blocked { self.freed } else { self.possible };
@@ -353,6 +374,15 @@ impl Viewer {
         if self.asked >= window {
             self.possible = Instant::FAR_FUTURE;
         }
+    }
+
+    fn ask_plainly(&mut self, setting: &Setting<'_>, segment: &Segment, now: Instant) -> bool {
+        let (handle, object) = (segment.handle, ObjectNumber(segment.number));
+        let deadline = segment.deadline.saturating_since(now);
+        let mut bytes = setting.buffers.take(segment.bytes as usize);
+        let fetch = self.session.fetch_into(now, handle, object, &mut bytes, deadline);
+        setting.buffers.give_back(bytes);
+        fetch.is_ok()
     }
 
     /// A place in the session is free since `at`.
@@ -399,6 +429,9 @@ impl Viewer {
         if let Some(player) = &mut self.player {
             // One that will not come is skipped: a player shows a flaw rather than stand still for ever.
             player.on_segment(at, segment.k, tally.playout());
+        }
+        if let Some(watching) = &mut self.watching {
+            watching.ended(at, segment.number, tally.playout());
         }
     }
 }

@@ -20,7 +20,7 @@ use rand_core::SeedableRng;
 use reporting::Reporting;
 use segment::{Incomplete, OpenSegment};
 
-use crate::ids::SetId;
+use crate::ids::{ChannelId, SetId};
 use crate::rate::Rate;
 use crate::segment::geometry::Geometry;
 use crate::segment::manifest::Manifest;
@@ -106,6 +106,12 @@ impl Groups {
     #[must_use]
     pub fn hears(&self, segment: u32) -> bool {
         self.channels.iter().any(|channel| channel.is_listening() && channel.covers(segment))
+    }
+
+    /// Whether it takes what comes by this channel, so that [`Self::handle_datagram`] would do something.
+    #[must_use]
+    pub fn is_member(&self, channel: ChannelId) -> bool {
+        self.channels.iter().any(|known| known.info.id == channel && known.is_joined())
     }
 
     /// Whether a part of this segment has come by a group, and the rest may.
