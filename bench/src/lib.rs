@@ -5,6 +5,7 @@
 //! the parts lie in `benches/`.
 #![forbid(unsafe_code)]
 
+pub mod audience;
 pub mod coalesce;
 pub mod drivers;
 pub mod hostile;

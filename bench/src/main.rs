@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use segcast_bench::{coalesce, drivers, hostile, limits, scale, sink};
+use segcast_bench::{audience, coalesce, drivers, hostile, limits, scale, sink};
 
 /// Measures Segcast. Figures are per CPU-second, medians of interleaved repeats. Build with --release.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Drivers(drivers::Args),
     /// A transfer beside floods of junk: what each kind costs the edge, and handshakes for each CPU-second
     Hostile(hostile::Args),
+    /// Viewers of one title on the loopback, by unicast and by groups: start-up, stalls, gain, and what each byte costs
+    Audience(audience::Args),
     /// Many viewers of one title in virtual time: what groups save, beside what theory allows
     Coalesce(coalesce::Args),
     /// The sink over sessions, trains and titles: how the cost of a byte grows
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         ),
         Command::Drivers(args) => drivers::run(&args),
         Command::Hostile(args) => hostile::run(&args),
+        Command::Audience(args) => audience::run(&args),
         Command::Coalesce(args) => coalesce::run(&args),
         Command::Scale(args) => scale::run(&args),
     }

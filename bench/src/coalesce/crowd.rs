@@ -24,7 +24,7 @@ impl Crowd {
         let mut arrivals = Vec::new();
         if let Some(seconds) = plan.crowd {
             let mut times: Vec<_> =
-                (0..plan.viewers).map(|_| uniform(&mut rng) * seconds).collect();
+                (0..plan.viewers as u32).map(|_| uniform(&mut rng) * seconds).collect();
             times.sort_by(f64::total_cmp);
             arrivals.extend(times.into_iter().map(|at| Arrival { at, first: 0 }));
             return Self(arrivals);

@@ -9,7 +9,7 @@ mod model;
 mod plan;
 
 use crowd::Crowd;
-use model::Model;
+use model::{Done, Model};
 use plan::Plan;
 use serde::Serialize;
 
@@ -24,6 +24,12 @@ pub struct Args {
     /// Without the rows under loss, from random places and of a crowd
     #[arg(long)]
     quick: bool,
+    /// A row of so many titles that are not alike, the one of rank r watched in proportion to r^-0.8: 1000 take minutes
+    #[arg(long, value_name = "N")]
+    titles: Option<u32>,
+    /// With --titles: viewers at once of all of them, on average
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    titles_viewers: u32,
     /// Of arrivals, requests and losses
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,7 +45,7 @@ struct Row {
     streams: f64,
     group: f64,
     unicast: f64,
-    /// By the logarithm of one more than the viewers at once; of a crowd, by one title.
+    /// By the logarithm of one more than the viewers at once, summed over titles; of a crowd, by one title.
     bound: f64,
     /// The same, by what the greedy run sends.
     greedy: f64,
@@ -73,24 +79,30 @@ fn plans(args: &Args) -> impl Iterator<Item = Plan> {
     let lossy = args.viewers.iter().map(|viewers| Plan { loss: 0.02, ..Plan::plain(*viewers) });
     let elsewhere = [Plan { elsewhere: 0.5, ..Plan::plain(1000) }, Plan::crowd(1000)];
     let more = lossy.chain(elsewhere).filter(|_| !args.quick);
-    plain.chain(more)
+    let catalogue = args.titles.filter(|titles| *titles > 1);
+    let catalogue = catalogue.map(|titles| Plan { titles, ..Plan::plain(args.titles_viewers) });
+    plain.chain(more).chain(catalogue)
 }
 
 fn measure(plan: Plan, seed: u64) -> Row {
     eprintln!("{}", plan.name());
-    let crowd = Crowd::new(&plan, seed);
-    let greedy = greedy::sends(&plan, &crowd);
-    let done = Model::new(plan, crowd, seed).run();
+    let (mut done, mut greedy, mut bound) = (Done::default(), 0, 0.0);
+    for (number, plan) in (0..).zip(plan.by_title()) {
+        let seed = seed + number;
+        let crowd = Crowd::new(&plan, seed);
+        greedy += greedy::sends(&plan, &crowd);
+        done.add(&Model::new(plan, crowd, seed).run());
+        bound += if plan.crowd.is_some() { 1.0 } else { plan.viewers.ln_1p() };
+    }
     let title = f64::from(plan::SEGMENTS) * f64::from(plan::SEGMENT_BYTES);
     let titles = if plan.crowd.is_some() { 1.0 } else { plan.window() / plan::PLAYING };
     let streams = |bytes: f64| bytes / (title * titles);
     let sent = done.group + done.unicast + done.control;
-    let viewers = f64::from(plan.viewers);
     Row {
         streams: streams(sent),
         group: streams(done.group),
         unicast: streams(done.unicast),
-        bound: streams(sent) / if plan.crowd.is_some() { 1.0 } else { viewers.ln_1p() },
+        bound: streams(sent) / bound,
         greedy: sent / (greedy as f64 * f64::from(plan::SEGMENT_BYTES)),
         must_be: plan.must_be(),
         missed: done.missed,

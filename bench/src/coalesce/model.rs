@@ -51,6 +51,18 @@ pub(super) struct Done {
     pub(super) channels: usize,
 }
 
+impl Done {
+    /// Takes in what came of another title.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.group += other.group;
+        self.unicast += other.unicast;
+        self.control += other.control;
+        self.deadlines += other.deadlines;
+        self.missed += other.missed;
+        self.channels += other.channels;
+    }
+}
+
 /// What happens at some moment to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
