@@ -54,7 +54,7 @@ fn eight_cost_little_more_than_one() {
     // How much parity is needed is learned from the first segments: a sixth of a small title.
     let most = if needs::full() { 1.16 } else { 1.25 };
     assert!(lossy.titles() <= most, "{lossy}");
-    assert_eq!(lossy.missed, 0, "{lossy}");
+    assert_eq!(lossy.stalls, 0, "{lossy}");
 }
 
 fn no_group_gets_through() {
