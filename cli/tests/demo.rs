@@ -55,6 +55,36 @@ fn every_step_is_explained_and_a_table_ends_it() {
 }
 
 #[test]
+fn viewers_share_what_goes_to_groups_in_namespaces_or_on_the_loopback() {
+    let world = World::new();
+    let media = media(&world, 3_000_000);
+    // A title of three segments; the second and third viewer hear nearly all that the first one asks for.
+    let watch = ["--multicast", "--viewers", "3", "--apart", "300ms", "--plays", "9s"];
+    let mut with_tools = demo(&world, &media);
+    // Without unshare(1) there are no namespaces, whoever the user is.
+    let mut without_tools = demo(&world, &media);
+    without_tools.env("PATH", world.path("nowhere")).arg("--json");
+    let mut running = [with_tools.args(watch), without_tools.args(watch)]
+        .map(|demo| demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("demo"));
+    running.iter_mut().for_each(|demo| drop(demo.wait()));
+    let [said, figures] = running.map(|demo| {
+        let output = demo.wait_with_output().expect("demo");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    });
+    for part in ["3  a network: ", "6  each copy is the title", "by groups", "gain: delivered"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let figures = json(&figures);
+    assert_eq!(
+        (&figures["network"], &figures["delivered_bytes"]),
+        (&"loopback".into(), &9_000_000.into())
+    );
+    assert!(figures["gain"].as_f64() > Some(1.1), "more than by unicast: {figures}");
+    assert_eq!(left_behind(&world), 0);
+}
+
+#[test]
 fn ctrl_c_ends_edge_and_files() {
     let world = World::new();
     let media = media(&world, 1_000_000);

@@ -2,6 +2,7 @@
 //! time can be told from the clients'.
 
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,13 +28,20 @@ pub(super) struct EdgeProcess {
 }
 
 impl EdgeProcess {
-    /// Starts an edge on the store and keys in `folder`, on a free port of the loopback, and waits until it serves.
-    pub(super) fn start(folder: &Path, io: IoArg) -> anyhow::Result<(Self, EdgeAddress)> {
+    /// Starts an edge on the store and keys in `folder`, on a free port of `address`, and waits until it serves. `more`:
+    /// arguments that are not the same for every demo.
+    pub(super) fn start(
+        folder: &Path,
+        io: IoArg,
+        address: IpAddr,
+        more: &[String],
+    ) -> anyhow::Result<(Self, EdgeAddress)> {
         let log = folder.join("edge.log");
         let program = std::env::current_exe().context("could not find this program's file")?;
         let mut child = Command::new(program)
             .arg("edge")
-            .args(["--listen", "127.0.0.1:0", "--admin", "off", "--drain-timeout", "5s"])
+            .args(["--listen", &format!("{address}:0"), "--drain-timeout", "5s"])
+            .args(more)
             .args(["--io", io.word(), "--log-level", "info", "--until-stdin-closes"])
             .arg("--store")
             .arg(folder.join("store"))

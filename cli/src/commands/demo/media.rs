@@ -12,8 +12,6 @@ use segcast_config::amount::rounded;
 
 use crate::interrupt::Interrupt;
 
-/// Length of the title that is made when none is given.
-const MADE_LENGTH: u64 = 256 << 20;
 /// Its seed.
 const SEED: u64 = 0x005E_6CA5;
 /// Bytes compared at a time.
@@ -23,13 +21,14 @@ const CHUNK: usize = 1 << 20;
 pub(super) enum Media {
     /// A file.
     File { path: PathBuf, length: u64 },
-    /// A seeded stream.
-    Made,
+    /// The beginning of a seeded stream.
+    Made { length: u64 },
 }
 
 impl Media {
-    pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else { return Ok(Self::Made) };
+    /// The file at `path`, or `made` bytes.
+    pub(super) fn open(path: Option<&Path>, made: u64) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::Made { length: made }) };
         let found = std::fs::metadata(path);
         let found = found.with_context(|| format!("could not read {}", path.display()))?;
         anyhow::ensure!(found.is_file(), "{}: not a regular file", path.display());
@@ -38,15 +37,14 @@ impl Media {
 
     pub(super) fn length(&self) -> u64 {
         match self {
-            Self::File { length, .. } => *length,
-            Self::Made => MADE_LENGTH,
+            Self::File { length, .. } | Self::Made { length } => *length,
         }
     }
 
     pub(super) fn label(&self) -> &Path {
         match self {
             Self::File { path, .. } => path,
-            Self::Made => Path::new("seeded stream"),
+            Self::Made { .. } => Path::new("seeded stream"),
         }
     }
 
@@ -62,7 +60,7 @@ impl Media {
                 let file = File::open(path);
                 Box::new(file.with_context(|| format!("could not open {}", path.display()))?)
             }
-            Self::Made => Box::new(Seeded::new(SEED).take(MADE_LENGTH)),
+            Self::Made { length } => Box::new(Seeded::new(SEED).take(*length)),
         })
     }
 
@@ -107,7 +105,7 @@ impl fmt::Display for Media {
         let length = rounded::size(self.length());
         match self {
             Self::File { path, .. } => write!(f, "{}, {length}", path.display()),
-            Self::Made => write!(f, "{length} of pseudorandom bytes, seed {SEED:#x}"),
+            Self::Made { .. } => write!(f, "{length} of pseudorandom bytes, seed {SEED:#x}"),
         }
     }
 }

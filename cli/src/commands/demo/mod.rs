@@ -4,16 +4,19 @@
 //! an address, a public key and a grant file. Whatever the end, the folder and the process are gone.
 
 mod edge_process;
+mod en_masse;
 mod figures;
 mod measure;
 mod media;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use edge_process::EdgeProcess;
+use en_masse::EnMasseArgs;
 use figures::Figures;
 use measure::{Measured, Measurement};
 use media::Media;
@@ -28,6 +31,7 @@ use segcast_config::amount::rounded;
 use segcast_keys::file;
 use segcast_store::{Options, Store};
 use segcast_sysio::clock::unix_seconds;
+use serde::Serialize;
 use tempfile::TempDir;
 
 use super::get::read_access;
@@ -41,11 +45,13 @@ use crate::terminal::Meter;
 /// Sessions that the token allows beyond those that measure: the fetch before them, whose end the edge
 /// may not have seen yet.
 const SPARE_SESSIONS: u16 = 4;
+/// Length of the title that is made when none is given.
+const MADE_LENGTH: u64 = 256 << 20;
 
 /// Arguments of `segcast demo`.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// The title; without one, 256 MiB of seeded pseudorandom bytes are made
+    /// The title; without one, 256 MiB of seeded pseudorandom bytes are made, or 48 MiB with --multicast
     #[arg(long, value_name = "FILE")]
     media: Option<PathBuf>,
     /// Sessions that fetch at once in the measurement
@@ -54,6 +60,8 @@ pub(crate) struct DemoArgs {
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     seconds: f64,
+    #[command(flatten)]
+    en_masse: EnMasseArgs,
     /// Which driver moves the datagrams, of edge and clients
     #[arg(long, value_enum, default_value = "auto")]
     io: IoArg,
@@ -74,10 +82,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     logging::start(&args.log, "warn")?;
+    let no_namespaces = args.en_masse.enter_namespaces()?;
     let interrupt = Interrupt::install()?;
     let folder = TempDir::with_prefix("segcast-demo-").context("could not make a folder")?;
     let demo = Demo { args, interrupt: &interrupt, folder: folder.path() };
-    let result = demo.run();
+    let result = if args.en_masse.multicast {
+        demo.en_masse(no_namespaces).and_then(|figures| shown(args, &figures, figures.table()))
+    } else {
+        demo.run().and_then(|figures| shown(args, &figures, figures.table()))
+    };
     let gone = folder.close().context("could not remove the folder");
     if interrupt.is_set() {
         if !args.json {
@@ -85,14 +98,15 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         }
         return Err(Interrupted(interrupt.exit_code()).into());
     }
-    let figures = result?;
+    let shown = result?;
     gone?;
-    if args.json {
-        output::result(serde_json::to_string(&figures)?)?;
-    } else {
-        output::result(format_args!("\n{}", figures.table()))?;
-    }
+    output::result(shown)?;
     Ok(ExitCode::Success)
+}
+
+/// What the demo ends with.
+fn shown(args: &DemoArgs, figures: &impl Serialize, table: String) -> anyhow::Result<String> {
+    Ok(if args.json { serde_json::to_string(figures)? } else { format!("\n{table}") })
 }
 
 struct Demo<'a> {
@@ -104,8 +118,8 @@ struct Demo<'a> {
 impl Demo<'_> {
     fn run(&self) -> anyhow::Result<Figures> {
         let keys = KeyDir::open(&self.folder.join("keys"))?;
-        let media = Media::open(self.args.media.as_deref())?;
-        let packed = self.pack(&media, &keys)?;
+        let media = Media::open(self.args.media.as_deref(), MADE_LENGTH)?;
+        let packed = self.pack(&media, &keys, None)?;
         let (mut edge, target) = self.start_edge()?;
         let grant = self.grant(&packed, &keys)?;
         let fetched = self.fetch(&media, target, &grant);
@@ -127,14 +141,20 @@ impl Demo<'_> {
         Ok(())
     }
 
-    fn pack(&self, media: &Media, keys: &KeyDir) -> anyhow::Result<PackReport> {
+    fn pack(
+        &self,
+        media: &Media,
+        keys: &KeyDir,
+        running_time: Option<Duration>,
+    ) -> anyhow::Result<PackReport> {
         self.say(&format!("1  a title: {media}"));
         let begun = Instant::now();
         let options = Options { create: true, ..Options::default() };
         let store = Store::open(&self.folder.join("store"), &options)?;
         let reader = media::Stoppable::new(media.reader()?, self.interrupt);
         let source = (media.label(), media.length());
-        let options = PackOptions { name: media.name(), version: 1, ..PackOptions::default() };
+        let name = media.name();
+        let options = PackOptions { name, running_time, version: 1, ..PackOptions::default() };
         let mut meter = Meter::new("   packed", self.args.json);
         let packed = pack_reader(reader, source, &options, keys, &store, |at| {
             let length = u128::from(media.length());
@@ -154,7 +174,8 @@ impl Demo<'_> {
 
     fn start_edge(&self) -> anyhow::Result<(EdgeProcess, EdgeAddress)> {
         self.check()?;
-        let (edge, target) = EdgeProcess::start(self.folder, self.args.io)?;
+        let (address, no_admin) = (IpAddr::from(Ipv4Addr::LOCALHOST), ["--admin=off".to_owned()]);
+        let (edge, target) = EdgeProcess::start(self.folder, self.args.io, address, &no_admin)?;
         self.say(&format!(
             "3  an edge: process {} serves the store on {}; it holds ciphertext only",
             edge.id(),
