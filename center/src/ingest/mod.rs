@@ -4,6 +4,8 @@
 //! interrupted is started again as another set, and the store takes back what the first one left. Order of
 //! effects: segments, then the title key's file, then the store's commit with the manifest, which makes the set
 //! visible. So a visible set always has its key.
+//!
+//! Where keys are kept is [`Keeper`]'s affair: a directory ([`KeyDir`]), or the database of a center.
 
 mod entries;
 mod pipeline;
@@ -12,8 +14,11 @@ mod source;
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use segcast_proto::crypto::hash::sha256;
+use segcast_proto::crypto::sign::SigningKey;
 use segcast_proto::ids::SetId;
 use segcast_proto::segment::cipher::{SegmentCipher, TitleKey};
 use segcast_proto::segment::geometry::{
@@ -46,6 +51,8 @@ pub struct PackOptions {
     pub clear: bool,
     /// The version of the title.
     pub version: u32,
+    /// The set's id, version included, where it was taken before; none: a fresh title.
+    pub set: Option<SetId>,
     /// Threads that encrypt and digest; none: one for each core, at most [`WORKERS_MAX`]. Memory is about
     /// 3 segments for each, and 2 more.
     pub workers: Option<NonZeroUsize>,
@@ -69,8 +76,36 @@ pub struct PackReport {
     pub geometry: Geometry,
     /// Pages of the manifest, with the root.
     pub manifest_pages: u32,
-    /// Where the title key lies; none for a clear set.
+    /// SHA-256 of the manifest's page 0.
+    pub page0_digest: [u8; 32],
+    /// Where the title key lies; none for a clear set, or one whose key lies in no file.
     pub title_key: Option<PathBuf>,
+}
+
+/// Who signs manifests, and keeps what a set was packed with.
+pub trait Keeper {
+    /// The key that signs manifests.
+    ///
+    /// # Errors
+    /// [`KeyDirError`].
+    fn signer(&self) -> Result<Arc<SigningKey>, KeyDirError>;
+
+    /// Keeps what `set` was packed with, before it is visible; where its title key then lies, if in a file.
+    ///
+    /// # Errors
+    /// [`KeyDirError`].
+    fn keep(&self, set: SetId, record: TitleRecord) -> Result<Option<PathBuf>, KeyDirError>;
+}
+
+impl Keeper for KeyDir {
+    fn signer(&self) -> Result<Arc<SigningKey>, KeyDirError> {
+        self.center().map(Arc::new)
+    }
+
+    fn keep(&self, set: SetId, record: TitleRecord) -> Result<Option<PathBuf>, KeyDirError> {
+        self.record_title(set, &record)?;
+        Ok(matches!(record, TitleRecord::Sealed(_)).then(|| self.title_path(set)))
+    }
 }
 
 /// Why a title could not be packed. The store then is as it was before; only when its commit failed, the title
@@ -101,7 +136,7 @@ pub enum PackError {
 pub fn pack(
     input: &Path,
     options: &PackOptions,
-    keys: &KeyDir,
+    keys: &impl Keeper,
     store: &Store,
     progress: impl FnMut(Progress),
 ) -> Result<PackReport, PackError> {
@@ -118,7 +153,7 @@ pub fn pack_reader(
     reader: impl Read + Send,
     (label, length): (&Path, u64),
     options: &PackOptions,
-    keys: &KeyDir,
+    keys: &impl Keeper,
     store: &Store,
     progress: impl FnMut(Progress),
 ) -> Result<PackReport, PackError> {
@@ -131,12 +166,12 @@ struct Run {
     description: Description,
     /// Title key and cipher; none for a clear set.
     sealed: Option<(TitleKey, SegmentCipher)>,
-    center: segcast_proto::crypto::sign::SigningKey,
+    center: Arc<SigningKey>,
     workers: usize,
 }
 
 impl Run {
-    fn new(length: u64, options: &PackOptions, keys: &KeyDir) -> Result<Self, PackError> {
+    fn new(length: u64, options: &PackOptions, keys: &impl Keeper) -> Result<Self, PackError> {
         if options.name.len() > NAME_MAX {
             return Err(PackError::Name(options.name.len()));
         }
@@ -146,7 +181,10 @@ impl Run {
         });
         // Parity and leaves serve multicast, which clear sets never have.
         let geometry = Geometry::new(length, segment_bytes, !options.clear)?;
-        let set = SetId::new(random()?, options.version);
+        let set = match options.set {
+            Some(set) => set,
+            None => SetId::new(random()?, options.version),
+        };
         let (protection, sealed) = if options.clear {
             (Protection::Clear, None)
         } else {
@@ -158,14 +196,14 @@ impl Run {
         let description = Description { set, geometry, protection, running_time, name };
         let workers = options.workers.or_else(|| available_parallelism().ok());
         let workers = workers.map_or(1, NonZeroUsize::get).min(WORKERS_MAX);
-        Ok(Self { description, sealed, center: keys.center()?, workers })
+        Ok(Self { description, sealed, center: keys.signer()?, workers })
     }
 
     fn go<R: Read + Send>(
         self,
         source: Source<R>,
         unchanged: impl Fn() -> Result<(), SourceError>,
-        keys: &KeyDir,
+        keys: &impl Keeper,
         store: &Store,
         progress: impl FnMut(Progress),
     ) -> Result<PackReport, PackError> {
@@ -179,15 +217,15 @@ impl Run {
             Some((key, _)) => TitleRecord::Sealed(key),
             None => TitleRecord::Clear,
         };
-        keys.record_title(set, &record)?;
+        let title_key = keys.keep(set, record)?;
         let pages = builder.sign(&self.center);
         writer.commit(&pages)?;
-        let sealed = matches!(record, TitleRecord::Sealed(_));
         Ok(PackReport {
             set,
             geometry,
             manifest_pages: geometry.pages() + 1,
-            title_key: sealed.then(|| keys.title_path(set)),
+            page0_digest: sha256(&[pages.first().expect("a manifest has a page 0")]),
+            title_key,
         })
     }
 

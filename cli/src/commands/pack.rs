@@ -93,7 +93,7 @@ fn options(args: &PackArgs) -> anyhow::Result<PackOptions> {
         name: args.name.clone().or_else(file_name).unwrap_or_default(),
         clear: args.clear,
         version: args.title_version,
-        workers: None,
+        ..PackOptions::default()
     })
 }
 
