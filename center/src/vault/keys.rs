@@ -101,6 +101,24 @@ impl Keys {
         Ok(Some(Self { bytes: keyset.sign(root)?.into(), keyset, ..self.clone() }))
     }
 
+    /// The private keys.
+    #[must_use]
+    pub fn seeds(&self) -> &[Seed] {
+        &self.seeds
+    }
+
+    /// The root's public key.
+    #[must_use]
+    pub fn root(&self) -> [u8; 32] {
+        self.root
+    }
+
+    /// The keyset as the root signed it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The keyset.
     #[must_use]
     pub fn keyset(&self) -> &Keyset {

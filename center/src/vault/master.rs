@@ -17,6 +17,9 @@ use segcast_keys::keytext::{self, KeyKind, KeyTextError, TEXT_MAX};
 use segcast_proto::crypto::hash::sha256;
 use zeroize::Zeroizing;
 
+use super::VaultError;
+use super::wrap::Wrapper;
+
 /// The length of a master key's id.
 pub(super) const ID_LEN: usize = 4;
 
@@ -39,6 +42,25 @@ impl Master {
         let mut id = [0; ID_LEN];
         id.copy_from_slice(&sha256(&[b"segcast v1 master id", self.key()])[..ID_LEN]);
         id
+    }
+
+    /// Wraps `plain` as the secret of the row `key` of `table`; see [`Vault::wrap`](super::Vault::wrap).
+    #[must_use]
+    pub fn wrap(&self, table: &str, key: &[u8], plain: &[u8]) -> Vec<u8> {
+        Wrapper::new(self).wrap(table, key, plain)
+    }
+
+    /// The secret that was wrapped so.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn unwrap(
+        &self,
+        table: &str,
+        key: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        Wrapper::new(self).unwrap(table, key, wrapped)
     }
 
     pub(super) fn key(&self) -> &[u8] {
