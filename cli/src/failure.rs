@@ -3,6 +3,8 @@
 use segcast_center::grant::IssueError;
 use segcast_center::ingest::PackError;
 use segcast_center::keys::KeyDirError;
+use segcast_center::pack::SaleError;
+use segcast_center::serve::StartError;
 use segcast_client::access::AccessError;
 use segcast_client::connection::ConnectionError;
 use segcast_client::fetch::title::TitleError;
@@ -83,6 +85,8 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref().map(access))
             .or_else(|| cause.downcast_ref().map(file))
             .or_else(|| cause.downcast_ref().map(packing))
+            .or_else(|| cause.downcast_ref().map(starting))
+            .or_else(|| cause.downcast_ref().map(selling))
             .or_else(|| cause.downcast_ref().map(load))
             .or_else(|| {
                 cause.downcast_ref::<PlanError>().map(|_| Consequence::plain(ExitCode::Usage))
@@ -165,6 +169,21 @@ fn packing(error: &PackError) -> Consequence {
             Consequence::new(ExitCode::Usage, "give the title a shorter name with --name TEXT")
         }
         PackError::Geometry(_) => usage(),
+    }
+}
+
+/// A center that does not start.
+fn starting(error: &StartError) -> Consequence {
+    Consequence::plain(error.exit())
+}
+
+/// A title for sale. Its causes are not in the chain: the error shows them as itself.
+fn selling(error: &SaleError) -> Consequence {
+    match error {
+        SaleError::Start(error) => starting(error),
+        SaleError::Pack(error) => packing(error),
+        SaleError::Refused(_) => usage(),
+        SaleError::Database(_) => local(),
     }
 }
 

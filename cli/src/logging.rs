@@ -1,7 +1,12 @@
-//! Log lines: to standard error, as text or JSON, at a level given by `--log` or `SEGCAST_LOG`.
+//! Log lines: to standard error, as text or JSON, at a level given by `--log` or `SEGCAST_LOG`; those of services as their
+//! configuration says.
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use segcast_config::LogLevel;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::terminal;
 
@@ -44,4 +49,32 @@ pub(crate) fn start(args: &LogArgs, default: &str) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+/// Changes the level of a service that runs.
+pub(crate) type Level = reload::Handle<LevelFilter, Registry>;
+
+/// Starts the log of a service.
+pub(crate) fn serve(level: LogLevel, format: segcast_config::LogFormat) -> Level {
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_ansi(terminal::has_colours()).with_writer(std::io::stderr);
+    // As in `start`: nothing is said of a line that cannot be written.
+    let layer = layer.log_internal_errors(false);
+    match format {
+        segcast_config::LogFormat::Text => registry.with(layer.with_target(false).compact()).init(),
+        segcast_config::LogFormat::Json => registry.with(layer.json()).init(),
+    }
+    handle
+}
+
+/// The filter of a level.
+pub(crate) fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }

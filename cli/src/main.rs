@@ -32,6 +32,8 @@ enum Command {
     Demo(commands::demo::DemoArgs),
     /// Cut, encrypt and sign a title, and put it into a store
     Pack(commands::pack::PackArgs),
+    /// Sell titles: accounts, orders, tickets, certificates and tokens
+    Center(Box<commands::center::CenterArgs>),
     /// Serve a store
     Edge(commands::edge::EdgeArgs),
     /// Let a client fetch titles: make a token, and the grant file that carries it
@@ -56,6 +58,7 @@ fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Pack(args) => commands::pack::run(&args),
+        Command::Center(args) => commands::center::run(&args),
         Command::Edge(args) => commands::edge::run(&args),
         Command::Token(args) => commands::token::run(&args),
         Command::Get(args) => commands::get::run(&args),

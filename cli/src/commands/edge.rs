@@ -10,17 +10,14 @@ use std::time::Duration;
 use clap::Args;
 use segcast_center::keys::KeyDir;
 use segcast_config::{Configuration, ExitCode, Source};
-use segcast_edge::config::{Config, DEFAULT_TOML, LogFormat, LogLevel};
+use segcast_edge::config::{Config, DEFAULT_TOML, LogLevel};
 use segcast_edge::{Checked, Server, StartError, Supervisor};
 use segcast_sysio::clock;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::flags::Flags;
+use crate::logging::{self, Level};
 use crate::notify::notify;
-use crate::{output, terminal};
+use crate::output;
 
 /// What ending threads and unmapping the store may take at the end of a drain.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
@@ -85,7 +82,7 @@ pub(crate) fn run(args: &EdgeArgs) -> anyhow::Result<ExitCode> {
             }
         };
     }
-    let level = start_log(config.log_level, config.log_format);
+    let level = logging::serve(config.log_level, config.log_format);
     if !source.passed_over.is_empty() {
         let variables = source.passed_over.join(", ");
         tracing::info!(variables, "not read: Kubernetes sets them for a Service of this name");
@@ -172,31 +169,6 @@ fn stand_for_files(
     Ok(())
 }
 
-type Level = reload::Handle<LevelFilter, Registry>;
-
-fn start_log(level: LogLevel, format: LogFormat) -> Level {
-    let (filter, handle) = reload::Layer::new(filter(level));
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = fmt::layer().with_ansi(terminal::has_colours()).with_writer(std::io::stderr);
-    // As in `logging`: nothing is said of a line that cannot be written.
-    let layer = layer.log_internal_errors(false);
-    match format {
-        LogFormat::Text => registry.with(layer.with_target(false).compact()).init(),
-        LogFormat::Json => registry.with(layer.json()).init(),
-    }
-    handle
-}
-
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    }
-}
-
 /// Waits for the end of standard input, then asks for a drain as SIGTERM does.
 fn end_with_stdin() {
     let mut rest = [0; 64];
@@ -246,7 +218,7 @@ impl Supervisor for Systemd {
     }
 
     fn log_level(&self, level: LogLevel) {
-        if let Err(error) = self.level.reload(filter(level)) {
+        if let Err(error) = self.level.reload(logging::filter(level)) {
             tracing::warn!(%error, "the log's level stays as it was");
         }
     }

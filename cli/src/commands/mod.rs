@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub(crate) mod center;
 pub(crate) mod demo;
 pub(crate) mod edge;
 pub(crate) mod edges;

@@ -4,6 +4,7 @@
 //! [`product::Product`] is both at the ends of an emulated link. [`memory_group`] bounds what a process may use.
 
 mod binary;
+mod center;
 mod edge;
 /// A limit of memory for a process.
 pub mod memory_group;
@@ -20,6 +21,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 pub use binary::{example, segcast, segcast_binary};
+pub use center::Center;
 pub use edge::Edge;
 use rustix::process::{Pid, Signal, kill_process};
 pub use world::{SEGMENT, Title, World};
