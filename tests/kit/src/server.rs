@@ -174,7 +174,16 @@ impl World {
     ) -> Client {
         let secret = StaticSecret::new([number; 32]);
         let claims = claims(&secret, vec![self.set], unix_seconds());
-        let token = mint(&claims, center).expect("token");
+        self.client_with(&mint(&claims, center).expect("token"), server, to, number)
+    }
+
+    /// [`World::client`] with a token of its own, for the key that `number` makes.
+    ///
+    /// # Panics
+    /// When there is no socket.
+    #[must_use]
+    pub fn client_with(&self, token: &[u8], server: &Server, to: SocketAddr, number: u8) -> Client {
+        let (secret, token) = (StaticSecret::new([number; 32]), token.to_vec());
         let config = config(server.public_key(), secret, token);
         let config = ClientConfig { datagram_max: 8952, sender_index: u32::from(number), ..config };
         Client::new(to, config, [number; 32])
