@@ -18,10 +18,11 @@ impl Viewer {
     ) {
         match event {
             ClientEvent::Open => self.on_open(setting, now, tally),
-            ClientEvent::Object(fetched) => {
+            ClientEvent::Object(mut fetched) => {
                 if self.on_leaves(setting, now, fetched.object, &fetched.bytes) {
                     return;
                 }
+                self.compute(fetched.object, &mut fetched.bytes);
                 self.on_object(setting, &fetched, tally);
                 setting.buffers.give_back(fetched.bytes);
             }

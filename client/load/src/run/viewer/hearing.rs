@@ -216,6 +216,13 @@ impl Viewer {
         true
     }
 
+    /// A segment has come by unicast: what of it parity of a group replaces was not asked for, and is computed.
+    pub(super) fn compute(&mut self, object: ObjectNumber, bytes: &mut [u8]) {
+        if let Some(groups) = self.watching.as_mut().and_then(|watching| watching.groups.as_mut()) {
+            groups.complete(object.0, bytes);
+        }
+    }
+
     /// Asks for a segment that a group may bring.
     pub(super) fn ask_hearing(&mut self, segment: &Segment, now: Instant) -> bool {
         // Memory that nobody has written to yet costs nothing, and most of it never will be.
