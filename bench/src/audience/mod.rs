@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     args.output.print(&rows, &table(&rows))?;
     for row in &rows {
         let (viewers, mode) = (row.viewers, row.multicast);
-        anyhow::ensure!(row.lost == 0, "{viewers} viewers, {mode}: {} segments lost", row.lost);
+        anyhow::ensure!(row.lost.is_empty(), "{viewers} viewers, {mode}: {:?}", row.lost);
         if row.multicast == Mode::DryRun {
             compare(row, &rows)?;
         }

@@ -9,7 +9,8 @@ use segcast_client::access::EdgeAddress;
 use segcast_client::connection::{ConnectionConfig, MulticastConfig};
 use segcast_client::fetch;
 use segcast_load::plan::{Arrivals, Pace, Phase, PhaseKind, Plan, Target, Title, Workload};
-use segcast_load::record::Interval;
+use segcast_load::record::{self, Interval};
+use segcast_load::result::Ledger;
 use segcast_load::run::{self, Observer, RunConfig, Subject};
 use segcast_proto::ids::SetHandle;
 use segcast_proto::rate::Rate;
@@ -64,8 +65,8 @@ pub(super) struct Row {
     /// Segments that came after their deadline, of how many.
     pub(super) late: u64,
     pub(super) deadlines: u64,
-    /// Segments that did not come.
-    pub(super) lost: u64,
+    /// What became of segments that did not come, and of how many.
+    pub(super) lost: Vec<(String, u64)>,
     /// UDP payload that the edge sent by the title's length: all, and to groups.
     pub(super) sent: f64,
     pub(super) group: f64,
@@ -194,7 +195,7 @@ fn row(
         stalled_s: playout.stalled.as_secs_f64(),
         late: ledger.late,
         deadlines: ledger.intended,
-        lost: ledger.intended - came,
+        lost: lost(ledger),
         sent: sent / length,
         group: of("group_bytes_total") / length,
         would_group: would as f64 / length,
@@ -202,6 +203,16 @@ fn row(
         edge_ns_per_byte: used.seconds() * 1e9 / delivered,
         load_ns_per_byte: all.health.cpu.as_secs_f64() * 1e9 / delivered,
     })
+}
+
+/// Ends of segments other than that they came, in words.
+fn lost(ledger: &record::Ledger) -> Vec<(String, u64)> {
+    let rows = Ledger::from(ledger).rows().into_iter();
+    let lost = rows.filter(|(what, ..)| !matches!(*what, "complete" | "late"));
+    let in_words = |(what, cause, count): (&str, Option<String>, u64)| {
+        (cause.map_or_else(|| what.to_owned(), |cause| format!("{what} ({cause})")), count)
+    };
+    lost.map(in_words).collect()
 }
 
 /// What the edge's dry run says of all titles and hours.
