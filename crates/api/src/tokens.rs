@@ -22,7 +22,7 @@ pub struct TokenRequest {
 pub struct TokenAnswer {
     /// The token, as signed.
     pub token: Bytes,
-    /// Its sets, in the order of the certificates.
+    /// Its sets in its own order, which may be another than that of the certificates: the index is the set handle.
     pub sets: Vec<Set>,
     /// When it ends: no session begins after.
     pub expires: Timestamp,
