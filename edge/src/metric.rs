@@ -92,6 +92,7 @@ metrics! {
     ObjectsFailed: Counter "segments_failed" "Segments that failed while they were served";
     GroupBytes: Counter "group_bytes" "UDP payload sent to multicast groups";
     GroupSends: Counter "group_sends" "Segments sent to a multicast group";
+    GroupBroken: Counter "group_circuit_breaks" "Times that a set's groups were closed for a while since most members lost more than a tenth";
     GroupLost: Counter "group_lost_datagrams" "Datagrams left out of what was sent to groups: their segment was not in memory, or cannot be read";
     HoldsByGroup: Counter "holds" {end = "group"} "Requests that waited for a group, by what ended the wait; those that a group served, over group_sends, are the gain";
     HoldsAlone: Counter "holds" {end = "alone"} "Requests that waited for a group, by what ended the wait; those that a group served, over group_sends, are the gain";

@@ -228,7 +228,7 @@ impl Model {
         let position = self.viewers[viewer].position();
         let listening = self.viewers[viewer].mask(self.coalescer.channels(&SET));
         let member = member(viewer);
-        self.note(Note::Member { member, position, window: u32::MAX, listening });
+        self.note(Note::Member { member, position, window: u32::MAX, listening, lossy: false });
     }
 
     /// Asks for a segment that was not overheard meanwhile, and plans the next.

@@ -75,6 +75,8 @@ pub const GROUP_CHANNELS_MAX: usize = 32;
 pub const GROUP_REPORT_MIN: Duration = Duration::from_secs(1);
 /// … and at least.
 pub const GROUP_REPORT_MAX: Duration = Duration::from_secs(60);
+/// A member that loses more of a channel than this, of 10 000, loses much.
+pub const GROUP_LOSSY: u16 = 1000;
 /// Entries of a GROUP_PROBE.
 pub const PROBE_ENTRIES_MAX: usize = 16;
 

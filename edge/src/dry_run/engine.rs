@@ -151,7 +151,7 @@ impl Engine {
         viewer.told = now;
         let listening = u32::try_from((1_u64 << channels) - 1).unwrap_or(u32::MAX);
         let (position, window) = (viewer.position, u32::MAX);
-        let note = Note::Member { member, position, window, listening };
+        let note = Note::Member { member, position, window, listening, lossy: false };
         self.coalescer.note(now, set, &title.facts, note);
     }
 

@@ -85,7 +85,15 @@ impl Groups {
 
     pub(super) fn timers(&mut self, now: Instant, source: &Source) {
         if self.owner.poll_timeout().is_some_and(|due| due <= now) {
+            let before = self.owner.coalescer().broken;
             self.owner.handle_timeout(now, source);
+            if self.owner.coalescer().broken > before {
+                let shard = self.shard;
+                tracing::warn!(
+                    shard,
+                    "groups of a title are closed for a while: members lose much"
+                );
+            }
         }
     }
 
@@ -223,6 +231,7 @@ impl Groups {
         for (metric, value) in [
             (Metric::GroupBytes, owner.bytes),
             (Metric::GroupSends, decided.sends),
+            (Metric::GroupBroken, decided.broken),
             (Metric::GroupLost, owner.lost),
             (Metric::GroupNotesDropped, self.notes_dropped),
             (Metric::GroupMembers, self.owner.members()),

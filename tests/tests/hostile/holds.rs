@@ -60,6 +60,21 @@ fn who_hears_nothing_of_the_owner_is_served_as_late_as_unicast_allows() {
 }
 
 #[test]
+fn a_hold_ends_so_early_that_a_send_that_begins_then_would_still_come_in_time() {
+    let mut stage = Stage::listening(86, 1);
+    let mut slow = (*key()).clone();
+    // 5000 bytes a second: 10 symbols and 2 LEAVES payloads take 2.88 s, more than the 750 ms of a unicast.
+    slow.channels[0].pace_kbit = 40;
+    let asked = stage.rig.now;
+    stage.rig.server.set_groups(asked, set(), Some(slow.into()));
+    stage.report(0, 2, ChannelState::Listening);
+    stage.ask(0, 2, 1, 10_000);
+    stage.run_listening(11);
+    assert_about(stage.served(0, 1, asked), Duration::from_millis(10_000 - 2_880 - 150));
+    assert_eq!(stage.rig.server.counters().holds_late, 1);
+}
+
+#[test]
 fn who_has_no_time_for_it_or_asks_for_ranges_is_served_at_once() {
     let mut stage = Stage::listening(72, 1);
     let asked = stage.rig.now;

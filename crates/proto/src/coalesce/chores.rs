@@ -1,6 +1,7 @@
 //! Channels of sets: opened, split, merged, closed.
 
 use super::line::{Line, Place};
+use super::queue::Job;
 use super::set::{Moving, Set};
 use super::train::Channel;
 use super::{Coalescer, Event};
@@ -27,7 +28,8 @@ impl Coalescer {
     /// Opens the set's first channel if it has sessions enough, and a channel and bytes are left.
     pub(super) fn open(&mut self, now: Instant, id: SetId) {
         let Some(set) = self.sets.get(&id) else { return };
-        if !set.channels.is_empty() || set.members.len() < SESSIONS_MIN {
+        let is_closed = set.channels.is_empty() && !set.breaker.is_open(now);
+        if !is_closed || set.members.len() < SESSIONS_MIN {
             return;
         }
         let [pace, _] = self.paces(set);
@@ -54,12 +56,13 @@ impl Coalescer {
             && moving.at <= now
         {
             set.moving = None;
-            self.move_jobs(now, id, &moving);
+            self.move_jobs(id, &moving);
         } else {
             let before = set.members.len();
             set.members.forget_silent(now);
             self.members -= before - set.members.len();
             self.close_if_few(now, id);
+            self.break_circuit(now, id);
             self.drop_empty(id);
             self.open(now, id);
             self.fit_to_load(now, id);
@@ -91,11 +94,29 @@ impl Coalescer {
         if now.saturating_since(*set.few_since.get_or_insert(now)) < FEW {
             return;
         }
+        self.close(id);
+    }
+
+    /// Closes the channels of a set most of whose members lose much, time after time: for a while, and the next time for
+    /// longer (RFC 8084).
+    fn break_circuit(&mut self, now: Instant, id: SetId) {
+        let Some(set) = self.sets.get_mut(&id) else { return };
+        let is_lossy = !set.channels.is_empty() && set.members.is_lossy();
+        if set.breaker.is_tripped(now, is_lossy) {
+            self.counters.broken += 1;
+            self.close(id);
+        }
+    }
+
+    /// Closes all channels of a set.
+    fn close(&mut self, id: SetId) {
+        let Some(set) = self.sets.get_mut(&id) else { return };
         set.few_since = None;
         set.channels.clear();
         set.forget_sends(false);
-        let moving_from = set.moving.take().map(|moving| moving.from);
-        for slot in set.lines.drain(..).chain(moving_from) {
+        set.members.hear_nothing();
+        set.moving = None;
+        for slot in set.lines.drain(..) {
             self.lines.remove(slot);
         }
         self.events.push_back((id, Event::Channels));
@@ -147,7 +168,7 @@ impl Coalescer {
         let used = set.lines.iter().filter_map(|slot| self.lines.get(*slot));
         let bit = 1 << used.fold(0, |bits: u32, line| bits | line.bit).trailing_ones();
         let Some(lower) = self.lines.get_mut(from) else { return };
-        let upper = lower.split(Place { set: id, channel, bit }, &set.facts, pace, now);
+        let upper = lower.split(Place { set: id, channel, bit }, &set.facts, (pace, first), now);
         let to = self.lines.insert(upper);
         let end = core::mem::replace(&mut set.channels[at].end, first);
         set.channels.insert(at + 1, Channel { id: channel, first, end, pace });
@@ -169,49 +190,45 @@ impl Coalescer {
         (channel.first < first && first < channel.end).then_some(first)
     }
 
-    /// Closes the set's channel after `at` into that one.
+    /// Closes the set's channel after `at` into that one, at once: what is held for members who do not hear that one yet
+    /// is served by unicast, and as both are idle that is little.
     fn merge(&mut self, now: Instant, id: SetId, at: usize) {
         let Some(set) = self.sets.get_mut(&id) else { return };
-        if at + 1 >= set.lines.len() {
+        let (Some(&to), Some(&from)) = (set.lines.get(at), set.lines.get(at + 1)) else { return };
+        // What is being sent there is sent to its end: the next look closes the channel.
+        if self.lines.get_mut(from).is_none_or(|line| line.sending().is_some()) {
             return;
         }
+        let Some(mut closed) = self.lines.remove(from) else { return };
+        set.lines.remove(at + 1);
         let upper = set.channels.remove(at + 1);
-        let (from, to) = (set.lines.remove(at + 1), set.lines[at]);
         set.channels[at].end = upper.end;
-        let (first, end) = (upper.first, upper.end);
-        set.moving = Some(Moving { from, to, first, end, at: now + MOVES_AFTER });
+        set.members.clear(closed.bit);
         if let Some(line) = self.lines.get_mut(to) {
             line.sent.restart(now);
+            line.joiners.absorb(&closed.joiners);
         }
+        self.put_jobs(id, to, closed.queue.take(upper.first, upper.end));
         self.counters.merges += 1;
         self.events.push_back((id, Event::Channels));
     }
 
-    /// The jobs of the segments that move go over. A line that none of the set's channels has any longer is closed when
-    /// it has sent what it sends.
-    fn move_jobs(&mut self, now: Instant, id: SetId, moving: &Moving) {
+    /// The jobs of the segments that move go over.
+    fn move_jobs(&mut self, id: SetId, moving: &Moving) {
         let Some(from) = self.lines.get_mut(moving.from) else { return };
-        let Some(set) = self.sets.get_mut(&id) else { return };
         let jobs = from.queue.take(moving.first, moving.end);
-        let (ends, is_sending) = (now + from.takes(), from.sending().is_some());
         self.lines.plan(moving.from);
-        if set.lines.contains(&moving.from) {
-            // It was split, and goes on with what it keeps.
-        } else if is_sending {
-            set.moving = Some(Moving { first: moving.end, at: ends, ..*moving });
-        } else if let Some(closed) = self.lines.remove(moving.from)
-            && let Some(to) = self.lines.get_mut(moving.to)
-        {
-            to.joiners.absorb(&closed.joiners);
-            set.members.clear(closed.bit);
-        }
-        let Some(to) = self.lines.get_mut(moving.to) else { return };
+        self.put_jobs(id, moving.to, jobs);
+    }
+
+    fn put_jobs(&mut self, id: SetId, to: u32, jobs: Vec<Job>) {
+        let Some(line) = self.lines.get_mut(to) else { return };
         for job in jobs {
-            if !to.queue.put(job) {
+            if !line.queue.put(job) {
                 self.counters.jobs_refused += 1;
                 self.events.push_back((id, Event::Alone { segment: job.segment }));
             }
         }
-        self.lines.plan(moving.to);
+        self.lines.plan(to);
     }
 }

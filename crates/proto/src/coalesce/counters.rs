@@ -15,6 +15,8 @@ pub struct Counters {
     pub splits: u64,
     /// Channels that were closed into their neighbour.
     pub merges: u64,
+    /// Times that a set's channels were closed since most members lost much.
+    pub broken: u64,
     /// Sets that were to have a channel when all were in use; counted at each try.
     pub channels_refused: u64,
     /// Members for whom there was no room.

@@ -65,10 +65,16 @@ impl Line {
         }
     }
 
-    /// A channel for the upper part of this one's segments.
-    pub(super) fn split(&mut self, at: Place, facts: &SetFacts, pace: Rate, now: Instant) -> Self {
-        self.sent.restart(now);
+    /// A channel for this one's segments from `first` on.
+    pub(super) fn split(
+        &mut self,
+        at: Place,
+        facts: &SetFacts,
+        (pace, first): (Rate, u32),
+        now: Instant,
+    ) -> Self {
         let mut upper = Self::new(at, facts, pace, now);
+        upper.sent = self.sent.split(first);
         upper.joiners = self.joiners.clone();
         upper.parent = Some((self.bit, now + HANDED_OVER));
         upper

@@ -8,14 +8,20 @@ use crate::time::{Duration, Instant};
 /// Who says nothing for so long is gone: their shards repeat what they said every few seconds.
 const SILENT: Duration = Duration::from_secs(60);
 
+/// What so few members lose says nothing of the channels.
+const LISTENING_MIN: u32 = 3;
+
 /// What is known of a member: 24 bytes.
 #[derive(Clone, Copy, Debug)]
-struct State {
+pub(super) struct State {
     /// Bits of the channels that it hears.
-    hears: u32,
-    position: u32,
-    window: u32,
-    told: Instant,
+    pub(super) hears: u32,
+    pub(super) position: u32,
+    pub(super) window: u32,
+    /// It loses much of what it hears.
+    pub(super) lossy: bool,
+    /// When it was told of.
+    pub(super) told: Instant,
 }
 
 /// The sessions that asked for the set and may be served by a group.
@@ -43,22 +49,14 @@ impl Members {
 
     /// `member` asks, and may hear.
     pub(super) fn asks(&mut self, now: Instant, member: Member) {
-        let state = State { hears: 0, position: 0, window: u32::MAX, told: now };
+        let state = State { hears: 0, position: 0, window: u32::MAX, lossy: false, told: now };
         self.states.entry(member).or_insert(state).told = now;
     }
 
-    /// `member` hears these channels and lacks segments from `position` on; what it heard before.
-    pub(super) fn hears(
-        &mut self,
-        now: Instant,
-        member: Member,
-        hears: u32,
-        position: u32,
-        window: u32,
-    ) -> u32 {
-        let state = State { hears, position, window, told: now };
+    /// What is known of `member` by now; what it heard before.
+    pub(super) fn hears(&mut self, member: Member, state: State) -> u32 {
         let before = self.states.insert(member, state).map_or(0, |before| before.hears);
-        self.listening += u32::from(hears != 0);
+        self.listening += u32::from(state.hears != 0);
         self.listening -= u32::from(before != 0);
         before
     }
@@ -78,6 +76,18 @@ impl Members {
             *listening -= u32::from(!stays && state.hears != 0);
             stays
         });
+    }
+
+    /// Whether most of those that listen lose much; of fewer than three nothing is concluded.
+    pub(super) fn is_lossy(&self) -> bool {
+        let lossy = self.states.values().filter(|state| state.lossy && state.hears != 0).count();
+        self.listening >= LISTENING_MIN && lossy as u64 * 2 > u64::from(self.listening)
+    }
+
+    /// All channels are closed.
+    pub(super) fn hear_nothing(&mut self) {
+        self.states.values_mut().for_each(|state| state.hears = 0);
+        self.listening = 0;
     }
 
     /// A channel is closed: nobody hears it.
@@ -110,14 +120,31 @@ mod tests {
         Instant::from_nanos(seconds * 1_000_000_000)
     }
 
+    fn state(second: u64, hears: u32, position: u32, window: u32) -> State {
+        State { hears, position, window, lossy: false, told: at(second) }
+    }
+
+    #[test]
+    fn most_of_at_least_three_that_listen_must_lose_much() {
+        let mut members = Members::default();
+        let mut lossy = |number, hears, lossy| {
+            members.hears(member(number), State { lossy, ..state(1, hears, 0, 0) });
+            members.is_lossy()
+        };
+        assert!(!lossy(1, 1, true) && !lossy(2, 1, true) && !lossy(3, 0, true), "two listen");
+        assert!(lossy(4, 1, false) && !lossy(5, 1, false) && lossy(3, 1, true));
+        members.hear_nothing();
+        assert_eq!((members.is_lossy(), members.listening()), (false, 0));
+    }
+
     #[test]
     fn who_listens_is_counted_once() {
         let mut members = Members::default();
         members.asks(at(0), member(1));
         assert_eq!((members.len(), members.listening()), (1, 0));
-        assert_eq!(members.hears(at(1), member(1), 0b11, 5, 10), 0);
-        assert_eq!(members.hears(at(2), member(1), 0b01, 5, 10), 0b11);
-        assert_eq!(members.hears(at(2), member(2), 0b10, 0, u32::MAX), 0);
+        assert_eq!(members.hears(member(1), state(1, 0b11, 5, 10)), 0);
+        assert_eq!(members.hears(member(1), state(2, 0b01, 5, 10)), 0b11);
+        assert_eq!(members.hears(member(2), state(2, 0b10, 0, u32::MAX)), 0);
         assert_eq!((members.len(), members.listening()), (2, 2));
         members.clear(0b10);
         assert_eq!(members.listening(), 1);
@@ -133,11 +160,11 @@ mod tests {
     #[test]
     fn a_member_needs_what_lies_in_its_window() {
         let mut members = Members::default();
-        members.hears(at(0), member(1), 0b10, 5, 10);
+        members.hears(member(1), state(0, 0b10, 5, 10));
         let needs = |segment| members.needs(member(1), 0b10, segment);
         assert_eq!([4, 5, 15, 16].map(needs), [false, true, true, false]);
         assert!(!members.needs(member(1), 0b01, 5) && !members.needs(member(2), 0b10, 5));
-        members.hears(at(0), member(1), 0b10, 7, u32::MAX);
+        members.hears(member(1), state(0, 0b10, 7, u32::MAX));
         assert!(members.needs(member(1), 0b10, u32::MAX));
     }
 }

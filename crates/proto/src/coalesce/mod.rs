@@ -13,6 +13,7 @@
 //! **Life of a channel.** A set with two sessions gets one. Every ten seconds it is looked after (`chores.rs`): split
 //! where half of its sends are (`sent.rs`), merged, closed when fewer than two are left.
 
+mod breaker;
 mod chores;
 mod config;
 mod counters;

@@ -60,6 +60,8 @@ pub enum Note {
         window: u32,
         /// Bit i: it listens to the i-th channel of those that the set has now, counted as [`super::Channel`]s are.
         listening: u32,
+        /// It loses more than [`GROUP_LOSSY`](crate::limits::GROUP_LOSSY) of what a channel brings.
+        lossy: bool,
     },
     /// A listening member's request is held for this segment. Told again when the earliest deadline of the shard moves
     /// forward by 50 ms or more, and when the first waiter gets company.

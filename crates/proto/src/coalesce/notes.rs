@@ -1,5 +1,6 @@
 //! What is done with each note.
 
+use super::members::State;
 use super::note::{Member, Note, SetFacts, UNICAST_MARGIN};
 use super::queue::Queued;
 use super::set::Set;
@@ -27,9 +28,10 @@ impl Coalescer {
         match note {
             Note::Hears { member } => self.on_hears(now, set, facts, member),
             Note::Gone { member } => self.on_gone(set, member),
-            Note::Member { member, position, window, listening } => {
+            Note::Member { member, position, window, listening, lossy } => {
                 if self.admit(now, set, facts, member) {
-                    self.on_member(now, set, member, position, window, listening);
+                    let state = State { hears: 0, position, window, lossy, told: now };
+                    self.on_member(set, member, listening, state);
                 }
             }
             Note::Want { segment, deadline, unicast, member, waiters } => {
@@ -95,20 +97,13 @@ impl Coalescer {
         self.drop_empty(id);
     }
 
-    fn on_member(
-        &mut self,
-        now: Instant,
-        id: SetId,
-        member: Member,
-        position: u32,
-        window: u32,
-        listening: u32,
-    ) {
+    /// `member` listens to the channels with these places in the list of all, and is otherwise as `state` says.
+    fn on_member(&mut self, id: SetId, member: Member, listening: u32, state: State) {
         let Some(set) = self.sets.get_mut(&id) else { return };
-        let lines = &mut self.lines;
+        let (now, lines) = (state.told, &mut self.lines);
         let heard = set.lines.iter().enumerate().filter(|(at, _)| listening >> at & 1 != 0);
         let bits = heard.filter_map(|(_, slot)| lines.get(*slot)).fold(0, |bits, l| bits | l.bit);
-        let before = set.members.hears(now, member, bits, position, window);
+        let before = set.members.hears(member, State { hears: bits, ..state });
         for slot in &set.lines {
             if let Some(line) = lines.get_mut(*slot)
                 && bits & line.bit != 0

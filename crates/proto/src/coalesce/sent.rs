@@ -35,6 +35,20 @@ impl Sent {
         *self = Self::new(now);
     }
 
+    /// Splits off what was sent of segments from `first` on: of the bytes as large a part as of the last segments.
+    pub(super) fn split(&mut self, first: u32) -> Self {
+        let all = self.segments.len().max(1) as u64;
+        let above: Vec<u32> = self.segments.extract_if(.., |segment| *segment >= first).collect();
+        let part = above.len() as u64;
+        let mut upper = Self { segments: above, next: 0, ..*self };
+        self.next = 0;
+        for (lower, upper) in self.slices.iter_mut().zip(&mut upper.slices) {
+            *upper = *upper * part / all;
+            *lower -= *upper;
+        }
+        upper
+    }
+
     /// Whether it knows the whole of the time that is remembered.
     pub(super) fn is_old(&self, now: Instant) -> bool {
         now.saturating_since(self.since) >= SLICE * SLICES as u32
@@ -102,6 +116,22 @@ mod tests {
         assert!((950..=1000).contains(&rate), "{rate}");
         assert_eq!(sent.rate(at(2_000)), Rate::ZERO);
         assert!(!sent.is_old(at(399)) && sent.is_old(at(400)));
+    }
+
+    #[test]
+    fn each_part_of_what_is_split_has_its_load() {
+        let mut sent = Sent::new(at(0));
+        for second in 0..60 {
+            sent.add(at(second), 1_000);
+            sent.remember(second as u32 % 4);
+        }
+        let mut upper = sent.split(3);
+        let rates = [&mut sent, &mut upper].map(|part| part.rate(at(59)).bytes_per_second());
+        assert_eq!(rates, [750, 250]);
+        assert_eq!((sent.median(), upper.median()), (Some(1), Some(3)));
+        let mut none = sent.split(9);
+        assert_eq!((none.rate(at(59)), none.median()), (Rate::ZERO, None));
+        assert_eq!(Sent::new(at(0)).split(0).rate(at(1)), Rate::ZERO);
     }
 
     #[test]

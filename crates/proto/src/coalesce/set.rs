@@ -1,5 +1,6 @@
 //! A set with its channels, as the owner knows it.
 
+use super::breaker::Breaker;
 use super::line::Line;
 use super::members::Members;
 use super::note::{Member, SetFacts};
@@ -24,6 +25,7 @@ pub(super) struct Set {
     pub(super) lines: Vec<u32>,
     /// What goes from one channel to another as soon as its members can hear it there.
     pub(super) moving: Option<Moving>,
+    pub(super) breaker: Breaker,
     /// Since when there are too few members for a group.
     pub(super) few_since: Option<Instant>,
     /// When it is looked after next.
@@ -50,6 +52,7 @@ impl Set {
             channels: Vec::new(),
             lines: Vec::new(),
             moving: None,
+            breaker: Breaker::new(),
             few_since: None,
             chore_at,
             last_sent: Vec::new(),

@@ -115,7 +115,7 @@ impl World {
 
     fn listens(&mut self, number: u32) {
         let (member, position, window, listening) = (member(number), 0, u32::MAX, 1);
-        self.note(Note::Member { member, position, window, listening });
+        self.note(Note::Member { member, position, window, listening, lossy: false });
     }
 
     fn wants(&mut self, number: u32, segment: u32, within: Duration) {
@@ -244,7 +244,8 @@ fn who_waits_alone_is_told_so_and_nothing_is_sent() {
     let mut world = World::with_two_members();
     // The other one is past the segment, so nobody else lacks it.
     let member = member(1);
-    world.note(Note::Member { member, position: 50, window: u32::MAX, listening: 1 });
+    let (position, window, listening, lossy) = (50, u32::MAX, 1, false);
+    world.note(Note::Member { member, position, window, listening, lossy });
     world.wants(0, 5, 10 * SECOND);
     let heard = world.run(12 * SECOND);
     assert!(heard.news.contains(&(SET, News::Alone(5))), "{:?}", heard.news);

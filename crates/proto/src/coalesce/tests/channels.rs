@@ -87,6 +87,63 @@ fn what_is_too_much_is_refused_and_counted() {
 }
 
 #[test]
+fn what_a_channel_carried_is_known_of_its_parts_so_that_a_crowded_one_is_split_again_at_once() {
+    let mut rig = Rig::with_members(CONFIG, 2);
+    busy(&mut rig, 60, 740, 100..400);
+    let times = rig.times(Event::Channels);
+    assert!(times.len() >= 2, "{times:?}");
+    let between = times[1].saturating_since(times[0]);
+    assert!(
+        between <= Duration::from_secs(14),
+        "when what moved is there, and looked at: {between:?}"
+    );
+}
+
+#[test]
+fn what_waits_for_a_channel_that_is_closed_goes_by_its_neighbour_from_then_on() {
+    let mut rig = Rig::with_members(CONFIG, 2);
+    busy(&mut rig, 120, 740, 100..400);
+    assert!(ranges(&rig).len() > 2);
+    for turn in 0..400 {
+        repeat(&mut rig, 2);
+        if turn % 2 == 0 {
+            (0..2).for_each(|slot| rig.wants(slot, 390, rig.now + Duration::from_secs(12)));
+        }
+        rig.run_to(rig.now + Duration::from_secs(5));
+        let changed = *rig.times(Event::Channels).last().expect("opened, or split");
+        let open: Vec<_> = rig.coalescer.channels(&SET).iter().map(|c| c.id).collect();
+        let since = rig.trains.iter().filter(|(at, _)| *at > changed);
+        assert!(since.clone().all(|(_, train)| open.contains(&train.channel)));
+        rig.trains.clear();
+    }
+    assert!(rig.coalescer.counters().merges > 0);
+    assert_eq!(rig.coalescer.open_channels(), ranges(&rig).len());
+}
+
+#[test]
+fn channels_whose_members_lose_much_are_closed_for_a_while_and_then_opened_again() {
+    let mut rig = Rig::with_members(CONFIG, 4);
+    let tell = |rig: &mut Rig, lossy| {
+        for slot in 0..4 {
+            let (member, position, window, listening) = (member(slot), 0, u32::MAX, 1);
+            let lossy = lossy && slot > 0;
+            rig.note(Note::Member { member, position, window, listening, lossy });
+        }
+    };
+    tell(&mut rig, false);
+    rig.run_to(rig.now + Duration::from_secs(15));
+    tell(&mut rig, true);
+    rig.run_to(rig.now + Duration::from_secs(20));
+    assert!((ranges(&rig).is_empty(), rig.coalescer.counters().broken) == (true, 1));
+    assert_eq!((rig.coalescer.members(&SET), rig.coalescer.open_channels()), (0, 0));
+    (0..2).for_each(|slot| rig.note(Note::Hears { member: member(slot) }));
+    rig.run_to(rig.now + Duration::from_secs(15));
+    assert!(ranges(&rig).is_empty(), "not yet");
+    rig.run_to(rig.now + Duration::from_secs(30));
+    assert_eq!(ranges(&rig).len(), 1);
+}
+
+#[test]
 fn a_channel_that_carries_too_much_is_split_and_idle_neighbours_are_merged() {
     let mut rig = Rig::with_members(CONFIG, 2);
     // Four streams: segment after segment in a quarter of its time.

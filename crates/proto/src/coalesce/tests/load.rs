@@ -85,7 +85,7 @@ fn all_channels_together_keep_within_the_budget_and_what_ends_first_goes_first()
     for slot in 0..2 {
         let member = member(slot);
         let (position, window, listening) = (0, u32::MAX, 1);
-        let note = Note::Member { member, position, window, listening };
+        let note = Note::Member { member, position, window, listening, lossy: false };
         rig.coalescer.note(rig.now, OTHER, &FACTS, note);
     }
     let [late, early] = [12_100, 12_000].map(at);

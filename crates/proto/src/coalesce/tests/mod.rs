@@ -70,7 +70,7 @@ impl Rig {
 
     fn listens(&mut self, slot: u32, position: u32, listening: u32) {
         let (member, window) = (member(slot), u32::MAX);
-        self.note(Note::Member { member, position, window, listening });
+        self.note(Note::Member { member, position, window, listening, lossy: false });
     }
 
     fn wants(&mut self, slot: u32, segment: u32, deadline: Instant) {

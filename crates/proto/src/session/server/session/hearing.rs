@@ -15,14 +15,15 @@ use super::state::Session;
 use crate::coalesce::{Note, UNICAST_MARGIN, UNICAST_MAX, UNICAST_MIN, UNKNOWN_PATH};
 use crate::crypto::Opened;
 use crate::ids::{ObjectNumber, SetId, SetIndex};
-use crate::limits::SYMBOL;
+use crate::limits::{DATAGRAM_BASE, SYMBOL};
+use crate::segment::geometry::LEAVES_PER_GROUP;
 use crate::session::server::counters::Counters;
 use crate::session::server::holds::{Hold, Holds};
 use crate::session::server::source::SegmentSource;
 use crate::time::{Duration, Instant};
 use crate::wire::code::Code;
 use crate::wire::request::{FLAG_HEARS, FLAG_REPAIR, Request};
-use crate::wire::{FrameHeader, GroupKey, GroupReport};
+use crate::wire::{FrameHeader, GroupChannel, GroupKey, GroupReport};
 
 /// What the owner is told that unicast takes longer than it does, so that its word comes before the hold ends.
 const NOTES: Duration = Duration::from_millis(20);
@@ -83,7 +84,9 @@ impl Session {
         }
         let claimed = now + deadline_of(request);
         let deadline = member.line.deadline(now, segment, claimed, playing);
-        let lead = unicast + UNICAST_MARGIN;
+        // What begins to be sent later than this comes too late by the group, or would by unicast.
+        let by_group = member.key().map_or(Duration::ZERO, |key| send_time(key, segment, len));
+        let lead = unicast.max(by_group) + UNICAST_MARGIN;
         (deadline > now + lead && member.may_hold(segment)).then(|| Held {
             set: id,
             hold: Hold { slot, segment, deadline, unicast: unicast + NOTES },
@@ -293,6 +296,15 @@ impl Session {
             .as_ref()
             .is_some_and(|groups| groups.sets.iter().any(|member| member.key_due(now).is_some()))
     }
+}
+
+/// What a segment of `len` bytes takes by its group at most: leaves twice, and an eighth more of symbols as parity.
+fn send_time(key: &GroupKey, segment: u32, len: u32) -> Duration {
+    let covers = |channel: &&GroupChannel| (channel.first..channel.end).contains(&segment);
+    let symbols = u64::from(len.div_ceil(SYMBOL as u32)) * 9 / 8 + 1;
+    let datagrams = symbols + 2 * symbols.div_ceil(LEAVES_PER_GROUP.into());
+    let takes = |channel: &GroupChannel| channel.pace().time_for(datagrams * DATAGRAM_BASE as u64);
+    key.channels.iter().find(covers).map_or(Duration::ZERO, takes)
 }
 
 fn deadline_of(request: &Request) -> Duration {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::line::Line;
 use crate::coalesce::{Member, Note};
 use crate::ids::{SetHandle, SetId, SetIndex};
+use crate::limits::GROUP_LOSSY;
 use crate::rate::Rate;
 use crate::session::server::holds::Holds;
 use crate::time::{Duration, Instant};
@@ -60,6 +61,10 @@ pub(super) struct Membership {
     key: Option<Arc<GroupKey>>,
     /// Bit i: it listens to the i-th channel of these.
     listening: u32,
+    /// It loses much of what it hears.
+    lossy: bool,
+    /// Until then it counts as invited to channels of the newest GROUP_KEY that it does not hear yet.
+    moves_until: Option<Instant>,
     /// Of the newest GROUP_KEY.
     serial: u32,
     /// When that is sent next, and how often it was.
@@ -70,7 +75,7 @@ pub(super) struct Membership {
     position: u32,
     window: u32,
     /// What the owner was told last, and when.
-    told: u32,
+    told: (u32, bool),
     told_at: Instant,
     heard_at: Instant,
 }
@@ -138,13 +143,15 @@ impl Membership {
             standing: Standing::Waiting { until: now + INVITED },
             key: None,
             listening: 0,
+            lossy: false,
+            moves_until: None,
             serial: 0,
             key_due: None,
             key_sent: 0,
             report: 0,
             position: 0,
             window: 0,
-            told: 0,
+            told: (0, false),
             told_at: Instant::ZERO,
             heard_at: Instant::ZERO,
         }
@@ -187,8 +194,16 @@ impl Membership {
         };
         let ids = key.channels.iter().map(|channel| channel.id);
         self.listening = bits(ids.map(heard));
-        if self.listening == 0 && matches!(self.standing, Standing::Listening { .. }) {
-            self.standing = Standing::Invited { until: now + INVITED };
+        let until = now + INVITED;
+        match self.standing {
+            Standing::Listening { .. } if self.listening == 0 => {
+                self.standing = Standing::Invited { until };
+            }
+            // What a channel gave to a new one is sent on the old one for some seconds.
+            Standing::Listening { .. } if before.is_some_and(|b| b.channels != key.channels) => {
+                self.moves_until = Some(until);
+            }
+            _ => {}
         }
     }
 
@@ -199,7 +214,8 @@ impl Membership {
         }
         self.send_key(now);
         self.key = None;
-        (self.standing, self.listening, self.told) = (Standing::None, 0, 0);
+        (self.standing, self.listening, self.moves_until) = (Standing::None, 0, None);
+        (self.lossy, self.told) = (false, (0, false));
     }
 
     fn send_key(&mut self, now: Instant) {
@@ -233,10 +249,11 @@ impl Membership {
         }
         (self.position, self.window) = (position, report.window);
         let Some(key) = &self.key else { return };
-        let heard =
-            |id| report.channels.iter().any(|c| c.id == id && c.state == ChannelState::Listening);
+        let mut listening = report.channels.iter().filter(|c| c.state == ChannelState::Listening);
+        let heard = |id| listening.clone().any(|channel| channel.id == id);
         let ids = key.channels.iter().map(|channel| channel.id);
         self.listening = if report.rate_kbit > 0 { bits(ids.map(heard)) } else { 0 };
+        self.lossy = listening.any(|channel| channel.loss > GROUP_LOSSY);
         let interval = Duration::from_millis(key.report_interval_ms.into());
         let until = now + interval * OVERDUE_INTERVALS + OVERDUE;
         self.standing = match self.standing {
@@ -262,7 +279,10 @@ impl Membership {
         match self.standing {
             Standing::Waiting { .. } => true,
             Standing::Invited { .. } => self.channel_of(segment).is_some(),
-            Standing::Listening { .. } => self.hears(segment),
+            Standing::Listening { .. } => {
+                let moves = self.moves_until.is_some() && self.channel_of(segment).is_some();
+                moves || self.hears(segment)
+            }
             Standing::None | Standing::Unicast => false,
         }
     }
@@ -280,7 +300,9 @@ impl Membership {
 
     /// When [`Self::on_timer`] or a GROUP_KEY is due.
     pub(super) fn timer(&self) -> Instant {
-        let key = self.key_due.unwrap_or(Instant::FAR_FUTURE);
+        let [key, moves] =
+            [self.key_due, self.moves_until].map(|at| at.unwrap_or(Instant::FAR_FUTURE));
+        let key = key.min(moves);
         match self.standing {
             Standing::Waiting { until }
             | Standing::Invited { until }
@@ -304,23 +326,24 @@ impl Membership {
             {
                 Standing::Unicast
             }
-            _ => return false,
+            _ => return self.moves_until.take_if(|until| *until <= now).is_some(),
         };
-        (self.standing, self.listening) = (after, 0);
+        (self.standing, self.listening, self.moves_until) = (after, 0, None);
         true
     }
 
     /// What the owner is to be told of it, which is `member` there, now, if anything: what it hears when that has changed,
     /// and the rest now and then.
     pub(super) fn tell(&mut self, now: Instant, member: Member) -> Option<Note> {
-        let changed = self.listening != self.told;
+        let tells = (self.listening, self.lossy);
+        let changed = tells != self.told;
         let after = if changed { TOLD_CHANGE } else { TOLD };
         if (!changed && self.listening == 0) || now < self.told_at + after {
             return None;
         }
-        (self.told, self.told_at) = (self.listening, now);
-        let Self { position, window, listening, .. } = *self;
-        Some(Note::Member { member, position, window, listening })
+        (self.told, self.told_at) = (tells, now);
+        let Self { position, window, listening, lossy, .. } = *self;
+        Some(Note::Member { member, position, window, listening, lossy })
     }
 }
 
@@ -400,6 +423,42 @@ mod tests {
         assert_eq!(first.key_due(NOW), None, "it was told of no groups");
         first.announce(NOW, &key);
         assert!(first.may_hold(50) && !first.may_hold(150));
+    }
+
+    #[test]
+    fn who_hears_a_channel_that_is_split_is_invited_to_the_new_one_for_a_while() {
+        let mut member = member(1);
+        let [whole, split] = [key(&[5]), key(&[5, 6])];
+        member.announce(NOW, &whole);
+        member.on_report(NOW, 1, 0, &listening(&[5]));
+        member.announce(NOW, &whole);
+        assert_eq!(member.moves_until, None, "nothing has moved");
+        member.announce(NOW, &split);
+        assert!(member.may_hold(150) && !member.hears(150));
+        assert!(!member.may_hold(250), "no channel has it");
+        assert!(member.timer() <= NOW + INVITED && !member.on_timer(NOW));
+        member.key_due = None;
+        member.on_report(NOW + INVITED, 2, 0, &listening(&[5]));
+        assert!(member.on_timer(NOW + INVITED), "what is held there wakes");
+        assert!(member.may_hold(50) && !member.may_hold(150));
+        member.on_report(NOW + INVITED, 3, 0, &listening(&[5, 6]));
+        assert!(member.may_hold(150));
+    }
+
+    #[test]
+    fn who_loses_more_than_a_tenth_is_told_of_as_lossy() {
+        let mut member = member(1);
+        let (key, told_as) = (key(&[5]), Holds::new(0).member(9));
+        member.announce(NOW, &key);
+        let mut told = |number: u32, loss| {
+            let mut report = listening(&[5]);
+            report.channels[0].loss = loss;
+            let now = NOW + Duration::from_secs(number.into());
+            member.on_report(now, number, 0, &report);
+            member.tell(now, told_as).map(|note| matches!(note, Note::Member { lossy: true, .. }))
+        };
+        let answers = [told(1, 1000), told(2, 1001), told(3, 9000), told(4, 1000)];
+        assert_eq!(answers, [Some(false), Some(true), None, Some(false)]);
     }
 
     #[test]
