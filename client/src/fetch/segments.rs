@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use segcast_proto::ids::{ObjectNumber, SetHandle};
 use segcast_proto::session::client::ClientStats;
+use segcast_proto::session::client::groups::PATIENCE;
 use segcast_proto::time::{Duration, Instant};
 
 use super::Fetch;
@@ -147,9 +148,11 @@ impl Segments {
         let at = now();
         let hearing = self.hearing.as_ref();
         let comes = |segment| hearing.is_some_and(|hearing| hearing.is_coming(segment));
+        // Until it is late: what seems to come may never come.
+        let comes = |segment, deadline| comes(segment) && at + PATIENCE < deadline;
         self.coming.extend(std::iter::from_fn(|| playout.take_due(at)));
         self.coming.retain(|&(segment, deadline)| {
-            let stays = comes(segment);
+            let stays = comes(segment, deadline);
             if !stays {
                 self.pipeline.schedule.want(segment, deadline);
             }

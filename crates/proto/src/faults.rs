@@ -41,11 +41,20 @@ pub enum Fault {
     RefusalDropped,
     /// A request that is held for a group forgets its timer.
     HoldForgotten,
+    /// A segment is said to begin, and nothing of it is sent to the group.
+    BegunNotSent,
+    /// A symbol of a group is stored that is not what its leaf says.
+    SymbolUnverified,
+    /// A probe that says that a segment was sent keeps it from being asked for.
+    ProbeCancels,
 }
 
 impl Fault {
     /// All of them.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+    /// Those that only members of a group can notice.
+    pub const OF_GROUPS: &'static [Self] =
+        &[Self::BegunNotSent, Self::SymbolUnverified, Self::ProbeCancels];
 }
 
 #[cfg(not(feature = "planted-faults"))]

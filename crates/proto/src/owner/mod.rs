@@ -22,6 +22,7 @@ use residency::Residency;
 use set::OpenSet;
 
 use crate::coalesce::{self, Coalescer, CoalescerConfig, Event, Note, Part, Train};
+use crate::faults::{Fault, planted};
 use crate::ids::{ObjectNumber, SetId, SetIndex};
 use crate::limits::DATAGRAM_BASE;
 use crate::session::server::{Object, SegmentSource};
@@ -301,6 +302,9 @@ impl Owner {
         source: &S,
         out: &mut [u8],
     ) -> Option<GroupTransmit> {
+        if planted(Fault::BegunNotSent) {
+            return None;
+        }
         let Train { set, segment, part, .. } = *train;
         let number = match part {
             Part::Leaves { .. } => ObjectNumber::leaves_of(segment),

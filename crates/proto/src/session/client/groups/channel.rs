@@ -20,6 +20,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 const UNHEARD_MAX: u8 = 2;
 /// Over so many promised sends at least half of the symbols must have come.
 const PROMISES: usize = 3;
+/// How long a channel brings what it gave to another one (section 20.4).
+const HANDED_OVER: Duration = Duration::from_secs(4);
 /// Sends that loss is told of.
 const LOSS_SENDS: usize = 16;
 
@@ -40,6 +42,8 @@ pub(super) struct Channel {
     /// When it was joined, or its last packet came; in a pause, when that ends.
     since: Instant,
     pause: Duration,
+    /// Until then it brings segments that it gave to another channel.
+    lingers: Instant,
     unheard: u8,
     /// Verified symbols of the last promised sends, and what there were.
     promises: VecDeque<(u32, u32)>,
@@ -58,6 +62,7 @@ impl Channel {
             state: ChannelState::Left,
             since: Instant::ZERO,
             pause: PAUSE,
+            lingers: Instant::ZERO,
             unheard: 0,
             promises: VecDeque::new(),
             losses: VecDeque::new(),
@@ -76,6 +81,19 @@ impl Channel {
 
     pub(super) const fn covers(&self, segment: u32) -> bool {
         self.info.first <= segment && segment < self.info.end
+    }
+
+    /// What a newer GROUP_KEY says of it. What it gives to another channel it still brings for some seconds.
+    pub(super) fn announce(&mut self, now: Instant, info: GroupChannel) {
+        if info.first > self.info.first || info.end < self.info.end {
+            self.lingers = now + HANDED_OVER;
+        }
+        self.info = info;
+    }
+
+    /// Whether it is joined, and brings segments that it does not cover any more.
+    pub(super) fn is_lingering(&self, now: Instant) -> bool {
+        self.is_joined() && now < self.lingers
     }
 
     /// Whether it is wanted now; says what that changes.

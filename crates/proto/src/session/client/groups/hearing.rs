@@ -6,17 +6,20 @@ use super::channel::Channel;
 use super::segment::{Gained, OpenSegment, Stage};
 use super::{Groups, GroupsEvent};
 use crate::crypto::GroupPacket;
+use crate::faults::{Fault, planted};
 use crate::ids::{ChannelId, ObjectNumber};
+use crate::limits::DATAGRAM_BASE;
+use crate::rate::Rate;
 use crate::segment::geometry::LEAVES_PER_GROUP;
 use crate::segment::manifest::Manifest;
 use crate::time::{Duration, Instant};
 use crate::wire::group_probe::{self, GroupProbe, ProbeState};
 use crate::wire::{ClearHeader, PacketType};
 
-/// A send has ended when nothing of it came for this long.
-const QUIET: Duration = Duration::from_millis(250);
-/// And when nothing came for this long, and it was said to be over, or another segment began.
+/// A send has ended when nothing new of it came for this long, and it was said to be over, or another segment began.
 const OVERTAKEN: Duration = Duration::from_millis(30);
+/// No send takes longer than this.
+const SEND_MAX: Duration = Duration::from_secs(60);
 /// How long the leaves of a segment are waited for.
 const LEAVES_TIME: Duration = Duration::from_secs(1);
 
@@ -58,10 +61,7 @@ impl Groups {
         let joined = self.channels.iter().find(|c| c.is_joined() && c.covers(segment));
         let Some(id) = joined.map(|channel| channel.info.id) else { return false };
         let Some(open) = self.opened(now, id, segment) else { return false };
-        open.is_promised = true;
-        if let Stage::Hearing { until } = &mut open.stage {
-            *until = (*until).max(now + QUIET);
-        }
+        open.promise(now);
         true
     }
 
@@ -111,15 +111,12 @@ impl Groups {
             self.stats.unwanted += 1;
             return;
         };
-        open.last = Some(now);
-        if let Stage::Hearing { until } = &mut open.stage {
-            *until = now + QUIET;
-        }
         let gained = if is_leaves {
             open.take_leaves(&geometry, set, index, packet.payload, digest)
         } else {
             open.place(set, index, packet.payload)
         };
+        open.heard_packet(now, gained);
         self.count(channel, gained);
         if let Some(at) = self.open.iter().position(|open| open.segment == segment) {
             self.finish_if_enough(now, at);
@@ -131,6 +128,9 @@ impl Groups {
     fn on_probe(&mut self, now: Instant, packet: &GroupPacket<'_>) {
         let Ok(probe) = GroupProbe::decode(packet.payload) else { return };
         for entry in probe.entries.iter().filter(|entry| entry.state == ProbeState::Sent) {
+            if planted(Fault::ProbeCancels) {
+                self.set_wanted(entry.segment, false);
+            }
             let open = self.open.iter_mut().find(|open| open.segment == entry.segment);
             if let Some(OpenSegment { stage: Stage::Hearing { until }, last: Some(last), .. }) =
                 open
@@ -172,8 +172,11 @@ impl Groups {
             let (at, _) = worst.filter(|(_, o)| (!o.is_promised, o.segment) > (true, segment))?;
             self.open.remove(at);
         }
-        let until = now + QUIET;
-        self.open.push(OpenSegment::new(&self.geometry, segment, channel, until));
+        let symbols = self.geometry.source_symbols() + self.geometry.parity_symbols();
+        let datagrams = u64::from(symbols + 2 * self.geometry.leaf_groups());
+        let pace = self.channel(channel).map_or(Rate::ZERO, |channel| channel.info.pace());
+        let takes = pace.time_for(datagrams * DATAGRAM_BASE as u64).min(SEND_MAX);
+        self.open.push(OpenSegment::new(&self.geometry, segment, channel, now, takes));
         self.open.last_mut()
     }
 
@@ -212,6 +215,9 @@ impl Groups {
         let symbols = self.geometry.source_symbols();
         let counts = [open.verified(), open.heard(), symbols];
         let is_promised = open.is_promised;
+        if open.heard() * 2 >= symbols {
+            self.loss.count(now, symbols - open.heard(), symbols);
+        }
         let deaf = self
             .channel(open.channel)
             .and_then(|c| c.sent(now, is_promised, counts).then_some(c.route));
@@ -227,8 +233,14 @@ impl Groups {
     pub(super) fn end_silent(&mut self, now: Instant) {
         while let Some(at) = self.open.iter().position(|open| open.stage.due() <= now) {
             let wait = self.back_off();
+            let symbols = self.geometry.source_symbols();
             let Some(open) = self.open.get_mut(at) else { return };
             match open.stage {
+                // Nobody promised it, and less than half came: to ask for it as a whole, later, may be of use to others
+                // too. And members may have made it up.
+                _ if !open.is_promised && open.verified() * 2 < symbols => {
+                    self.open.remove(at);
+                }
                 Stage::Hearing { .. } if open.last.is_some() => {
                     open.stage = Stage::Ended { ask_at: now + wait };
                 }
@@ -252,14 +264,8 @@ impl Groups {
         self.events.push_back(GroupsEvent::Rest { object, bytes, have });
     }
 
-    /// What is verified stays, the rest is to be fetched. A segment that nobody promised, and of which less than half
-    /// came, is forgotten: to ask for it as a whole, later, may be of use to others too.
+    /// What is verified stays, the rest is to be fetched.
     fn ask_rest(&mut self, now: Instant, at: usize) {
-        let Some(open) = self.open.get(at) else { return };
-        if !open.is_promised && open.verified() * 2 < self.geometry.source_symbols() {
-            self.open.remove(at);
-            return;
-        }
         let (bytes, mut incomplete) = self.close(now, at).into_parts();
         self.stats.rests += 1;
         if self.incomplete.len() >= self.open_max() {

@@ -59,7 +59,7 @@ impl Groups {
                 Some(at) => before.swap_remove(at),
                 None => Channel::new(*info, route),
             };
-            channel.info = *info;
+            channel.announce(now, *info);
             channel.opener.learn(now, key.epoch, suite, &key.secret);
             self.channels.push(channel);
         }

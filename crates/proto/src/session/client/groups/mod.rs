@@ -8,6 +8,7 @@ mod channel;
 mod config;
 mod hearing;
 mod keys;
+mod loss;
 mod reporting;
 mod segment;
 
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 
 use channel::{Channel, Membership};
 pub use config::{GroupStats, GroupsConfig, GroupsEvent, NumberedReport, Refusal, Route};
+use loss::Loss;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use reporting::Reporting;
@@ -24,7 +26,10 @@ use crate::ids::{ChannelId, SetId};
 use crate::rate::Rate;
 use crate::segment::geometry::Geometry;
 use crate::segment::manifest::Manifest;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// Who needs a segment within this asks for it, though a group seems to bring it: every member can make it seem so.
+pub const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Segments that are heard at once, at most …
 const OPEN_MAX: usize = 16;
@@ -51,6 +56,7 @@ pub struct Groups {
     /// The first segment that the client lacks and will need.
     position: u32,
     reporting: Reporting,
+    loss: Loss,
     events: VecDeque<GroupsEvent>,
     stats: GroupStats,
 }
@@ -73,6 +79,7 @@ impl Groups {
             taken: vec![false; geometry.segments() as usize],
             position: 0,
             reporting: Reporting::default(),
+            loss: Loss::default(),
             events: VecDeque::new(),
             stats: GroupStats::default(),
         }
@@ -114,7 +121,7 @@ impl Groups {
         self.channels.iter().any(|known| known.info.id == channel && known.is_joined())
     }
 
-    /// Whether a part of this segment has come by a group, and the rest may.
+    /// Whether a part of this segment has come by a group, and the rest may: see [`PATIENCE`].
     #[must_use]
     pub fn is_open(&self, segment: u32) -> bool {
         self.open.iter().any(|open| open.segment == segment)
@@ -152,6 +159,7 @@ impl Groups {
     /// Lets the timers that are due fire.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.end_silent(now);
+        self.react_to_loss(now);
         for channel in &mut self.channels {
             let was_joined = channel.is_joined();
             if channel.handle_timeout(now) {
@@ -165,14 +173,18 @@ impl Groups {
         self.choose_channels(now);
     }
 
-    /// Joins the channels that are wanted as far as they send no more together than the client accepts, the nearest
-    /// first; leaves the others.
+    /// Joins the channels that are wanted as far as they send no more together than the client accepts, and are not too
+    /// many for what it loses, the nearest first; leaves the others.
     fn choose_channels(&mut self, now: Instant) {
         let (mut left, end) = (self.config.rate, self.position.saturating_add(self.config.window));
+        let mut places = self.loss.channels_max(now);
         for channel in &mut self.channels {
             let info = channel.info;
-            let wanted = info.end > self.position && info.first < end && info.pace() <= left;
+            let is_ahead = info.end > self.position && info.first < end;
+            let wanted = (is_ahead || channel.is_lingering(now)) && info.pace() <= left;
+            let wanted = wanted && places > 0;
             if wanted {
+                places -= 1;
                 left = Rate::new(left.bytes_per_second() - info.pace().bytes_per_second());
             }
             let Some(membership) = channel.want(now, wanted) else { continue };

@@ -79,7 +79,7 @@ fn a_probe_ends_no_send_that_goes_on() {
         rig.probe(vec![entry]);
         let symbol = rig.symbol(3, index);
         rig.hand(&symbol);
-        rig.pass(MS * 20);
+        rig.pass(MS * 15);
     }
     assert_eq!(rig.segment(), 3);
 }
@@ -87,6 +87,7 @@ fn a_probe_ends_no_send_that_goes_on() {
 #[test]
 fn lost_leaves_are_fetched_alone() {
     let mut rig = Rig::listening();
+    assert!(rig.groups.promised(rig.now, 3), "else nothing says that it is no junk");
     (0..64).for_each(|index| {
         let symbol = rig.symbol(3, index);
         rig.hand(&symbol);
@@ -189,6 +190,79 @@ fn who_hears_nothing_is_deaf_says_so_and_tries_again() {
     rig.groups.handle_timeout(rig.now);
     assert_eq!(rig.events(), [GroupsEvent::Leave(route())], "a probe comes each second");
     assert_eq!(rig.groups.stats().deaf, 2);
+}
+
+#[test]
+fn a_channel_that_is_split_is_heard_until_what_it_gave_away_comes_by_the_other() {
+    let mut rig = Rig::listening();
+    rig.groups.set_position(rig.now, 10);
+    let lower = GroupChannel { end: 8, ..channel() };
+    let upper = GroupChannel {
+        id: ChannelId::new(2, 3),
+        group: [232, 1, 1, 2].into(),
+        first: 8,
+        pace_kbit: 1000,
+        ..channel()
+    };
+    rig.groups.on_group_key(rig.now, 2, &key(vec![lower, upper]));
+    let new = Route { group: upper.group, ..route() };
+    assert_eq!(rig.events(), [GroupsEvent::Join(new)], "and the old one is not left");
+    rig.send(12, &[]);
+    assert_eq!(rig.segment(), 12);
+    rig.pass(MS * 2900);
+    assert_eq!(rig.events(), []);
+    rig.pass(MS * 2000);
+    assert!(rig.events().contains(&GroupsEvent::Leave(route())));
+}
+
+#[test]
+fn who_loses_a_third_leaves_all_for_a_while() {
+    let mut rig = Rig::listening();
+    let lost: Vec<u32> = (0..64).filter(|index| index % 3 == 0).collect();
+    for segment in 0..10 {
+        rig.send(segment, &lost);
+        rig.pass(MS * 1200);
+    }
+    assert!(rig.events().contains(&GroupsEvent::Leave(route())));
+    assert!(!rig.groups.hears(15) && rig.groups.stats().deaf == 1);
+}
+
+#[test]
+fn junk_and_repetitions_prolong_no_send() {
+    let mut rig = Rig::listening();
+    assert!(rig.groups.promised(rig.now, 3));
+    rig.send(3, &[5]);
+    let begun = rig.now;
+    for _ in 0..100 {
+        let forged = rig.seal(PacketType::Symbol, 3, 5, &[0xEE; SYMBOL]);
+        let (symbol, leaves) = (rig.symbol(3, 4), rig.leaves(3, 0));
+        [forged, symbol, leaves].iter().for_each(|packet| rig.hand(packet));
+        rig.pass(MS * 20);
+        if let Some(event) = rig.groups.poll_event() {
+            assert!(matches!(event, GroupsEvent::Rest { .. }), "{event:?}");
+            assert!(rig.now <= begun + MS * 300);
+            return;
+        }
+    }
+    panic!("it waits for a segment of which nothing comes");
+}
+
+#[test]
+fn what_no_leaf_is_known_of_does_not_go_on_for_ever() {
+    let mut rig = Rig::listening();
+    assert!(rig.groups.promised(rig.now, 3));
+    let begun = rig.now;
+    for index in 0..64 {
+        let junk = rig.seal(PacketType::Symbol, 3, index, &[0xEE; SYMBOL]);
+        rig.hand(&junk);
+        rig.pass(MS * 200);
+        if !rig.events().is_empty() {
+            // At 1 MB/s it takes 0.1 s.
+            assert!(rig.now <= begun + MS * 1500, "{:?}", rig.now);
+            return;
+        }
+    }
+    panic!("it waits for a segment of which nothing comes");
 }
 
 #[test]
