@@ -2,6 +2,7 @@
 //!
 //! - the protocol's sessions, in virtual time, takes [`endpoint`]: an edge's endpoint, clients and their tokens, no network;
 //! - many sessions under loss, restarts and attacks takes [`sim`]: both ends and a network, from one seed;
+//! - viewers of a title that is sent to groups, in virtual time, takes [`groups`];
 //! - bytes that a stranger chose takes [`fuzz`]: a target for each kind of input;
 //! - a running edge takes [`server`], which runs one inside the test, and [`session`]: one client over a socket, or
 //!   thousands;
@@ -16,6 +17,7 @@
 pub mod documents;
 pub mod endpoint;
 pub mod fuzz;
+pub mod groups;
 pub mod metrics;
 pub mod needs;
 pub mod net;
