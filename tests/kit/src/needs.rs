@@ -12,6 +12,7 @@ use segcast_lab::tap::Tap;
 use segcast_sysio::probe;
 
 use crate::process::memory_group::MemoryGroup;
+use crate::process::postgres;
 use crate::progress::{self, Progress};
 
 /// A need: nothing when it is there, else its name and what was tried.
@@ -84,6 +85,14 @@ pub fn iperf3() -> Result<(), String> {
 /// When either is not installed.
 pub fn python_cryptography() -> Result<(), String> {
     runs("python3", "-cimport cryptography")
+}
+
+/// PostgreSQL of Debian's packages, and for root the right to become its user.
+///
+/// # Errors
+/// When either is missing.
+pub fn postgresql() -> Result<(), String> {
+    postgres::missing()
 }
 
 /// `strace`, and the right to trace.

@@ -8,6 +8,8 @@ mod center;
 mod edge;
 /// A limit of memory for a process.
 pub mod memory_group;
+/// A PostgreSQL of its own.
+pub mod postgres;
 /// A packed title with its edge and clients at the ends of an emulated link.
 pub mod product;
 /// A systemd of its own.
