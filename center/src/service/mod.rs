@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod catalogue;
 pub mod devices;
+pub mod export;
 pub mod ledger;
 pub mod orders;
 pub mod password;

@@ -157,7 +157,23 @@ pub async fn list(
     caller: &Caller,
     window: Window,
 ) -> Result<Listed<api::Order>, DbError> {
-    let account = if sees_all(caller) { 0 } else { caller.id() };
+    if !sees_all(caller) {
+        return own(app, caller, window).await;
+    }
+    page(app, 0, window).await
+}
+
+/// Orders of the caller, newest first.
+pub(super) async fn own(
+    app: &App,
+    caller: &Caller,
+    window: Window,
+) -> Result<Listed<api::Order>, DbError> {
+    page(app, caller.id(), window).await
+}
+
+/// Orders of an account, or of all (0).
+async fn page(app: &App, account: i64, window: Window) -> Result<Listed<api::Order>, DbError> {
     let rows = orders::list(&app.db.read().await?, account, window.and_one()).await?;
     Listed::of(rows, window.limit, |order| (order.created, order.id), answer)
 }
