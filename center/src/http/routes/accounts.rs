@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use segcast_api::accounts::{
-    Account, AccountPatch, AccountRequest, PasswordRequest, Session, SessionAnswer, SessionRequest,
+    Account, AccountExport, AccountPatch, AccountRequest, PasswordRequest, Session, SessionAnswer,
+    SessionRequest,
 };
 use segcast_api::devices::{Device, DeviceRequest};
 use segcast_api::page::Page;
@@ -16,7 +17,7 @@ use crate::app::App;
 use crate::http::answer::{Done, Refusal, Sent, done, empty, revision, versioned};
 use crate::http::call::{Call, Named, Open};
 use crate::http::op::{ALL, Api, CUSTOMERS, HOUR, MINUTE, Op};
-use crate::service::{accounts, devices, sessions};
+use crate::service::{accounts, devices, export, sessions};
 
 pub(super) fn routes(api: Api) -> Api {
     let register = Op::new("POST /v1/accounts", "Makes an account")
@@ -37,6 +38,9 @@ pub(super) fn routes(api: Api) -> Api {
             .rate(10, MINUTE)
             .may(&[Code::PasswordWrong, Code::PasswordWeak, Code::Conflict, Code::NotFound]);
     let account = Op::new("GET /v1/account", "One's own account").by(ALL).gives::<Account>();
+    let export = Op::new("GET /v1/account/export", "All that is known of the account")
+        .by(CUSTOMERS)
+        .gives::<AccountExport>();
     let change = Op::new("PATCH /v1/account", "Changes name and consent").by(ALL).matched();
     let close = Op::new("DELETE /v1/account", "Closes the account; the ledger stays").by(ALL);
     let add = Op::new("POST /v1/devices", "Makes a device known; the same key gives the same one")
@@ -56,6 +60,7 @@ pub(super) fn routes(api: Api) -> Api {
         .add(end.by(ALL), delete(self::end))
         .add(password, post(self::password))
         .add(account.may(&[Code::NotFound]), get(self::account))
+        .add(export.may(&[Code::NotFound]), get(self::export))
         .add(
             change.takes::<AccountPatch>().gives::<Account>().may(&[Code::NotFound]),
             axum::routing::patch(self::change),
@@ -105,6 +110,10 @@ async fn password(
 
 async fn account(State(app): State<App>, call: Call<()>) -> Result<Response, Refusal> {
     versioned(accounts::get(&app, call.caller.account.0.cast_signed()).await, &call.headers)
+}
+
+async fn export(State(app): State<App>, call: Call<()>) -> Done<AccountExport> {
+    done(export::export(&app, &call.caller).await)
 }
 
 async fn change(State(app): State<App>, call: Call<AccountPatch>) -> Result<Response, Refusal> {
