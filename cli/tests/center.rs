@@ -89,16 +89,21 @@ fn another_master_key_is_refused_and_the_right_one_named() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("center");
     drop(start(&state, &[]));
-    fs::remove_file(state.join("master.key")).unwrap();
-    let mut again = segcast();
-    again.arg("center").arg("--state").arg(&state).args([
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "off",
-    ]);
-    let said = fail(&mut again, 5);
+    let start_again = || {
+        let mut again = segcast();
+        again.arg("center").arg("--state").arg(&state).args(["--listen", "127.0.0.1:0"]);
+        fail(again.args(["--admin", "off"]), 5)
+    };
+    fs::rename(state.join("master.key"), state.join("kept")).unwrap();
+    let said = start_again();
+    assert!(said.contains("the database needs the master key"), "{said}");
+    assert!(!state.join("master.key").exists(), "a new one would open nothing");
+    let kind = segcast_keys::keytext::KeyKind::Master;
+    segcast_keys::file::create(&state.join("master.key"), kind, &[7; 32]).unwrap();
+    let said = start_again();
     assert!(said.contains("was wrapped by the master key"), "{said}");
+    fs::rename(state.join("kept"), state.join("master.key")).unwrap();
+    start(&state, &[]);
 }
 
 #[test]

@@ -108,7 +108,12 @@ impl Config {
     #[must_use]
     pub fn database_url(&self) -> String {
         match self.database.0.strip_prefix("sqlite:") {
-            Some(path) => format!("sqlite:{}", self.state.join(path).display()),
+            Some(path) => {
+                let path = self.state.join(path);
+                // What follows `//` in a URL without a host is a path only if it is absolute.
+                let path = std::path::absolute(&path).unwrap_or(path);
+                format!("sqlite:{}", path.display())
+            }
             None => self.database.0.clone(),
         }
     }

@@ -62,6 +62,14 @@ pub enum StartError {
     /// The master key.
     #[error(transparent)]
     Master(#[from] MasterError),
+    /// The master key of a database that has one already.
+    #[error("{source}; the database needs the master key {wanted}")]
+    MasterMissing {
+        /// Its id.
+        wanted: String,
+        /// Why it is not to be had.
+        source: MasterError,
+    },
     /// Another key.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -98,6 +106,7 @@ impl StartError {
             Self::Listen { .. } => ExitCode::Network,
             Self::FolderMode { .. }
             | Self::Master(_)
+            | Self::MasterMissing { .. }
             | Self::Key(_)
             | Self::Vault(_)
             | Self::Tls(_) => ExitCode::NotAllowed,
@@ -176,8 +185,9 @@ async fn serve(config: &Config, started: impl FnOnce(&Started)) -> Result<(), St
     };
     let purge = tokio::spawn(purge(app.clone()));
     let state = config.state.clone();
+    let signals = signals()?;
     started(&Started { addresses, admin, certificate, state, password, made });
-    let is_patient = ended().await?;
+    let is_patient = signals.await;
     parts.watched.draining.store(true, Ordering::Relaxed);
     tracing::info!("stopping");
     if is_patient {
@@ -240,14 +250,16 @@ impl Parts {
     }
 }
 
-/// Waits for a signal; whether it is one of a supervisor, who may have to tell a balancer.
-async fn ended() -> io::Result<bool> {
+/// Waits for a signal, from now on; whether it is one of a supervisor, who may have to tell a balancer.
+fn signals() -> io::Result<impl Future<Output = bool>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(true),
-        _ = interrupt.recv() => Ok(false),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => false,
+        }
+    })
 }
 
 async fn purge(app: App) {
@@ -268,3 +280,6 @@ async fn first_password(app: &App) -> Result<Option<Secret>, StartError> {
     let password = Secret::new(hex::encode(bytes.as_slice()));
     Ok(accounts::make_first(app, password.clone()).await?.then_some(password))
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,11 +40,19 @@ pub struct Opened {
 pub async fn open(config: &Config) -> Result<Opened, StartError> {
     make_folder(&config.state)?;
     let mut made = Vec::new();
-    let (master, is_new) = config.master_key.obtain(&config.state, true)?;
+    let db = Db::open(&config.database_url()).await?;
+    let known = rows::masters(&db.read().await?).await?;
+    let obtained = config.master_key.obtain(&config.state, known.is_empty());
+    let (master, is_new) = match (obtained, known.first()) {
+        // A new one would open nothing.
+        (Err(source), Some((wanted, _))) => {
+            return Err(StartError::MasterMissing { wanted: format!("{wanted:08x}"), source });
+        }
+        (obtained, _) => obtained?,
+    };
     if let (true, crate::vault::MasterSource::File(path)) = (is_new, &config.master_key) {
         made.push(config.state.join(path));
     }
-    let db = Db::open(&config.database_url()).await?;
     let clock = Clock::system();
     let now = clock.now();
     prove(&db, &master, now).await?;

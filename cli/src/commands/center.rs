@@ -132,7 +132,7 @@ fn announcement(started: &Started) -> String {
     if !started.made.is_empty() {
         let files: Vec<_> = started.made.iter().map(|path| path.display().to_string()).collect();
         let files = files.join(", ");
-        text += &format!("  keep safe     {files}, apart from copies of the database\n");
+        text += &format!("  keep safe     {files}, apart from the database\n");
     }
     let key = started.state.join("center.pub");
     text += &format!("  edges need    center_keys = [\"{}\"]\n", key.display());
