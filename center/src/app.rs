@@ -4,21 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use segcast_api::problem::Problem;
 use segcast_api::value::Currency;
 
 use crate::db::Db;
-use crate::service::password::Passwords;
+pub use crate::outcome::Outcome;
+use crate::password::Passwords;
 use crate::vault::Vault;
-
-/// What an act came to. Both are committed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome<T> {
-    /// Done.
-    Done(T),
-    /// Not done, and nothing written but that it was tried.
-    Refused(Problem),
-}
 
 /// All that handlers get. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -15,8 +15,12 @@ pub mod http;
 pub mod ingest;
 /// The directory of keys.
 pub mod keys;
+/// What came of an act.
+pub mod outcome;
 /// Titles of the center: packed with its keys, and entered in its database.
 pub mod pack;
+/// Where passwords are hashed.
+pub mod password;
 /// Starting, serving, stopping.
 pub mod serve;
 /// What the center does.

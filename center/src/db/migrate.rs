@@ -6,8 +6,7 @@ use sqlx::{AnyPool, AssertSqlSafe, SqlSafeStr as _};
 use super::{DbError, Kind};
 
 /// The steps of the schema, oldest first. A step that was released is never changed: each database keeps its digest.
-const STEPS: [(i64, &str, &str); 1] =
-    [(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
+const STEPS: [(i64, &str, &str); 1] = [(1, "begin", include_str!("0001_begin.sql"))];
 
 /// Brings the schema up to the newest step. Instances that start together wait for each other.
 pub(super) async fn run(kind: Kind, pool: &AnyPool) -> Result<(), DbError> {

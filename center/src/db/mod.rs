@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep};
 pub use self::error::DbError;
 use self::sql::Connection;
 pub use self::sql::{Asked, Row, Tx, Value};
-use crate::app::Outcome;
+use crate::outcome::Outcome;
 
 /// How often a transaction is tried at most.
 const ATTEMPTS_MAX: u32 = 4;

@@ -9,7 +9,6 @@ pub mod devices;
 pub mod export;
 pub mod ledger;
 pub mod orders;
-pub mod password;
 pub mod refunds;
 mod refusal;
 pub mod revocations;

@@ -3,7 +3,7 @@
 use segcast_api::problem::{Code, More, Problem};
 
 use crate::app::Outcome;
-use crate::service::password::Busy;
+use crate::password::Busy;
 
 /// A refusal with what happened, for a person.
 pub(super) fn refuse<T>(code: Code, detail: impl Into<String>) -> Outcome<T> {
