@@ -150,7 +150,8 @@ async fn change(
         }
         let detail = format!("{}, {}", changed.role, changed.state);
         record(tx, (entry, now), caller, "account-changed", show(id), detail).await?;
-        Ok(Outcome::Done(Versioned { rev: rev + 1, value: answer(&changed)? }))
+        let rev = rev + 1;
+        Ok(Outcome::Done(Versioned { rev, value: answer(&Account { rev, ..changed })? }))
     };
     app.db.write(write).await
 }
@@ -283,5 +284,6 @@ pub(super) fn answer(account: &Account) -> Result<api::Account, DbError> {
         state: word(&account.state)?,
         consent: account.consent,
         created: Timestamp::from_millis(account.created),
+        rev: account.rev.cast_unsigned(),
     })
 }

@@ -84,6 +84,8 @@ pub struct Account {
     pub consent: bool,
     /// When it was made.
     pub created: Timestamp,
+    /// Counts its changes: the ETag.
+    pub rev: u64,
 }
 
 /// `PATCH /account`: what stays as it is, is left out.

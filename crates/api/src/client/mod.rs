@@ -169,11 +169,11 @@ impl Center {
     fn patch<A: DeserializeOwned>(
         &self,
         path: &str,
-        rev: Option<u64>,
+        rev: u64,
         body: &impl Serialize,
     ) -> Result<A, ClientError> {
         let body = self.body(body)?;
-        self.json(Call { rev, body: Some(&body), ..Call::new(&Method::PATCH, path) })
+        self.json(Call { rev: Some(rev), body: Some(&body), ..Call::new(&Method::PATCH, path) })
     }
 
     fn delete(&self, path: &str) -> Result<(), ClientError> {

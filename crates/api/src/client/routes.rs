@@ -103,7 +103,7 @@ impl Center {
     }
 
     pub fn change_title(&self, slug: &str, rev: u64, request: &TitlePatch) -> Answer<TitleAnswer> {
-        self.patch(&format!("/titles/{}", encode(slug)), Some(rev), request)
+        self.patch(&format!("/titles/{}", encode(slug)), rev, request)
     }
 
     pub fn add_offer(&self, key: &str, slug: &str, request: &OfferRequest) -> Answer<Offer> {
@@ -114,8 +114,13 @@ impl Center {
         self.all("/accounts")
     }
 
-    pub fn change_account(&self, account: Id, request: &AdminAccountPatch) -> Answer<Account> {
-        self.patch(&format!("/accounts/{account}"), None, request)
+    pub fn change_account(
+        &self,
+        account: Id,
+        rev: u64,
+        request: &AdminAccountPatch,
+    ) -> Answer<Account> {
+        self.patch(&format!("/accounts/{account}"), rev, request)
     }
 
     pub fn top_up(&self, key: &str, account: Id, request: &TopUpRequest) -> Answer<Transfer> {
