@@ -23,6 +23,7 @@ pub(super) struct Wanted<'a> {
     pub(super) handle: SetHandle,
     pub(super) key: Option<&'a TitleKey>,
     pub(super) center_key: &'a [u8; 32],
+    pub(super) root_digest: Option<[u8; 32]>,
     pub(super) window_bytes: u64,
 }
 
@@ -59,15 +60,19 @@ fn fetch_root(
     let schedule = schedule(edges, 1, MANIFEST_ROOT_MAX, wanted);
     let mut pipeline = Pipeline::new(schedule, Numbering::Pages { first: 0 }, wanted.handle, edges);
     let accept = |_, bytes: &[u8]| {
+        let digest = sha256(&[bytes]);
         let root = Root::decode_and_verify(bytes, &[*wanted.center_key])
             .map_err(|error| error.to_string())
             .and_then(|root| {
                 let set = root.set();
                 let fits = set == wanted.set;
                 fits.then_some(root).ok_or(format!("it is the manifest of set {set}"))
+            })
+            .and_then(|root| {
+                let fits = wanted.root_digest.is_none_or(|wanted| wanted == digest);
+                fits.then_some(root).ok_or("it is another than was told before".to_owned())
             });
-        root.map(|root| found = Some((root, sha256(&[bytes]))))
-            .inspect_err(|e| reason.clone_from(e))
+        root.map(|root| found = Some((root, digest))).inspect_err(|e| reason.clone_from(e))
     };
     let done = collect(edges, &mut pipeline, accept, stop);
     match done {

@@ -58,6 +58,8 @@ pub struct FetchConfig {
     pub patience: Duration,
     /// Believes the journal of an earlier fetch without reading its segments back.
     pub trust_part: bool,
+    /// SHA-256 of the manifest's page 0, where it is known: another manifest is not accepted, whoever signed it.
+    pub root_digest: Option<[u8; 32]>,
     /// Replaces an existing output, and discards a part file that cannot be continued.
     pub replace: bool,
     /// How often progress is told; zero: at every turn.
@@ -75,6 +77,7 @@ impl Default for FetchConfig {
             window_bytes: 64 << 20,
             patience: Duration::from_secs(30),
             trust_part: false,
+            root_digest: None,
             replace: false,
             progress_every: Duration::from_millis(100),
             play: None,
@@ -155,6 +158,7 @@ impl Fetch {
             handle: self.handle,
             key: granted.key.as_ref(),
             center_key: self.access.center_key(),
+            root_digest: self.config.root_digest,
             window_bytes: self.config.window_bytes,
         };
         let found = catalog::fetch_manifest(&mut self.edges, &wanted, stop)?;
@@ -199,6 +203,7 @@ pub fn manifest(
         handle,
         key: title.key.as_ref(),
         center_key: access.center_key(),
+        root_digest: None,
         window_bytes: config.window_bytes,
     };
     let found = catalog::fetch_manifest(&mut edges, &wanted, &|| stop.load(Ordering::Relaxed));
