@@ -10,12 +10,15 @@ mod interrupt;
 mod logging;
 mod notify;
 mod output;
+mod rights;
+mod secret;
 mod terminal;
 mod words;
 
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use commands::account;
 use signal_hook::consts::SIGXFSZ;
 
 /// Deliver large files fast: fixed-size encrypted segments over UDP.
@@ -44,6 +47,26 @@ enum Command {
     Store(commands::store::StoreArgs),
     /// Load an edge with many sessions, and say what became of every segment
     Load(Box<commands::load::LoadArgs>),
+    /// Log in at a center: from then on this machine's commands ask it
+    Login(commands::account::login::LoginArgs),
+    /// End the login
+    Logout,
+    /// List what a center offers
+    Catalog(commands::account::show::CatalogArgs),
+    /// Order a title: a ticket is what comes
+    Order(commands::account::order::OrderArgs),
+    /// List what can be started, and what can be watched
+    Tickets,
+    /// List until when edges let the titles begin that can be watched
+    Tokens,
+    /// Get new tokens, for some time without the center
+    Renew(commands::account::title::RenewArgs),
+    /// Show what is in the purse
+    Balance,
+    /// List the account's devices, or revoke one
+    Devices(commands::account::show::DevicesArgs),
+    /// Run a center's affairs: titles, offers, accounts, payments
+    Admin(commands::account::admin::AdminArgs),
     /// Make a client's own key pair, so that its secret never leaves it; or an edge's
     Key(commands::key::KeyArgs),
 }
@@ -64,6 +87,16 @@ fn main() -> std::process::ExitCode {
         Command::Get(args) => commands::get::run(&args),
         Command::Store(args) => commands::store::run(&args),
         Command::Load(args) => commands::load::run(&args),
+        Command::Login(args) => account::login::run(&args),
+        Command::Logout => account::login::logout(),
+        Command::Catalog(args) => account::show::catalog(&args),
+        Command::Order(args) => account::order::run(&args),
+        Command::Tickets => account::show::tickets(),
+        Command::Tokens => account::show::tokens(),
+        Command::Renew(args) => account::title::renew(&args),
+        Command::Balance => account::show::balance(),
+        Command::Devices(args) => account::show::devices(&args),
+        Command::Admin(args) => account::admin::run(&args),
         Command::Key(args) => commands::key::run(&args),
     };
     result.unwrap_or_else(|error| failure::report(&error)).into()

@@ -27,3 +27,9 @@ pub(crate) fn step(text: impl Display) {
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
+
+/// Prints what somebody is asked, without a line's end, on standard error.
+pub(crate) fn question(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{text}").and_then(|()| err.flush());
+}

@@ -1,4 +1,4 @@
-//! `segcast get`: fetches a title into a file.
+//! `segcast get`: fetches a title into a file: of a center's, or with a grant from edges that are named.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,13 +9,15 @@ use segcast_client::connection::{ConnectionConfig, MulticastConfig};
 use segcast_client::fetch::{
     Fetch, FetchConfig, FetchError, Heard, Phase, PlayConfig, PlayReport, Progress, Report,
 };
-use segcast_config::ExitCode;
+use segcast_client::file::PartFile;
 use segcast_config::amount::{self, rounded};
+use segcast_config::{ExitCode, Problem};
 use segcast_keys::file;
 use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
 use segcast_proto::rate::Rate;
 
+use super::account::title::TitleFetch;
 use super::edges::edges;
 use super::io::IoArg;
 use crate::failure::Interrupted;
@@ -28,23 +30,26 @@ use crate::words;
 /// Arguments of `segcast get`.
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
-    /// Edges: host, host:port or IPv6 in brackets with a port; a host is tried at all its addresses. With several edges, each segment comes from the one that is fastest
-    #[arg(required = true, value_name = "ADDR")]
-    edges: Vec<String>,
+    /// A title of the center that was logged in to. With --grant, edges: host, host:port or IPv6 in brackets with a port; a host is tried at all its addresses. With several edges, each segment comes from the one that is fastest
+    #[arg(required = true, value_name = "TITLE|ADDR")]
+    what: Vec<String>,
     /// Public key of the edge, or the file that holds it; once for all edges, or once for each in order
-    #[arg(long, required = true, value_name = "KEY|FILE")]
+    #[arg(long, requires = "grant", value_name = "KEY|FILE")]
     edge_key: Vec<String>,
     /// The grant, as `segcast token` writes it
+    #[arg(long, requires = "edge_key", requires = "out", value_name = "FILE")]
+    grant: Option<PathBuf>,
+    /// Spend a title's last play without a question
+    #[arg(long, conflicts_with = "grant")]
+    yes: bool,
+    /// Where to put the title, unless under its name; while it grows it is FILE.part, and a fetch that was ended goes on from there
     #[arg(long, value_name = "FILE")]
-    grant: PathBuf,
-    /// Where to put the title; while it grows it is FILE.part, and a fetch that was ended goes on from there
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// Which title, where the grant names several
-    #[arg(long, value_name = "ID")]
+    #[arg(long, requires = "grant", value_name = "ID")]
     set: Option<SetId>,
     /// The client's secret key, where the grant does not hold it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, requires = "grant", value_name = "FILE")]
     client_key: Option<PathBuf>,
     /// Which driver moves the datagrams
     #[arg(long, value_enum, default_value = "auto")]
@@ -90,43 +95,63 @@ pub(crate) struct GetArgs {
 pub(crate) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     logging::start(&args.log, "warn")?;
     let interrupt = Interrupt::install()?;
-    let edges = edges(&args.edges, &args.edge_key)?;
-    let access = read_access(&args.grant, args.client_key.as_deref())?;
-    let multicast = args.multicast.clone();
-    let multicast =
-        multicast.map(|interface| MulticastConfig { interface, port: args.multicast_port });
-    let config = FetchConfig {
-        connection: ConnectionConfig {
-            io: args.io.kind(),
-            multicast,
-            ..ConnectionConfig::default()
-        },
-        group_rate: Rate::new(args.multicast_rate / 8),
-        window_bytes: args.window,
-        patience: args.patience,
-        trust_part: args.trust_part,
-        replace: args.force,
-        play: args.play.then_some(PlayConfig { start_up: args.startup, seed: args.seed }),
-        ..FetchConfig::default()
-    };
-    let fetch = Fetch::start(&edges, access, args.set, args.out.clone(), config)?;
-    let part = fetch.part_path();
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(&args.what[0]));
     let mut meter = Meter::new("fetched", args.json);
-    let result = fetch.run(&mut |progress| show(&mut meter, progress), interrupt.flag());
+    let mut progress = |progress: &Progress| show(&mut meter, progress);
+    let result = match &args.grant {
+        Some(grant) => {
+            let edges = edges(&args.what, &args.edge_key)?;
+            let access = read_access(grant, args.client_key.as_deref())?;
+            let fetch = Fetch::start(&edges, access, args.set, out.clone(), args.config())?;
+            fetch.run(&mut progress, interrupt.flag()).map_err(Into::into)
+        }
+        None => title(args, out.clone())?.run(&mut progress, &interrupt),
+    };
     meter.clear();
     match result {
         Ok(report) if args.json => output::result(serde_json::to_string(&report)?)?,
-        Ok(report) => output::result(summary(&report, &args.out).trim_end())?,
-        Err(FetchError::Stopped { have, segments }) => {
+        Ok(report) => output::result(summary(&report, &out).trim_end())?,
+        Err(error) => {
+            let Some(FetchError::Stopped { have, segments }) = error.downcast_ref() else {
+                return Err(error);
+            };
             output::note(format_args!(
                 "stopped: {have} of {segments} segments are kept in {}; the same command goes on from there",
-                part.display()
+                PartFile::path_of(&out).display()
             ));
             return Err(Interrupted(interrupt.exit_code()).into());
         }
-        Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::Success)
+}
+
+/// What to fetch of a center.
+fn title(args: &GetArgs, out: PathBuf) -> anyhow::Result<TitleFetch> {
+    let [title] = &args.what[..] else {
+        return Err(Problem::new("one TITLE at a time; edges need --grant and --edge-key").into());
+    };
+    let title = title.parse().map_err(Problem::new)?;
+    Ok(TitleFetch { title, out, yes: args.yes, config: args.config() })
+}
+
+impl GetArgs {
+    fn config(&self) -> FetchConfig {
+        let multicast = self.multicast.clone();
+        let multicast =
+            multicast.map(|interface| MulticastConfig { interface, port: self.multicast_port });
+        let connection =
+            ConnectionConfig { io: self.io.kind(), multicast, ..ConnectionConfig::default() };
+        FetchConfig {
+            connection,
+            group_rate: Rate::new(self.multicast_rate / 8),
+            window_bytes: self.window,
+            patience: self.patience,
+            trust_part: self.trust_part,
+            replace: self.force,
+            play: self.play.then_some(PlayConfig { start_up: self.startup, seed: self.seed }),
+            ..FetchConfig::default()
+        }
+    }
 }
 
 /// Reads a grant file, and the client's key where it lies elsewhere; either is refused when others can read it.

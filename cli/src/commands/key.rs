@@ -7,8 +7,7 @@ use segcast_config::ExitCode;
 use segcast_keys::file;
 use segcast_keys::keytext::{self, KeyKind};
 
-use super::token::fresh_secret;
-use crate::output;
+use crate::{output, secret};
 
 /// Arguments of `segcast key`.
 #[derive(Args, Debug)]
@@ -34,7 +33,7 @@ pub(crate) fn run(args: &KeyArgs) -> anyhow::Result<ExitCode> {
         "{}: this name is for the public key; name the secret one {whose}.key",
         args.file.display()
     );
-    let secret = fresh_secret()?;
+    let secret = secret::fresh_key()?;
     let public = secret.public();
     file::create(&args.file, secret_kind, secret.expose())?;
     file::create(&public_file, public_kind, &public)?;

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub(crate) mod account;
 pub(crate) mod center;
 pub(crate) mod demo;
 pub(crate) mod edge;

@@ -10,7 +10,6 @@ use segcast_config::ExitCode;
 use segcast_config::amount::{self, rounded};
 use segcast_keys::file;
 use segcast_keys::keytext::KeyKind;
-use segcast_proto::handshake::StaticSecret;
 use segcast_proto::ids::SetId;
 use segcast_sysio::clock::unix_seconds;
 
@@ -67,14 +66,6 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let (out, time) = (args.out.display(), lifetime(args.lifetime));
     output::result(format_args!("{out}: {sets} for {time}; {secret}"))?;
     Ok(ExitCode::Success)
-}
-
-/// A secret key from the system's randomness.
-pub(crate) fn fresh_secret() -> anyhow::Result<StaticSecret> {
-    let mut secret = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(secret.as_mut_slice())
-        .map_err(|e| anyhow::anyhow!("the system gives no randomness: {e}"))?;
-    Ok(StaticSecret::new(*secret))
 }
 
 /// Whole days and hours by name.

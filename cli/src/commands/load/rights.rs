@@ -11,7 +11,7 @@ use segcast_sysio::clock::unix_seconds;
 
 use super::args::RightsArgs;
 use crate::commands::get::read_access;
-use crate::commands::token::fresh_secret;
+use crate::secret::fresh_key;
 
 /// Tokens are valid for this long beyond the run.
 const SPARE_LIFETIME: Duration = Duration::from_secs(3600);
@@ -53,10 +53,10 @@ impl Rights {
         let limits = Limits { lifetime, rate_cap_kbits: None, sessions: None };
         let now = unix_seconds();
         // Titles' keys are read once; every session then has the same ones.
-        let first = issue_grant(&keys, &Client::Secret(fresh_secret()?), &args.set, &limits, now)?;
+        let first = issue_grant(&keys, &Client::Secret(fresh_key()?), &args.set, &limits, now)?;
         let center = keys.center()?;
         let access = (0..workload.sessions_max()).map(|_| {
-            let secret = fresh_secret()?;
+            let secret = fresh_key()?;
             let mut grant = first.clone();
             grant.token = segcast_center::grant::issue_token(
                 &center,

@@ -1,5 +1,7 @@
 //! What is said when a command fails: the error with its causes, what to do about it, and an exit code.
 
+mod center;
+
 use segcast_center::grant::IssueError;
 use segcast_center::ingest::PackError;
 use segcast_center::keys::KeyDirError;
@@ -88,6 +90,8 @@ pub(crate) fn consequence(error: &anyhow::Error) -> Consequence {
             .or_else(|| cause.downcast_ref().map(starting))
             .or_else(|| cause.downcast_ref().map(selling))
             .or_else(|| cause.downcast_ref().map(load))
+            .or_else(|| cause.downcast_ref().map(center::asking))
+            .or_else(|| cause.downcast_ref().map(center::kept))
             .or_else(|| {
                 cause.downcast_ref::<PlanError>().map(|_| Consequence::plain(ExitCode::Usage))
             })
