@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod pack;
 /// Where passwords are hashed.
 pub mod password;
+mod seats;
 /// Starting, serving, stopping.
 pub mod serve;
 /// What the center does.

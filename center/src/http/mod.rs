@@ -26,7 +26,7 @@ use self::answer::Refusal;
 pub(crate) use self::call::Peer;
 use self::op::Op;
 use crate::app::App;
-use crate::serve::network;
+use crate::seats::network;
 use crate::service::Origin;
 use crate::watch::Metrics;
 

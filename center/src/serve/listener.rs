@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::seats::{Seat, Seats};
 use crate::http::Peer;
+use crate::seats::{Seat, Seats};
 
 /// How long accepting waits when it has failed, mostly for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(20);

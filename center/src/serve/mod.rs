@@ -2,7 +2,6 @@
 
 mod listener;
 mod opened;
-mod seats;
 mod tls;
 
 use std::io;
@@ -24,12 +23,12 @@ use tokio::time::{interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 pub use self::opened::{Opened, open};
-pub(crate) use self::seats::{Seats, network};
 use self::tls::TlsError;
 use crate::app::App;
 use crate::config::Config;
 use crate::db::DbError;
 use crate::http::{self, Http};
+use crate::seats::Seats;
 use crate::service::{accounts, upkeep};
 use crate::vault::{MasterError, VaultError};
 use crate::watch::{self as watching, Metrics, Watched};

@@ -18,10 +18,7 @@ use segcast_proto::crypto::hash::sha256;
 use zeroize::Zeroizing;
 
 use super::VaultError;
-use super::wrap::Wrapper;
-
-/// The length of a master key's id.
-pub(super) const ID_LEN: usize = 4;
+use super::wrap::{ID_LEN, Wrapper};
 
 /// How long a program may take to print the master key.
 const COMMAND_TIME: Duration = Duration::from_secs(10);
@@ -47,7 +44,7 @@ impl Master {
     /// Wraps `plain` as the secret of the row `key` of `table`; see [`Vault::wrap`](super::Vault::wrap).
     #[must_use]
     pub fn wrap(&self, table: &str, key: &[u8], plain: &[u8]) -> Vec<u8> {
-        Wrapper::new(self).wrap(table, key, plain)
+        self.wrapper().wrap(table, key, plain)
     }
 
     /// The secret that was wrapped so.
@@ -60,10 +57,14 @@ impl Master {
         key: &[u8],
         wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        Wrapper::new(self).unwrap(table, key, wrapped)
+        self.wrapper().unwrap(table, key, wrapped)
     }
 
-    pub(super) fn key(&self) -> &[u8] {
+    pub(super) fn wrapper(&self) -> Wrapper {
+        Wrapper::new(self.id(), self.key())
+    }
+
+    fn key(&self) -> &[u8] {
         self.0.as_slice()
     }
 }

@@ -70,7 +70,7 @@ impl Vault {
             Arc::new(SigningKey::from_seed(&of.expect("keys are complete").seed))
         };
         Self(Arc::new(Inner {
-            wrapper: Wrapper::new(master),
+            wrapper: master.wrapper(),
             signers: USES.map(signer),
             keyset: Arc::clone(&keys.bytes),
             number: keys.keyset.number,

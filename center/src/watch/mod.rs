@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::metrics::Metrics;
 use crate::app::App;
-use crate::serve::Seats;
+use crate::seats::Seats;
 
 /// How long the database may take to show that it takes writes.
 const READY_TIME: Duration = Duration::from_secs(2);
