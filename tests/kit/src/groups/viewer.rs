@@ -101,6 +101,8 @@ impl Viewer {
             self.asked[at] = true;
             let (mut bytes, object) = (vec![0; SEGMENT_BYTES], ObjectNumber(number));
             let deadline = needs.saturating_since(now);
+            // Who bombs may have it open.
+            self.session.cancel(HANDLE, object);
             self.session.fetch_hearing(now, HANDLE, object, &mut bytes, deadline).expect("room");
         }
     }
