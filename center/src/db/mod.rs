@@ -1,7 +1,8 @@
 //! The database: SQLite or PostgreSQL through one text of SQL, pools, and transactions that are tried again.
 //!
 //! Only this folder holds SQL. What may go wrong by itself (a deadlock, a lost connection, a failover) is tried again
-//! here; what a caller did wrong is an [`Outcome::Refused`], and commits: a guess that was counted stays counted.
+//! here; what a caller did wrong is an [`Outcome::Refused`](outcome::Outcome::Refused), and commits: a guess that was
+//! counted stays counted.
 
 mod error;
 mod migrate;

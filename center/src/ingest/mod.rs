@@ -5,7 +5,8 @@
 //! effects: segments, then the title key's file, then the store's commit with the manifest, which makes the set
 //! visible. So a visible set always has its key.
 //!
-//! Where keys are kept is [`Keeper`]'s affair: a directory ([`KeyDir`]), or the database of a center.
+//! Where keys are kept is [`Keeper`](ingest::Keeper)'s affair: a directory ([`KeyDir`](keys::KeyDir)), or the database
+//! of a center.
 
 mod entries;
 mod pipeline;

@@ -1,4 +1,4 @@
-//! What the center does: one transaction each, from a request to an [`Outcome`].
+//! What the center does: one transaction each, from a request to an [`Outcome`](outcome::Outcome).
 //!
 //! A handler has checked that the caller's role may ask; what belongs to another account is not found here. Random
 //! bytes and the time are drawn before a transaction, which may be tried again.
