@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use segcast_client::access::Access;
-use segcast_client::connection::{ConnectionConfig, MulticastConfig};
+use segcast_client::connection::ConnectionConfig;
 use segcast_client::fetch::{
     Fetch, FetchConfig, FetchError, Heard, Phase, PlayConfig, PlayReport, Progress, Report,
 };
@@ -15,10 +15,10 @@ use segcast_config::{ExitCode, Problem};
 use segcast_keys::file;
 use segcast_keys::keytext::KeyKind;
 use segcast_proto::ids::SetId;
-use segcast_proto::rate::Rate;
 
 use super::account::title::TitleFetch;
 use super::edges::edges;
+use super::hearing::HearingArgs;
 use super::io::IoArg;
 use crate::failure::Interrupted;
 use crate::interrupt::Interrupt;
@@ -75,15 +75,8 @@ pub(crate) struct GetArgs {
     /// With --play: of the times at which segments are asked for, so that they can be the same again
     #[arg(long, value_name = "N", requires = "play")]
     seed: Option<u64>,
-    /// With --play: hear groups on this interface, where the edge has some; in a network that carries multicast
-    #[arg(long, value_name = "INTERFACE", requires = "play")]
-    multicast: Option<String>,
-    /// With --multicast: the port that the edge sends to
-    #[arg(long, value_name = "PORT", default_value_t = 4872, requires = "multicast")]
-    multicast_port: u16,
-    /// With --multicast: what may come by groups
-    #[arg(long, value_name = "RATE", default_value = "100Mbit/s", value_parser = amount::read_bit_rate, requires = "multicast")]
-    multicast_rate: u64,
+    #[command(flatten)]
+    hearing: HearingArgs,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -136,14 +129,12 @@ fn title(args: &GetArgs, out: PathBuf) -> anyhow::Result<TitleFetch> {
 
 impl GetArgs {
     fn config(&self) -> FetchConfig {
-        let multicast = self.multicast.clone();
-        let multicast =
-            multicast.map(|interface| MulticastConfig { interface, port: self.multicast_port });
+        let multicast = self.hearing.multicast();
         let connection =
             ConnectionConfig { io: self.io.kind(), multicast, ..ConnectionConfig::default() };
         FetchConfig {
             connection,
-            group_rate: Rate::new(self.multicast_rate / 8),
+            group_rate: self.hearing.rate(),
             window_bytes: self.window,
             patience: self.patience,
             trust_part: self.trust_part,

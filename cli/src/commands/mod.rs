@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod edge;
 pub(crate) mod edges;
 pub(crate) mod get;
+mod hearing;
 pub(crate) mod io;
 pub(crate) mod key;
 pub(crate) mod keys;

@@ -4,16 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use segcast_client::connection::MulticastConfig;
 use segcast_config::amount;
 use segcast_load::plan::{Arrivals, Pace, Phase, PhaseKind, Target, Workload};
 use segcast_load::run::RunConfig;
 use segcast_proto::ids::SetId;
-use segcast_proto::rate::Rate;
 
 use super::again::AgainArgs;
 use super::calibrate::CalibrateArgs;
 use super::reporting::ReportArgs;
+use crate::commands::hearing::HearingArgs;
 use crate::commands::io::IoArg;
 use crate::logging::LogArgs;
 
@@ -156,15 +155,8 @@ pub(super) struct GeneratorArgs {
     /// With --play: from when a viewer comes to the first picture, at the soonest
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = amount::read_duration, requires = "play")]
     startup: Duration,
-    /// With --play: hear groups on this interface, each joined once for all viewers of a thread
-    #[arg(long, value_name = "INTERFACE", requires = "play")]
-    multicast: Option<String>,
-    /// With --multicast: the port that the edge sends to
-    #[arg(long, value_name = "PORT", default_value_t = 4872, requires = "multicast")]
-    multicast_port: u16,
-    /// With --multicast: what may come to each viewer by groups
-    #[arg(long, value_name = "RATE", default_value = "100Mbit/s", value_parser = amount::read_bit_rate, requires = "multicast")]
-    multicast_rate: u64,
+    #[command(flatten)]
+    hearing: HearingArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -223,8 +215,6 @@ impl LoadArgs {
     /// How it is made.
     pub(super) fn run_config(&self) -> RunConfig {
         let generator = &self.generator;
-        let multicast = generator.multicast.clone();
-        let port = generator.multicast_port;
         RunConfig {
             threads: generator.threads,
             io: generator.io.kind(),
@@ -233,8 +223,8 @@ impl LoadArgs {
             datagram_max: generator.datagram.into(),
             start_segments: generator.start_segments,
             play: self.amount.play.then_some(generator.startup),
-            multicast: multicast.map(|interface| MulticastConfig { interface, port }),
-            group_rate: Rate::new(generator.multicast_rate / 8),
+            multicast: generator.hearing.multicast(),
+            group_rate: generator.hearing.rate(),
             ..RunConfig::default()
         }
     }
