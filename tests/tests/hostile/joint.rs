@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use segcast_kit::endpoint::rig::MS;
+use segcast_kit::groups::owner_config;
 use segcast_kit::source::{MemorySource, content};
-use segcast_proto::coalesce::CoalescerConfig;
 use segcast_proto::ids::ObjectNumber;
 use segcast_proto::limits::DATAGRAM_BASE;
-use segcast_proto::owner::{GroupRange, News, Owner, OwnerConfig};
+use segcast_proto::owner::{News, Owner};
 use segcast_proto::rate::Rate;
 use segcast_proto::time::{Duration, Instant};
 use segcast_proto::wire::ChannelState;
@@ -43,18 +43,7 @@ impl Theatre {
         source.add(objects.map(|(object, len)| (object, content(0, object, len).into())));
         source.playing = Some(PLAYS);
         stage.rig.source = source;
-        let rate = Rate::new(10_000_000);
-        let coalescer = CoalescerConfig {
-            shard: 0,
-            channels: 8,
-            members: 100,
-            rate,
-            channel_rate: rate,
-            bulk_rate: rate,
-        };
-        let groups = GroupRange { first: [232, 9, 0, 0].into(), count: 256 };
-        let source = [192, 0, 2, 1].into();
-        let config = OwnerConfig { coalescer, shards: 1, groups, source, port: 4872 };
+        let config = owner_config(Rate::new(10_000_000), [192, 0, 2, 1].into());
         let began = stage.rig.now;
         let owner = Owner::new(config, stage.rig.draw(), began);
         let sent = BTreeMap::new();

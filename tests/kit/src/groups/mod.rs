@@ -4,6 +4,7 @@
 mod forger;
 mod viewer;
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use forger::Forger;
@@ -49,6 +50,21 @@ fn source() -> MemorySource {
 
 fn segment(number: u32) -> Vec<u8> {
     content(0, ObjectNumber(number), SEGMENT_BYTES)
+}
+
+/// An owner for one shard, who sends to groups of `source` at `rate` and no more.
+#[must_use]
+pub fn owner_config(rate: Rate, source: IpAddr) -> OwnerConfig {
+    let coalescer = CoalescerConfig {
+        shard: 0,
+        channels: 8,
+        members: 100,
+        rate,
+        channel_rate: rate,
+        bulk_rate: rate,
+    };
+    let groups = GroupRange { first: [232, 9, 0, 0].into(), count: 256 };
+    OwnerConfig { coalescer, shards: 1, groups, source, port: 4872 }
 }
 
 /// What a member does.
@@ -130,18 +146,7 @@ impl World {
     pub fn with(seed: u64, lost: u32, first: Member) -> Self {
         let mut rig = Rig::new(seed, |config| config.multicast = true);
         rig.source = source();
-        let rate = Rate::from_kilobits(1_000_000);
-        let coalescer = CoalescerConfig {
-            shard: 0,
-            channels: 8,
-            members: 100,
-            rate,
-            channel_rate: rate,
-            bulk_rate: rate,
-        };
-        let groups = GroupRange { first: [232, 9, 0, 0].into(), count: 256 };
-        let config =
-            OwnerConfig { coalescer, shards: 1, groups, source: SOURCE.into(), port: 4872 };
+        let config = owner_config(Rate::from_kilobits(1_000_000), SOURCE.into());
         let owner = Owner::new(config, rig.draw(), rig.now);
         let loss = ChaCha20Rng::from_seed(rig.draw());
         let (group_bytes, unicast_bytes) = (0, 0);
