@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use segcast_api::page::Page;
 use segcast_api::problem::Problem;
 
-use super::answer::Refusal;
-use crate::db::Window;
+use super::answer::{Done, Refusal, Sent};
+use crate::app::App;
+use crate::db::{DbError, Window};
 use crate::service::Listed;
 use crate::vault::Vault;
 
@@ -23,8 +24,23 @@ const LIMIT_MAX: u16 = 200;
 /// What cursors are wrapped as; they lie in no table.
 const PLACE: &str = "cursor";
 
+/// Answers with the part of the list of `route` that `limit` and `cursor` ask for; `read` gives it.
+pub(super) async fn listed<T, F>(
+    app: &App,
+    route: &str,
+    (limit, cursor): (Option<u16>, &Option<String>),
+    read: impl FnOnce(Window) -> F,
+) -> Done<Page<T>>
+where
+    F: Future<Output = Result<Listed<T>, DbError>>,
+{
+    let window = window(&app.vault, route, limit, cursor.as_deref())?;
+    let listed = read(window).await?;
+    Ok(Sent(page(&app.vault, route, listed)))
+}
+
 /// The part of a list that is asked for; the newest of it, when no cursor is given.
-pub(super) fn window(
+fn window(
     vault: &Vault,
     route: &str,
     limit: Option<u16>,
@@ -51,7 +67,7 @@ fn open(vault: &Vault, route: &str, cursor: &str) -> Option<(i64, i64)> {
 }
 
 /// A page of it.
-pub(super) fn page<T>(vault: &Vault, route: &str, listed: Listed<T>) -> Page<T> {
+fn page<T>(vault: &Vault, route: &str, listed: Listed<T>) -> Page<T> {
     let next = listed.next.map(|(created, id)| {
         let plain = [created.to_be_bytes(), id.to_be_bytes()].concat();
         URL_SAFE_NO_PAD.encode(vault.wrap(PLACE, route.as_bytes(), &plain))

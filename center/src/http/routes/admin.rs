@@ -13,6 +13,7 @@ use segcast_api::problem::Code;
 use segcast_api::value::Id;
 
 use crate::app::App;
+use crate::db::Window;
 use crate::http::answer::{Done, Refusal, Sent, done, empty, revision, versioned};
 use crate::http::call::{Asked, Call, Named};
 use crate::http::op::{AUDITORS, Api, CASHIERS, OPERATORS, Op};
@@ -73,9 +74,8 @@ async fn list(
     Asked(query): Asked<PageQuery>,
     _: Call<()>,
 ) -> Done<Page<Account>> {
-    let window = page::window(&app.vault, ACCOUNTS, query.limit, query.after.as_deref())?;
-    let listed = accounts::list(&app, window).await?;
-    Ok(Sent(page::page(&app.vault, ACCOUNTS, listed)))
+    let asked = (query.limit, &query.after);
+    page::listed(&app, ACCOUNTS, asked, |window| accounts::list(&app, window)).await
 }
 
 async fn one(
@@ -125,9 +125,8 @@ async fn purses(
     Asked(query): Asked<PageQuery>,
     _: Call<()>,
 ) -> Done<Page<Purse>> {
-    let window = page::window(&app.vault, PURSES, query.limit, query.after.as_deref())?;
-    let listed = ledger::purses(&app, window).await?;
-    Ok(Sent(page::page(&app.vault, PURSES, listed)))
+    let asked = (query.limit, &query.after);
+    page::listed(&app, PURSES, asked, |window| ledger::purses(&app, window)).await
 }
 
 async fn transfers(
@@ -135,9 +134,9 @@ async fn transfers(
     Asked(query): Asked<PageQuery>,
     _: Call<()>,
 ) -> Done<Page<Transfer>> {
-    let window = page::window(&app.vault, TRANSFERS, query.limit, query.after.as_deref())?;
-    let listed = ledger::transfers(&app, (0, i64::MAX), window).await?;
-    Ok(Sent(page::page(&app.vault, TRANSFERS, listed)))
+    let asked = (query.limit, &query.after);
+    page::listed(&app, TRANSFERS, asked, |window| ledger::transfers(&app, (0, i64::MAX), window))
+        .await
 }
 
 async fn books(State(app): State<App>, _: Call<()>) -> Done<Books> {
@@ -149,9 +148,9 @@ async fn events(
     Asked(query): Asked<PageQuery>,
     _: Call<()>,
 ) -> Done<Page<Event>> {
-    let window = page::window(&app.vault, EVENTS, query.limit, query.after.as_deref())?;
+    let (asked, is_first) = ((query.limit, &query.after), query.after.is_none());
     // A feed goes from the oldest on.
-    let after = if query.after.is_some() { window.after } else { (0, 0) };
-    let listed = upkeep::events(&app, after, window.limit).await?;
-    Ok(Sent(page::page(&app.vault, EVENTS, listed)))
+    let begin = |window: Window| if is_first { (0, 0) } else { window.after };
+    page::listed(&app, EVENTS, asked, |window| upkeep::events(&app, begin(window), window.limit))
+        .await
 }

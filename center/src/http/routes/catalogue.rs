@@ -13,7 +13,7 @@ use segcast_api::value::{Id, Set};
 
 use crate::app::{App, Outcome};
 use crate::db::DbError;
-use crate::http::answer::{Done, Refusal, Sent, done, empty, revision, versioned};
+use crate::http::answer::{Done, Refusal, done, empty, revision, versioned};
 use crate::http::call::{Asked, Call, Named, Open};
 use crate::http::op::{Api, OPERATORS, Op};
 use crate::http::page;
@@ -74,14 +74,13 @@ async fn list(
     Asked(query): Asked<TitleQuery>,
     call: Open<()>,
 ) -> Done<Page<TitleAnswer>> {
-    let window = page::window(&app.vault, LIST, query.limit, query.after.as_deref())?;
     let word = query.q.unwrap_or_default();
     if word.chars().count() > 100 {
         return Err(Refusal::new(Code::Invalid, "q: at most 100 characters"));
     }
     let all = sees_all(call.caller.as_ref());
-    let listed = catalogue::titles(&app, &word, all, window).await?;
-    Ok(Sent(page::page(&app.vault, LIST, listed)))
+    let asked = (query.limit, &query.after);
+    page::listed(&app, LIST, asked, |window| catalogue::titles(&app, &word, all, window)).await
 }
 
 async fn title(

@@ -9,7 +9,7 @@ use segcast_api::tokens::{EdgesAnswer, TokenAnswer, TokenRequest};
 use segcast_api::value::{Id, Set};
 
 use crate::app::App;
-use crate::http::answer::{Done, Sent, done};
+use crate::http::answer::{Done, done};
 use crate::http::call::{Asked, Call, Named};
 use crate::http::op::{Api, CUSTOMERS, MINUTE, Op};
 use crate::http::page;
@@ -71,9 +71,9 @@ async fn list(
     Asked(query): Asked<TicketQuery>,
     call: Call<()>,
 ) -> Done<Page<Ticket>> {
-    let window = page::window(&app.vault, LIST, query.limit, query.after.as_deref())?;
-    let listed = tickets::list(&app, &call.caller, query.state, window).await?;
-    Ok(Sent(page::page(&app.vault, LIST, listed)))
+    let asked = (query.limit, &query.after);
+    page::listed(&app, LIST, asked, |window| tickets::list(&app, &call.caller, query.state, window))
+        .await
 }
 
 async fn one(State(app): State<App>, Named(serial): Named<Id>, call: Call<()>) -> Done<Ticket> {

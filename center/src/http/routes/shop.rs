@@ -61,9 +61,8 @@ async fn list(
     Asked(query): Asked<PageQuery>,
     call: Call<()>,
 ) -> Done<Page<Order>> {
-    let window = page::window(&app.vault, LIST, query.limit, query.after.as_deref())?;
-    let listed = orders::list(&app, &call.caller, window).await?;
-    Ok(Sent(page::page(&app.vault, LIST, listed)))
+    let asked = (query.limit, &query.after);
+    page::listed(&app, LIST, asked, |window| orders::list(&app, &call.caller, window)).await
 }
 
 async fn one(State(app): State<App>, Named(id): Named<Id>, call: Call<()>) -> Done<Order> {
