@@ -1,9 +1,7 @@
 //! The routes, one method each. All fail with [`ClientError`].
 
 use super::{Call, Center, ClientError, encode};
-use crate::accounts::{
-    Account, AccountRequest, Balance, PasswordRequest, SessionAnswer, SessionRequest,
-};
+use crate::accounts::{Account, AccountRequest, Balance, SessionAnswer, SessionRequest};
 use crate::admin::{
     AdminAccountPatch, Books, RevocationAnswer, RevocationRequest, TopUpRequest, Transfer,
 };
@@ -12,8 +10,8 @@ use crate::devices::{Device, DeviceRequest};
 use crate::orders::{Order, OrderAnswer, OrderRequest, RefundRequest};
 use crate::status::Status;
 use crate::tickets::{Ticket, ValidationAnswer, ValidationRequest};
-use crate::tokens::{EdgesAnswer, TokenAnswer, TokenRequest};
-use crate::value::{Id, Set};
+use crate::tokens::{TokenAnswer, TokenRequest};
+use crate::value::Id;
 
 type Answer<T> = Result<T, ClientError>;
 
@@ -49,10 +47,6 @@ impl Center {
         self.delete("/sessions/current")
     }
 
-    pub fn change_password(&self, request: &PasswordRequest) -> Answer<Account> {
-        self.post("/account/password", None, request)
-    }
-
     pub fn devices(&self) -> Answer<Vec<Device>> {
         self.all("/devices")
     }
@@ -73,10 +67,6 @@ impl Center {
         self.post("/orders", Some(key), request)
     }
 
-    pub fn orders(&self) -> Answer<Vec<Order>> {
-        self.all("/orders")
-    }
-
     pub fn refund(&self, key: &str, order: Id, request: &RefundRequest) -> Answer<Order> {
         self.post(&format!("/orders/{order}/refund"), Some(key), request)
     }
@@ -92,10 +82,6 @@ impl Center {
 
     pub fn token(&self, request: &TokenRequest) -> Answer<TokenAnswer> {
         self.post("/tokens", None, request)
-    }
-
-    pub fn edges(&self, set: Set) -> Answer<EdgesAnswer> {
-        self.get(&format!("/sets/{set}/edges"))
     }
 
     pub fn add_title(&self, key: &str, request: &TitleRequest) -> Answer<TitleAnswer> {
